@@ -1,0 +1,113 @@
+"""What every command is made of: help that ends in examples, names that complete, answers in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from tito.app import Workspace
+    from tito.core.curriculum import Curriculum
+
+Example = tuple[str, str]           # what to type, what it does
+
+
+class Command(click.Command):
+    """A command whose help ends in examples, and whose function may return an exit code."""
+
+    def __init__(self, *args: Any, examples: Sequence[Example] = (), **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_examples(self.examples, formatter)
+
+
+class Group(click.Group):
+    """A group that keeps its commands in the order of the file, and answers a typo with a suggestion."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, examples: Sequence[Example] = (), **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"There is no command '{name}'.{did_you_mean(name, known)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_examples(self.examples, formatter)
+
+
+def write_examples(examples: Sequence[Example], formatter: click.HelpFormatter) -> None:
+    if examples:
+        with formatter.section("Examples"):
+            formatter.write_dl(examples, col_max=40)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+# ------------------------------------------------------------------------------------ names that complete
+
+class CourseName(click.ParamType):
+    """The name of a lesson or of a milestone: the course decides what is one, the shell is told all of them."""
+
+    def __init__(self, name: str, names: Callable[[Curriculum], list[tuple[str, str]]]):
+        self.name, self.names = name, names
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        with suppress(Exception):                   # a completion that fails stays silent: the line is being typed
+            return [
+                CompletionItem(name, help=title)
+                for name, title in self.names(curriculum()) if name.startswith(incomplete)
+            ]
+        return []
+
+
+def lesson_names(course: Curriculum) -> list[tuple[str, str]]:
+    return [(spelling, x.title) for x in course.lessons for spelling in (f"{x.number:02}", x.name)]
+
+
+def milestone_names(course: Curriculum) -> list[tuple[str, str]]:
+    return [(x.name, x.statement) for x in course.milestones]
+
+
+LESSON = CourseName("lesson", lesson_names)
+MILESTONE = CourseName("milestone", milestone_names)
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+lesson = click.argument("lesson", type=LESSON)
+this_lesson = click.argument("lesson", type=LESSON, required=False)        # without it, the one you are working on
+milestone = click.argument("milestone", type=MILESTONE)
+
+
+# ------------------------------------------------------------------------------------------- where we are
+
+def curriculum() -> Curriculum:
+    from tito.app import open_course
+    return open_course().curriculum
+
+
+def workspace() -> Workspace:
+    """The learner's workspace around the current folder; NotFound when there is none."""
+    from tito.app import open_workspace
+    return open_workspace(Path.cwd())

@@ -1,0 +1,194 @@
+"""The `tito` command: loads the command that was asked for, and is the only place that prints errors."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from tito.commands import Group
+from tito.core.errors import INTERRUPTED, OK, EnvironmentProblem, TitoError, UsageProblem
+
+BROKEN_PIPE = 141                   # what a shell reports for a program whose reader went away
+
+SECTIONS = {
+    "The course": ("status", "module", "milestone"),
+    "Your workspace": ("init", "notebook", "export", "undo", "doctor"),
+    "Your shell": ("completion",),
+}
+
+
+class Tito(Group):
+    """Every command lives in a module of its own name, imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for names in SECTIONS.values() for name in names]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self.list_commands(ctx): return None
+        return getattr(import_module(f"tito.commands.{name}"), name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(len(name) for name in self.list_commands(ctx))
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                commands = [(name, self.get_command(ctx, name)) for name in names]
+                formatter.write_dl([(n.ljust(width), c.get_short_help_str(100)) for n, c in commands if c])
+
+
+def show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if not wanted: return
+    from importlib.metadata import version
+    click.echo(f"tito {version('tinytorch-tito')}")
+    ctx.exit()
+
+
+@click.group(
+    cls=Tito,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    examples=[
+        ("tito init mytorch", "make a workspace"),
+        ("tito", "where am I, what is next"),
+        ("tito module start 02", "open a lesson"),
+        ("tito module test", "check what I wrote"),
+    ],
+)
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=show_version,
+              help="Say which tito this is.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.pass_context
+def tito(ctx: click.Context, as_json: bool) -> int | None:
+    """Write a deep-learning framework, one lesson at a time, and own it in the end.
+
+    Alone, `tito` says where you are and what comes next.
+    """
+    if ctx.invoked_subcommand: return None
+    from tito.commands.status import here
+    return here(as_json)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    speak_any_encoding()
+    try:
+        code = run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return hang_up()
+    except Exception as problem:
+        return tell(told(problem), in_json="--json" in args)
+    except KeyboardInterrupt:
+        click.echo("\nStopped.", err=True)
+        return INTERRUPTED
+    return code
+
+
+def run(args: list[str]) -> int:
+    if "_TITO_COMPLETE" in os.environ:
+        from click.shell_completion import shell_complete
+        return shell_complete(tito, {}, "tito", "_TITO_COMPLETE", os.environ["_TITO_COMPLETE"])
+    try:
+        with tito.make_context("tito", args) as context:
+            return tito.invoke(context) or OK
+    except click.exceptions.Exit as exit:
+        return exit.exit_code
+
+
+# ------------------------------------------------------------------------------------------------ trouble
+
+def told(problem: Exception) -> TitoError:
+    """Whatever went wrong, as something a person can read."""
+    if isinstance(problem, TitoError):
+        return problem
+    if isinstance(problem, click.ClickException):
+        context = getattr(problem, "ctx", None)
+        return UsageProblem(problem.format_message(), f"{context.command_path} --help" if context else "")
+    if isinstance(problem, click.Abort):
+        return UsageProblem("Nothing was done.")
+    if isinstance(problem, OSError) and problem.strerror:
+        where = f": {problem.filename}" if problem.filename else ""
+        return keep(problem, EnvironmentProblem(f"{problem.strerror}{where}"))
+    return keep(problem, EnvironmentProblem(
+        f"tito met something its authors did not foresee: {type(problem).__name__}: {problem}"))
+
+
+def keep(problem: Exception, told: TitoError) -> TitoError:
+    """Save the details that a reader of `told` is spared, and say where they are."""
+    import tempfile
+    import traceback
+    details = "".join(traceback.format_exception(problem))
+    if os.environ.get("TITO_DEBUG") == "1":
+        sys.stderr.write(details)
+        return told
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="tito-", suffix=".txt", delete=False, encoding="utf-8") as file:
+            file.write(details)
+        told.cure = f"The details are in {file.name}"
+    except OSError:
+        told.cure = "TITO_DEBUG=1 shows the details"
+    return told
+
+
+def tell(problem: TitoError, in_json: bool) -> int:
+    """Print a problem the way it was asked for, and return its exit code."""
+    if in_json:
+        error = {"message": problem.message, "cure": problem.cure, "code": problem.code}
+        click.echo(json.dumps({"schema": 1, "kind": "error", "error": error}, indent=2))
+        return problem.code
+    head, _, rest = problem.message.partition("\n")
+    click.echo(wrapped(head if in_pipe() else click.style(head, bold=True)), err=True)
+    for more in filter(None, (rest, problem.cure)):
+        click.echo(wrapped(more, indent="  "), err=True)
+    return problem.code
+
+
+def in_pipe() -> bool:
+    """Whether errors go where bold letters would be litter."""
+    return not sys.stderr.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """`text` folded between words where a person reads it; line for line where a program does."""
+    width = min(shutil.get_terminal_size().columns, 100) if sys.stderr.isatty() else 10_000
+    return "\n".join(
+        textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
+        for line in text.splitlines()
+    )
+
+
+def hang_up() -> int:
+    """The reader of our output went away: say nothing more, not even when Python closes the pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE
+
+
+# ---------------------------------------------------------------------------------------------- encodings
+
+PLAIN = {
+    "→": "->", "←": "<-", "↔": "<->", "×": "x", "·": "*", "−": "-", "–": "-", "—": "-", "…": "...", "≈": "~",
+    "≤": "<=", "≥": ">=", "≠": "!=", "“": '"', "”": '"', "‘": "'", "’": "'", "✓": "+", "✗": "x", "•": "*",
+    "√": "sqrt", "²": "^2", "³": "^3", "ᵀ": "^T", "∞": "inf", "µ": "u", "\u00a0": " ", "\u202f": " ",
+}
+
+
+def in_ascii(problem: UnicodeError) -> tuple[str, int]:
+    """For an encoding too small for the text: the nearest thing a typewriter could do."""
+    if not isinstance(problem, UnicodeEncodeError): raise problem
+    return "".join(PLAIN.get(c, "?") for c in problem.object[problem.start:problem.end]), problem.end
+
+
+def speak_any_encoding() -> None:
+    """No text of the course may fail on its way to a terminal that knows only ASCII or cp1252."""
+    codecs.register_error("tito", in_ascii)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"): stream.reconfigure(errors="tito")
+
