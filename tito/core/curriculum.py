@@ -6,11 +6,12 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from tito.core.errors import NotFound, TitoError
 
 FORMAT = 1
+T = TypeVar("T")
 
 
 class CurriculumProblem(TitoError):
@@ -81,7 +82,8 @@ class Curriculum:
         if len(found) == 1:
             return found[0]
         if found:
-            raise NotFound(f"'{key}' could be {' or '.join(m.name for m in found)}.", "Write more of its name.")
+            names = " or ".join(m.name for m in found)
+            raise NotFound(f"'{key}' could be {names}.", "Write more of its name.")
         raise _not_found("milestone", key, [m.name for m in self.milestones], "tito milestone list")
 
     def lessons_of(self, milestone: Milestone | str) -> tuple[Lesson, ...]:
@@ -119,8 +121,8 @@ def parse(text: str) -> Curriculum:
         tuple(_lesson(entry) for entry in data.get("lesson", [])),
         tuple(_made(Milestone, entry) for entry in data.get("milestone", [])),
     )
-    for problem in problems(curriculum):
-        raise CurriculumProblem(f"curriculum.toml: {problem}")
+    for sentence in problems(curriculum):
+        raise CurriculumProblem(f"curriculum.toml: {sentence}.")
     return curriculum
 
 
@@ -158,12 +160,13 @@ def _lesson(entry: dict[str, Any]) -> Lesson:
     return _made(Lesson, values)
 
 
-def _made(kind: Any, values: dict[str, Any]) -> Any:
+def _made(kind: type[T], values: dict[str, Any]) -> T:
     try:
         return kind(**values)
     except TypeError as problem:
         what = f"{kind.__name__.lower()} '{values.get('name', '?')}'"
-        raise CurriculumProblem(f"curriculum.toml: {what}: {str(problem).split('__init__() ')[-1]}") from problem
+        why = str(problem).split("__init__() ")[-1]
+        raise CurriculumProblem(f"curriculum.toml: {what}: {why}.") from problem
 
 
 def _repeated(values: Iterable[Any]) -> list[Any]:
