@@ -17,6 +17,7 @@ WORDS = ("export", "exercise", "check", "hidden", "hint", "id")
 
 DIRECTIVE = re.compile(r"\s*#\|\s*(.*?)\s*$")
 BEGIN, END = re.compile(r"\s*### BEGIN SOLUTION\s*$"), re.compile(r"\s*### END SOLUTION\s*$")
+DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 HEADING = re.compile(r"#+\s+(.*)")
 
 
@@ -190,7 +191,7 @@ def _verify(cell: Cell) -> None:
     if cell.exercise and not cell.exported:
         raise LessonProblem("an `exercise` is also an `export`: write `#| export exercise`.")
     if cell.exercise and not regions:
-        raise LessonProblem("an exercise needs ### BEGIN SOLUTION … ### END SOLUTION around the learner's job.")
+        raise LessonProblem("an exercise needs ### BEGIN SOLUTION … ### END SOLUTION around what to write.")
     if regions and not cell.exercise:
         raise LessonProblem("a solution stands outside an exercise; it would be shown to the learner.")
     if cell.check and cell.exported:
@@ -316,7 +317,7 @@ def _place(cell: Cell, line: int) -> str:
     names, body = list[str](), ast.parse(cell.source).body
     while body:
         around = [n for n in body if n.lineno <= line <= (n.end_lineno or n.lineno)]
-        names += [n.name for n in around if isinstance(n, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)]
+        names += [n.name for n in around if isinstance(n, DEFINITION)]
         body = around[0].body if around and isinstance(around[0], ast.ClassDef) else []
     return ".".join(names) if "".join(names).strip("_") else cell.name
 
