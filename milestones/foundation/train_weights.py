@@ -2,9 +2,9 @@
 
     python milestones/foundation/train_weights.py
 
-Plain NumPy, and back-propagation by hand: you will write your own in lessons 09 to 11. Sees forms 0 to 10 of the
-digits; the milestone reads the others. Steps and decay were chosen by leaving out forms of these eleven in turn
-(96.7 % of their digits were right).
+Plain NumPy, and back-propagation by hand: you will write your own in lessons 09 to 11. Sees forms 0 to 10 of
+the digits; the milestone reads the others. Steps and decay were chosen by leaving out forms of these eleven
+in turn (96.7 % of their digits were right).
 """
 
 from __future__ import annotations
