@@ -22,8 +22,8 @@ INSIDE = "sklearn/datasets/data/digits.csv.gz"
 SOURCE = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"     # sha256 of that file
 MADE = "f874c5dadc324323fadd1df9beb3ed37cf33685fff8f6e92ef4a62cfabdd0bf0"       # and of digits.npz
 
-# Everyone filled in the same form of 130 digits, and a few digits were lost on the way. The labels, read as one
-# long text, repeat it fourteen times; here each copy begins.
+# Everyone filled in the same form of 130 digits, and a few digits were lost on the way. The labels, read as
+# one long text, repeat it fourteen times; here each copy begins.
 BEGINS = (0, 130, 256, 386, 516, 646, 776, 906, 1029, 1157, 1287, 1415, 1545, 1667)
 
 
@@ -41,14 +41,15 @@ def form_of(labels: np.ndarray) -> np.ndarray:
     """Which of the filled-in forms each digit was cut from: 0, 0, …, 13."""
     text = "".join(map(str, labels))
     copies = [text[begin:end] for begin, end in zip(BEGINS, (*BEGINS[1:], len(text)))]
-    assert all(SequenceMatcher(None, copies[0], copy).ratio() > 0.95 for copy in copies), "the forms begin elsewhere"
+    alike = [SequenceMatcher(None, copies[0], copy).ratio() for copy in copies]
+    assert min(alike) > 0.95, "the forms begin elsewhere"
     return np.repeat(np.arange(len(copies), dtype=np.uint8), [len(copy) for copy in copies])
 
 
 def expect(digest: str, content: bytes, what: str):
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
-        sys.exit(f"{what} has sha256 {found}, expected {digest}: it is not the file this course was made with")
+        sys.exit(f"{what} has sha256 {found}, expected {digest}: not the file of this course")
 
 
 def main(given: str):
@@ -57,7 +58,7 @@ def main(given: str):
     rows = table(packed)
     images, labels = rows[:, :64].reshape(-1, 8, 8), rows[:, 64]
     out = Path(__file__).with_name("digits.npz")
-    np.savez(out, images=images, labels=labels, forms=form_of(labels))     # stored, not deflated: same bytes anywhere
+    np.savez(out, images=images, labels=labels, forms=form_of(labels))     # stored, not deflated: same bytes
     expect(MADE, out.read_bytes(), out.name)
     print(f"{out.name}: {len(images)} images, {out.stat().st_size:,} bytes")
 

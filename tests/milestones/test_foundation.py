@@ -14,55 +14,89 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "milestones/foundation/milestone.py"
 
-# One op broken: what to append to the package, the test that must fail, a word its message must hold.
+# The test that must fail first, a word of its message, and what breaks the package when it is appended to its face.
+KEEP = """
+from tinytorch import *
+good_softmax, good_log_softmax, good_relu, T = softmax, log_softmax, relu, Tensor
+matmul, add, argmax, mean, var, reshape = T.__matmul__, T.__add__, T.argmax, T.mean, T.var, T.reshape
+"""
 BROKEN = {
-    "softmax without normalisation": (
-        "def softmax(input, dim): return (input - input.amax(dim, keepdim=True)).exp()", "softmax", "sum"),
-    "softmax over the wrong axis": (
-        "good = softmax\ndef softmax(input, dim): return good(input, dim - 1)", "softmax", "dim 1"),
-    "softmax without max subtraction": (
-        "def softmax(input, dim): return input.exp() / input.exp().sum(dim, keepdim=True)",
-        "large scores do not overflow", "maximum"),
-    "log_softmax without max subtraction": (
-        "def log_softmax(input, dim): return input - input.exp().sum(dim, keepdim=True).log()",
-        "large scores do not overflow", "maximum"),
-    "log_softmax with its sign turned": (
-        "good = log_softmax\ndef log_softmax(input, dim): return -good(input, dim)", "log_softmax", "logarithm"),
-    "relu that lets everything through": ("def relu(input): return input * 1", "relu", "positive"),
-    "relu that works in place": ("good = relu\ndef relu(input):\n    input[:] = good(input)\n    return input",
-                                 "relu", "changed its input"),
-    "matmul transposed": ("good = Tensor.__matmul__\nTensor.__matmul__ = lambda x, y: good(x, y).transpose(0, 1)",
-                          "matmul", "row i of x times column j"),
-    "matmul of flipped weights": ("good = Tensor.__matmul__\nTensor.__matmul__ = lambda x, y: good(x, y.flip(0))",
-                                  "matmul", "row i of x times column j"),
-    "a bias that reaches one row only": (
-        "good = Tensor.__add__\ndef add(x, y):\n    out = x * 1\n    out[0] = good(x, y)[0]\n    return out\n"
-        "Tensor.__add__ = add", "add", "every row"),
-    "argmax off by one": ("good = Tensor.argmax\nTensor.argmax = lambda x, dim: good(x, dim) + 1",
-                          "argmax", "highest score"),
-    "argmax of the lowest": ("Tensor.argmax = lambda x, dim: x.argmin(dim)", "argmax", "highest score"),
-    "softmax that leaks float64": ("good = softmax\ndef softmax(input, dim): return good(input, dim).to(float64)",
-                                   "softmax", "float32"),
-    "a mean in float64": ("good = Tensor.mean\nTensor.mean = lambda x: good(x.to(float64))", "mean", "float32"),
-    "a variance of a sample": ("good = Tensor.var\nTensor.var = lambda x, correction: good(x, correction=2000)",
-                               "var", "squared distances"),
-    "a reshape by columns": (
-        "good = Tensor.reshape\nTensor.reshape = lambda x, *s: good(x.transpose(-1, -2), *s)", "reshape", "8 pixels"),
-    "a reshape that forgets strides": (
-        "good = Tensor.reshape\n"
-        "Tensor.reshape = lambda x, *s: good(x if x.is_contiguous() else x.transpose(1, 2), *s)",
-        "views are read like copies", "view"),
-    "a blank": ("def relu(input): raise NotImplementedError('your turn: relu')", "relu", "your turn"),
-    "an op that raises": ("def relu(input): return input.nothing()", "relu", "tinytorch/__init__.py, line"),
+    "softmax without normalisation": ("softmax", "over the sum", """
+def softmax(input, dim): return (input - input.amax(dim, keepdim=True)).exp()
+"""),
+    "softmax over the wrong axis": ("softmax", "dim 1", """
+def softmax(input, dim): return good_softmax(input, dim - 1)
+"""),
+    "softmax without max subtraction": ("large scores do not overflow", "maximum", """
+def softmax(input, dim): return input.exp() / input.exp().sum(dim, keepdim=True)
+"""),
+    "log_softmax without max subtraction": ("large scores do not overflow", "maximum", """
+def log_softmax(input, dim): return input - input.exp().sum(dim, keepdim=True).log()
+"""),
+    "log_softmax with its sign turned": ("log_softmax", "logarithm", """
+def log_softmax(input, dim): return -good_log_softmax(input, dim)
+"""),
+    "relu that lets everything through": ("relu", "positive", """
+def relu(input): return input * 1
+"""),
+    "relu that works in place": ("relu", "changed its input", """
+def relu(input):
+    input[:] = good_relu(input)
+    return input
+"""),
+    "matmul transposed": ("matmul", "row i of x times column j", """
+T.__matmul__ = lambda x, y: matmul(x, y).transpose(0, 1)
+"""),
+    "matmul of flipped weights": ("matmul", "row i of x times column j", """
+T.__matmul__ = lambda x, y: matmul(x, y.flip(0))
+"""),
+    "a bias that reaches one row only": ("add", "every row", """
+def once(x, y):
+    out = x * 1
+    out[0] = add(x, y)[0]
+    return out
+T.__add__ = once
+"""),
+    "argmax off by one": ("argmax", "highest score", """
+T.argmax = lambda x, dim: argmax(x, dim) + 1
+"""),
+    "argmax of the lowest": ("argmax", "highest score", """
+T.argmax = lambda x, dim: argmax(-x, dim)
+"""),
+    "softmax that leaks float64": ("softmax", "float32", """
+def softmax(input, dim): return good_softmax(input, dim).to(float64)
+"""),
+    "a mean in float64": ("mean", "float32", """
+T.mean = lambda x: mean(x.to(float64))
+"""),
+    "a variance with another divisor": ("var", "squared distances", """
+T.var = lambda x, correction: var(x, correction=2000)
+"""),
+    "a reshape by columns": ("reshape", "8 pixels", """
+T.reshape = lambda x, *shape: reshape(x.transpose(-1, -2), *shape)
+"""),
+    "a reshape that forgets strides": ("views are read like copies", "transposed", """
+T.reshape = lambda x, *shape: reshape(x if x.is_contiguous() else x.transpose(1, 2), *shape)
+"""),
+    "a blank": ("relu", "your turn", """
+def relu(input): raise NotImplementedError("your turn: relu")
+"""),
+    "an op that raises": ("relu", "tinytorch/__init__.py, line", """
+def relu(input): return input.nothing()
+"""),
 }
+
+
+def environment(package: Path, report: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(package.parent), "PYTHONIOENCODING": "utf-8", "OMP_NUM_THREADS": "1",
+            "TITO_DATASETS": str(ROOT / "datasets"), "TITO_ASSETS": str(PROGRAM.parent), "TITO_REPORT": report}
 
 
 def run(package: Path, tmp_path: Path):
     """Exit code, printed text and the report of the program over the package in this folder."""
     report = tmp_path / "report.json"
-    env = {**os.environ, "PYTHONPATH": str(package.parent), "TITO_REPORT": str(report), "PYTHONIOENCODING": "utf-8",
-           "TITO_DATASETS": str(ROOT / "datasets"), "TITO_ASSETS": str(PROGRAM.parent), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, PROGRAM], cwd=package.parent, env=env, capture_output=True, encoding="utf-8")
+    done = subprocess.run([sys.executable, PROGRAM], cwd=package.parent, env=environment(package, str(report)),
+                          capture_output=True, encoding="utf-8")
     assert report.exists(), done.stderr
     return done.returncode, done.stdout, json.loads(report.read_text())
 
@@ -83,9 +117,9 @@ def test_the_reference_reads_the_digits(package, tmp_path):
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_op_keeps_the_gate_shut_and_is_named(what, package, tmp_path):
-    sabotage, name, word = BROKEN[what]
+    name, word, sabotage = BROKEN[what]
     with (package / "__init__.py").open("a", encoding="utf-8") as face:
-        face.write(f"\nfrom tinytorch import *\n{sabotage}\n")
+        face.write(KEEP + sabotage)
     code, _, report = run(package, tmp_path)
     failed = {t["name"]: t for t in report["tests"] if t["status"] != "passed"}
     assert code == 1
@@ -96,10 +130,10 @@ def test_a_broken_op_keeps_the_gate_shut_and_is_named(what, package, tmp_path):
 
 def test_the_report_can_go_down_an_open_descriptor(package):
     read, write = os.pipe()
-    env = {**os.environ, "PYTHONPATH": str(package.parent), "TITO_REPORT": str(write), "PYTHONIOENCODING": "utf-8"}
-    subprocess.run([sys.executable, PROGRAM], cwd=package.parent, env=env, pass_fds=[write], stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, PROGRAM], cwd=package.parent, env=environment(package, str(write)),
+                   pass_fds=[write], stdout=subprocess.DEVNULL)
     os.close(write)
-    with open(read, encoding="utf-8") as pipe:
+    with os.fdopen(read, encoding="utf-8") as pipe:
         assert json.load(pipe)["numbers"]["digits"] == 382
 
 
