@@ -126,22 +126,31 @@ def directives(text: str) -> tuple[tuple[str, ...], dict[str, list[str]], str]:
     """The words of a cell, what follows `hint`, `id` and `check`, and the source without directive lines."""
     words: list[str] = []
     notes: dict[str, list[str]] = {}
-    kept, quoted = [], _inside_strings(text)
-    for number, line in enumerate(text.split("\n"), 1):
-        found = DIRECTIVE.match(line)
-        if not found or number in quoted:
-            kept.append(line)
-            continue
-        word, _, rest = found[1].partition(" ")
+    found = _matches(DIRECTIVE, text)
+    for match in found.values():
+        word, _, rest = match[1].partition(" ")
         if word in ("hint", "id"):
             notes.setdefault(word, []).append(rest.strip())
             continue
-        for each in found[1].split():
+        for each in match[1].split():
             if _is_number(each) and words[-1:] == ["check"]:
                 notes.setdefault("check", []).append(each)
             else:
                 words.append(each)
+    kept = [line for number, line in enumerate(text.split("\n"), 1) if number not in found]
     return tuple(dict.fromkeys(words)), notes, "\n".join(kept).strip("\n")
+
+
+def marks(text: str) -> set[int]:
+    """The lines (from 1) that are directives or a solution's borders: not part of the program."""
+    return {line for pattern in (DIRECTIVE, BEGIN, END) for line in _matches(pattern, text)}
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> dict[int, re.Match[str]]:
+    """Where a pattern stands on a line of its own, outside of strings."""
+    lines = enumerate(text.split("\n"), 1)
+    found = {number: match for number, line in lines if (match := pattern.match(line))}
+    return {number: found[number] for number in found.keys() - _inside_strings(text)} if found else {}
 
 
 def defined_names(source: str) -> tuple[str, ...]:
@@ -277,9 +286,8 @@ def solutions(cell: Cell) -> list[str]:
 
 def solved(cell: Cell) -> Cell:
     """The cell without the solution's markers."""
-    borders = {line for region in _regions(cell.source) for line in region}
-    lines = cell.source.split("\n")
-    return replace(cell, source="\n".join(line for n, line in enumerate(lines) if n not in borders))
+    kept = [line for n, line in enumerate(cell.source.split("\n"), 1) if n not in marks(cell.source)]
+    return replace(cell, source="\n".join(kept))
 
 
 def stripped(cell: Cell) -> Cell:
@@ -295,19 +303,15 @@ def stripped(cell: Cell) -> Cell:
 def _regions(source: str) -> Iterator[tuple[int, int]]:
     """First and last line (from 0) of each solution, its markers included."""
     start = None
-    quoted = _inside_strings(source)
-    for number, line in enumerate(source.split("\n")):
-        if number + 1 in quoted:
-            continue
-        if BEGIN.match(line):
-            if start is not None:
-                raise LessonProblem("### BEGIN SOLUTION stands inside another solution.")
-            start = number
-        elif END.match(line):
-            if start is None:
-                raise LessonProblem("### END SOLUTION has no ### BEGIN SOLUTION before it.")
-            yield start, number
-            start = None
+    begins, ends = _matches(BEGIN, source), _matches(END, source)
+    for number in sorted({*begins, *ends}):
+        if number in begins and start is not None:
+            raise LessonProblem("### BEGIN SOLUTION stands inside another solution.")
+        if number in ends and start is None:
+            raise LessonProblem("### END SOLUTION has no ### BEGIN SOLUTION before it.")
+        if start is not None:
+            yield start - 1, number - 1
+        start = number if number in begins else None
     if start is not None:
         raise LessonProblem("### BEGIN SOLUTION has no ### END SOLUTION after it.")
 
