@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "milestones/foundation/milestone.py"
 
-# The test that must fail first, a word of its message, and what breaks the package when it is appended to its face.
+# The test that must fail first, words of its message, and what breaks the package when appended to its face.
 KEEP = """
 from tinytorch import *
 good_softmax, good_log_softmax, good_relu, T = softmax, log_softmax, relu, Tensor
@@ -88,15 +88,15 @@ def relu(input): return input.nothing()
 
 
 def environment(package: Path, report: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(package.parent), "PYTHONIOENCODING": "utf-8", "OMP_NUM_THREADS": "1",
-            "TITO_DATASETS": str(ROOT / "datasets"), "TITO_ASSETS": str(PROGRAM.parent), "TITO_REPORT": report}
+    return {**os.environ, "PYTHONPATH": str(package.parent), "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8",
+            "TITO_REPORT": report, "TITO_ASSETS": str(PROGRAM.parent), "TITO_DATASETS": str(ROOT / "datasets")}
 
 
 def run(package: Path, tmp_path: Path):
     """Exit code, printed text and the report of the program over the package in this folder."""
     report = tmp_path / "report.json"
-    done = subprocess.run([sys.executable, PROGRAM], cwd=package.parent, env=environment(package, str(report)),
-                          capture_output=True, encoding="utf-8")
+    done = subprocess.run([sys.executable, PROGRAM], cwd=package.parent, capture_output=True, encoding="utf-8",
+                          env=environment(package, str(report)))
     assert report.exists(), done.stderr
     return done.returncode, done.stdout, json.loads(report.read_text())
 

@@ -1,0 +1,57 @@
+# make demo        plays a learner through every lesson that exists
+# make test        all tests but the slow ones
+# make check       style, types, generated files and the architecture, in about a minute
+# make test-slow   the tests that build, install or train for minutes
+# make book        every lesson as a notebook with its solutions, in build/book
+# make bench       measures, and writes the table of benchmarks/README.md
+# make clean       removes what these made
+#
+# Every target makes the virtual environment it needs; VENV and PYTHON say where and from what.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+# more threads than cores make small matrices slower, and timings worthless
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help demo test check test-slow book bench clean
+help:
+	@sed -n '/^# make/s/^# //p' Makefile
+
+demo: $(VENV)/ready
+	$(BIN)/python scripts/demo.py
+
+test: $(VENV)/ready-dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/ready-dev
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/ready-dev
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/tito export --check
+	$(BIN)/python -m pytest tests/test_architecture.py
+
+book: $(VENV)/ready
+	$(BIN)/python scripts/book.py build/book
+
+bench: $(VENV)/ready
+	$(BIN)/python benchmarks/bench_door.py
+
+clean:
+	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# ------------------------------------------------------------------------------ the environment
+
+$(VENV)/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("TinyTorch needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
