@@ -65,14 +65,15 @@ def show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> No
               help="Say which tito this is.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 @click.pass_context
-def tito(ctx: click.Context, as_json: bool) -> int | None:
+def tito(ctx: click.Context, as_json: bool) -> int:
     """Write a deep-learning framework, one lesson at a time, and own it in the end.
 
     Alone, `tito` says where you are and what comes next.
     """
-    if ctx.invoked_subcommand: return None
+    if ctx.invoked_subcommand: return OK
     from tito.commands.status import here
-    return here(as_json)
+    here(as_json)
+    return OK
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     speak_any_encoding()
     try:
-        code = run(args)
+        code = run(list(args))
         sys.stdout.flush()
     except BrokenPipeError:
         return hang_up()
@@ -130,9 +131,10 @@ def keep(problem: Exception, told: TitoError) -> TitoError:
         sys.stderr.write(details)
         return told
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="tito-", suffix=".txt", delete=False, encoding="utf-8") as file:
-            file.write(details)
-        told.cure = f"The details are in {file.name}"
+        handle, path = tempfile.mkstemp(".txt", "tito-")
+        os.write(handle, details.encode("utf-8", "replace"))
+        os.close(handle)
+        told.cure = f"The details are in {path}"
     except OSError:
         told.cure = "TITO_DEBUG=1 shows the details"
     return told

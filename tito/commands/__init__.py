@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -12,10 +13,16 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from tito.app import Workspace
-    from tito.core.curriculum import Curriculum
+    from tito.core.curriculum import Curriculum, Lesson
+    from tito.core.milestones import Standing
+    from tito.core.plan import Limits
 
 Example = tuple[str, str]           # what to type, what it does
+Data = dict[str, Any]
+View = Callable[..., "RenderableType"]      # (*values, screen) -> what is drawn
 
 
 class Command(click.Command):
@@ -67,7 +74,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 # ------------------------------------------------------------------------------------ names that complete
 
 class CourseName(click.ParamType):
-    """The name of a lesson or of a milestone: the course decides what is one, the shell is told all of them."""
+    """The name of a lesson or a milestone: the course decides what is one, the shell is told them all."""
 
     def __init__(self, name: str, names: Callable[[Curriculum], list[tuple[str, str]]]):
         self.name, self.names = name, names
@@ -75,7 +82,7 @@ class CourseName(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        with suppress(Exception):                   # a completion that fails stays silent: the line is being typed
+        with suppress(Exception):           # stay silent: somebody is typing
             return [
                 CompletionItem(name, help=title)
                 for name, title in self.names(curriculum()) if name.startswith(incomplete)
@@ -96,8 +103,7 @@ MILESTONE = CourseName("milestone", milestone_names)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 lesson = click.argument("lesson", type=LESSON)
-this_lesson = click.argument("lesson", type=LESSON, required=False)        # without it, the one you are working on
-milestone = click.argument("milestone", type=MILESTONE)
+this_lesson = click.argument("lesson", type=LESSON, required=False)        # without it, the one at hand
 
 
 # ------------------------------------------------------------------------------------------- where we are
@@ -111,3 +117,47 @@ def workspace() -> Workspace:
     """The learner's workspace around the current folder; NotFound when there is none."""
     from tito.app import open_workspace
     return open_workspace(Path.cwd())
+
+
+def at_hand(place: Workspace, lesson: str | None) -> Lesson:
+    """The lesson named, or else the one being worked on."""
+    return place.course.curriculum.lesson(lesson) if lesson else place.current()
+
+
+def around() -> Standing:
+    """Where the learner stands; outside a workspace, where somebody stands who has not begun."""
+    from tito.core.errors import NotFound
+    try:
+        return workspace().standing()
+    except NotFound:
+        from tito.app import open_course
+        from tito.core.milestones import standing
+        from tito.core.progress import Progress
+        course = open_course()
+        return standing(course.curriculum, Progress(), course.written(), {})
+
+
+# ------------------------------------------------------------------------------------------------ answers
+
+def reply(as_json: bool, kind: str, data: Data, view: View, *values: Any) -> None:
+    """Answer with data if JSON was asked for, else with a view of the values."""
+    if as_json:
+        from tito.view.data import envelope
+        return click.echo(envelope(kind, data))
+    return show(view, *values)
+
+
+def show(view: View, *values: Any) -> None:
+    """Draw values on the screen."""
+    from tito.view.screen import Screen
+    screen = Screen()
+    screen.show(view(*values, screen))
+
+
+def limits(seconds: float | None) -> Limits:
+    """What the learner's code may use: the defaults, the environment, the option."""
+    from tito.core.plan import limits_from
+    return limits_from(os.environ, test=seconds)
+
+
+seconds = click.option("--seconds", type=float, help="Time for each check, instead of 60 seconds.")

@@ -1,4 +1,4 @@
-"""A report of checks: the first problem in full, the rest in a line each, and calm about what is not written yet."""
+"""A report of checks: the first problem in full, the rest in a line each, what is not written yet calmly."""
 
 from __future__ import annotations
 
@@ -19,12 +19,17 @@ COUNTED: dict[Status, str] = {      # how the sum says it
 }
 
 
-def report(report: Report, title: str, screen: Screen, hint: str = "") -> RenderableType:
-    """All that a run of checks found; `hint` is the command that tells the next one, without the exercise."""
+def report(
+    report: Report,
+    title: str,
+    hint: str,              # the command that tells the next one, but for the exercise; "" when there is none
+    screen: Screen,
+) -> RenderableType:
+    """All that a run of checks found."""
     first = most_urgent(report)
     return page(
         stack(summary(report, title, screen), numbers(report)),
-        first and problem(first, screen, hint),
+        problem(first, hint, screen) if first else None,
         others([t for t in report.tests if not t.ok and t is not first], screen),
     )
 
@@ -51,7 +56,7 @@ def earned(report: Report) -> float: return sum(t.points for t in report.tests i
 def numbers(report: Report) -> RenderableType | None:
     """What a milestone measured."""
     if not report.numbers: return None
-    return indented(columns([(name, "quiet"), shown(value)] for name, value in report.numbers.items()))
+    return indented(columns((line((name, "quiet")), shown(value)) for name, value in report.numbers.items()))
 
 
 def shown(value: float | int | str) -> str:
@@ -60,12 +65,12 @@ def shown(value: float | int | str) -> str:
 
 # ------------------------------------------------------------------------------------------- one problem
 
-def problem(result: Result, screen: Screen, hint: str = "") -> RenderableType:
+def problem(result: Result, hint: str, screen: Screen) -> RenderableType:
     """One result that is not good yet, with everything that helps."""
     facts = [*values(result), *place(result)]
     return stack(
         headline(result, screen),
-        indented(columns([(line((name, "quiet")), value) for name, value in facts])) if facts else None,
+        indented(columns((line((name, "quiet")), value) for name, value in facts)) if facts else None,
         printed(result.output, screen),
         hint_line(result, hint) if hint else None,
     )
@@ -103,7 +108,8 @@ def printed(output: str, screen: Screen) -> RenderableType | None:
     lines = output.rstrip().splitlines()
     if not lines: return None
     kept = lines[-OUTPUT:] if screen.console.is_terminal else lines
-    head = "your code printed" if len(kept) == len(lines) else f"your code printed {len(lines)} lines, in the end"
+    cut = f" {len(lines)} lines; the last" if len(kept) < len(lines) else ""
+    head = f"your code printed{cut}"
     return indented(stack(line((head, "quiet")), indented(Text("\n".join(kept)))))
 
 
@@ -119,10 +125,10 @@ def others(results: Sequence[Result], screen: Screen) -> RenderableType | None:
     """What else is not good yet: problems in a line each, exercises to come in one breath."""
     rows = [one_line(t, screen) for t in results if t.status != "todo"]
     todo = list(dict.fromkeys(t.exercise or t.name for t in results if t.status == "todo"))
-    if todo: rows.append((line((screen.signs.open, "now")), line(("yours to write  ", "quiet"), ", ".join(todo))))
+    if todo: rows.append((line(mark("todo", screen)), line(("yours to write  ", "quiet"), ", ".join(todo))))
     return columns(rows, gap=1) if rows else None
 
 
 def one_line(result: Result, screen: Screen) -> tuple[Text, Text]:
-    said = result.message.partition("\n")[0]
-    return line(mark(result.status, screen)), line(result.name, (f"  {said}" if said != result.name else "", "quiet"))
+    said = result.message.partition("\n")[0] if result.message != result.name else ""
+    return line(mark(result.status, screen)), line(result.name, "  " if said else "", (said, "quiet"))

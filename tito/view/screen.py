@@ -47,12 +47,12 @@ class Signs:
     last: str = "└─"
     dotted: str = "┊"
     dot: str = "·"
-    quote: str = "“”"
+    here: str = "←"
 
 
 ASCII = Signs(
     done="+", stale="~", started="*", open="o", locked=".", failed="x", arrow="->", full="#", empty="-",
-    down="|", branch="|-", last="`-", dotted=":", dot="-", quote='""',
+    down="|", branch="|-", last="`-", dotted=":", dot="-", here="<-",
 )
 UNICODE = Signs()
 
@@ -79,6 +79,9 @@ class Screen:
     def narrow(self) -> bool: return self.width < NARROW
 
     @property
+    def unicode(self) -> bool: return self.signs is UNICODE
+
+    @property
     def live(self) -> bool:
         """Whether something may move on it."""
         return self.console.is_terminal and not self.console.is_dumb_terminal
@@ -103,7 +106,7 @@ class Screen:
 
 # ---------------------------------------------------------------------------------------- building blocks
 
-def line(*parts: str | tuple[str, str]) -> Text:
+def line(*parts: str | Text | tuple[str, str]) -> Text:
     """Words in their styles, on one line if it fits."""
     return Text.assemble(*parts)
 
@@ -143,7 +146,7 @@ def bar(percent: float, screen: Screen, width: int = 24) -> Text:
     return line((screen.signs.full * full, "good"), (screen.signs.empty * (width - full), "quiet"))
 
 
-def commands(*steps: tuple[str, str], screen: Screen) -> RenderableType:
+def commands(steps: Iterable[tuple[str, str]], screen: Screen) -> RenderableType:
     """What to type next, and what it does."""
     if screen.narrow:
         return stack(*(stack(line((what, "type")), indented(line((why, "quiet")))) for what, why in steps))

@@ -1,0 +1,24 @@
+"""`tito init`: make a workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tito.commands import Command, as_json, reply
+
+
+@click.command(cls=Command, examples=[
+    ("tito init mytorch", "make the folder mytorch"),
+    ("tito init", "make a workspace of this folder"),
+])
+@click.argument("folder", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), default=".")
+@as_json
+def init(folder: Path, as_json: bool) -> None:
+    """Make a workspace: numbered notebooks beside a tinytorch/ of your own."""
+    from tito.app import create_workspace
+    from tito.view import course
+    place = create_workspace(folder)
+    facts = {"workspace": str(place.root), "version": place.course.version}
+    reply(as_json, "workspace", facts, course.made, folder, place.standing())

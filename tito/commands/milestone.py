@@ -1,0 +1,132 @@
+"""`tito milestone …`: what your framework can do by now."""
+
+from __future__ import annotations
+
+import click
+
+from tito.commands import (
+    MILESTONE,
+    Group,
+    around,
+    as_json,
+    curriculum,
+    limits,
+    reply,
+    seconds,
+    show,
+    workspace,
+)
+from tito.core.errors import CHECKS_FAILED, OK
+
+
+@click.group(cls=Group, examples=[
+    ("tito milestone status --detailed", "how far you are, lesson by lesson"),
+    ("tito milestone timeline", "the whole way, as a tree"),
+    ("tito milestone run foundation", "watch what your code can do"),
+    ("tito milestone unlock foundation", "prove it"),
+])
+def milestone() -> None:
+    """See and prove what your framework can do.
+
+    A milestone's NAME may be shortened: foundation, found, 1.
+    """
+
+
+name = click.argument("name", type=MILESTONE)
+
+
+@milestone.command(examples=[
+    ("tito milestone status", "a bar for each"),
+    ("tito milestone status --detailed", "with statements, lessons and evidence"),
+])
+@click.option("--detailed", is_flag=True, help="With statements, lessons and evidence.")
+@as_json
+def status(detailed: bool, as_json: bool) -> None:
+    """Show how far along each milestone is."""
+    from tito.view import course, data
+    standing = around()
+    view = course.detailed if detailed else course.milestones
+    reply(as_json, "milestones", data.of_milestones(standing), view, standing)
+
+
+@milestone.command(examples=[
+    ("tito milestone timeline", "a tree, from the first lesson to the last"),
+    ("tito milestone timeline --horizontal", "one line"),
+])
+@click.option("--horizontal", is_flag=True, help="One line.")
+@as_json
+def timeline(horizontal: bool, as_json: bool) -> None:
+    """Draw the way from the first lesson to the last."""
+    from tito.view import course, data
+    standing = around()
+    view = course.horizontal if horizontal else course.timeline
+    reply(as_json, "milestones", data.of_milestones(standing), view, standing)
+
+
+@milestone.command("list", examples=[("tito milestone list", "their names, and what they say about you")])
+@as_json
+def list_(as_json: bool) -> None:
+    """List the milestones."""
+    from tito.view import course, data
+    standing = around()
+    reply(as_json, "milestones", data.of_milestones(standing), course.milestone_list, standing)
+
+
+@milestone.command(examples=[("tito milestone info foundation", "its story, its lessons, its evidence")])
+@name
+@as_json
+def info(name: str, as_json: bool) -> None:
+    """Tell the story of one milestone."""
+    from tito.view import course, data
+    found = around().milestone(curriculum().milestone(name).name)
+    reply(as_json, "milestone", data.of_milestone(found), course.milestone_info, found)
+
+
+@milestone.command(examples=[
+    ("tito milestone test foundation", "try the gate; nothing is recorded"),
+    ("tito milestone test foundation --json", "what was measured, for a program"),
+])
+@name
+@seconds
+@as_json
+def test(name: str, seconds: float | None, as_json: bool) -> int:
+    """Try a milestone's gate on your ./tinytorch."""
+    from tito.view import data, gate
+    from tito.view.live import watching
+    place = workspace()
+    wanted = place.course.curriculum.milestone(name)
+    with watching(wanted.title, quiet=as_json) as watch:
+        tried = place.milestone_test(wanted.name, limits(seconds), watch.line)
+    reply(as_json, "gate", data.of_gate(tried), gate.tried, tried)
+    return OK if tried.report.ok else CHECKS_FAILED
+
+
+@milestone.command(examples=[
+    ("tito milestone unlock", "the next one that is ready"),
+    ("tito milestone unlock foundation", "this one"),
+])
+@click.argument("name", type=MILESTONE, required=False)
+@seconds
+@as_json
+def unlock(name: str | None, seconds: float | None, as_json: bool) -> int:
+    """Try a milestone's gate and keep the evidence if it opens."""
+    from tito.view import data, gate
+    from tito.view.live import watching
+    place = workspace()
+    title = place.course.curriculum.milestone(name).title if name else "the next milestone"
+    with watching(title, quiet=as_json) as watch:
+        tried = place.milestone_unlock(name, limits(seconds), watch.line)
+    reply(as_json, "gate", data.of_gate(tried), gate.unlocked, tried)
+    return OK if tried.report.ok else CHECKS_FAILED
+
+
+@milestone.command(examples=[("tito milestone run foundation", "watch your own code read digits")])
+@name
+@seconds
+def run(name: str, seconds: float | None) -> int:
+    """Watch what your code can do, told as a story."""
+    from tito.view import gate
+    place = workspace()
+    told = place.milestone_run(name, click.echo, limits(seconds))
+    show(gate.ended, told)
+    return OK if told.report.ok else CHECKS_FAILED

@@ -1,0 +1,53 @@
+"""What comes next: one sentence and the commands to type, from where the learner stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tito.core.milestones import LessonStanding, MilestoneStanding, Standing
+
+Step = tuple[str, str]              # what to type, what it does
+
+
+@dataclass(frozen=True)
+class Advice:
+    sentence: str
+    steps: tuple[Step, ...] = ()
+
+
+def advice(standing: Standing) -> Advice:
+    """A lesson at hand comes first, then a gate that is ready, then the next lesson."""
+    lesson, gate = standing.next_lesson, standing.next_milestone
+    if gate and not (lesson and lesson.mark in ("stale", "started")):
+        return of_gate(gate)
+    return of_lesson(lesson) if lesson else at_the_end(standing)
+
+
+def of_lesson(standing: LessonStanding) -> Advice:
+    number, record = f"{standing.lesson.number:02}", standing.record
+    test, complete = f"tito module test {number}", f"tito module complete {number}"
+    if standing.mark == "stale":
+        return Advice("Your code has changed since it passed.", (
+            (test, "check it again"), (complete, "put it into your package"), ("tito undo", "go back")))
+    if standing.mark == "open":
+        return Advice("", ((f"tito module start {number}", "open the lesson"),))
+    if record.total and record.passed == record.total:
+        return Advice("All checks pass.", ((complete, "put it into your package"),))
+    if record.tested and record.stuck_at:
+        return Advice(f"{record.stuck_at} is next.", (
+            (test, "check what you wrote"), (f"tito module hint {number} {record.stuck_at}", "a hint")))
+    return Advice("", ((test, "check what you wrote"),))
+
+
+def of_gate(standing: MilestoneStanding) -> Advice:
+    name = standing.milestone.name
+    return Advice(f"All lessons of {standing.milestone.title} are done.", (
+        (f"tito milestone run {name}", "watch what your code can do"),
+        (f"tito milestone unlock {name}", "prove it"),
+    ))
+
+
+def at_the_end(standing: Standing) -> Advice:
+    coming = next((x.lesson for x in standing.lessons if x.mark == "unwritten"), None)
+    if coming: return Advice(f"You have done all there is. Lesson {coming.label} is being written.")
+    return Advice("You have done it all.", (("tito milestone timeline", "look back"),))

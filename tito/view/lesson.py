@@ -1,0 +1,138 @@
+"""One lesson: what it asks, what is written, what a command did with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from tito.core.milestones import LessonStanding
+from tito.core.results import Report, Status
+from tito.view.checks import mark, report, summary
+from tito.view.course import hours, lesson_line, state
+from tito.view.screen import Screen, columns, commands, indented, line, page, stack
+
+if TYPE_CHECKING:
+    from tito.app import Change, Completion, Hint, Opened, Started
+    from tito.core.curriculum import Lesson
+    from tito.core.lesson import Chapter
+
+
+def page_of(
+    standing: LessonStanding,
+    chapter: Chapter | None,                # None while the lesson is being written
+    statuses: Mapping[str, Status],         # what the last test said, by exercise
+    screen: Screen,
+) -> RenderableType:
+    """The question, the objectives, the time, and the exercises with their marks."""
+    lesson = standing.lesson
+    told = f" {screen.signs.dot} ".join((hours(lesson.minutes), state(standing)))
+    return page(
+        stack(lesson_line(standing, screen), indented(line((told, "quiet")))),
+        indented(stack("You will", objectives(lesson.objectives, screen))) if lesson.objectives else None,
+        indented(exercises(chapter, statuses, screen)) if chapter else None,
+    )
+
+
+def objectives(sentences: Sequence[str], screen: Screen) -> RenderableType:
+    return columns([(line((screen.signs.dot, "quiet")), Text(sentence)) for sentence in sentences], gap=1)
+
+
+def exercises(chapter: Chapter, statuses: Mapping[str, Status], screen: Screen) -> RenderableType:
+    """The exercises under the headings of the chapter, in its order."""
+    sections: dict[str, list[str]] = {}
+    for cell in chapter.exercises():
+        sections.setdefault(chapter.section_of(cell), []).append(cell.name)
+    return page(*(
+        stack(
+            line((title, "strong")) if title else None,
+            *(line(mark(statuses.get(name, "todo"), screen), " ", name) for name in names),
+        )
+        for title, names in sections.items()
+    ))
+
+
+def source(lesson: Lesson, exercise: str, whose: str, text: str, screen: Screen) -> RenderableType:
+    """Somebody's code, as it stands."""
+    head = line((exercise, "strong"), (f"  {lesson.label}, {whose}", "quiet"))
+    return page(head, indented(Text(text.strip("\n"))))
+
+
+# -------------------------------------------------------------------------------------------- what was done
+
+def started(started: Started, opened: Opened | None, screen: Screen) -> RenderableType:
+    lesson = started.lesson
+    new = "is new" if started.created else "is where you left it"
+    told = [hours(lesson.minutes), f"{lesson.notebook} {new}"]
+    if started.given: told.append(f"given: {', '.join(started.given)}")
+    next_ = (f"tito module test {lesson.number:02}", "check what you wrote, whenever you like")
+    return page(
+        stack(line((lesson.label, "strong"), f"  {lesson.question}"),
+              *(indented(line((fact, "quiet"))) for fact in told)),
+        Text(opened.sentence) if opened else None,
+        indented(commands([next_], screen)),
+    )
+
+
+def tested(lesson: Lesson, found: Report, screen: Screen) -> RenderableType:
+    """What the checks found, and what comes next when there is nothing left to do."""
+    next_ = [(f"tito module complete {lesson.number:02}", "put it into your package")]
+    return page(
+        report(found, lesson.label, f"tito module hint {lesson.number:02}", screen),
+        indented(commands(next_, screen)) if found.ok else None,
+    )
+
+
+def completed(done: Completion, screen: Screen) -> RenderableType:
+    """What was put into the package and what that makes possible."""
+    if not done.report.ok:
+        return page(tested(done.lesson, done.report, screen), "Not complete yet: every check has to pass.")
+    return page(
+        summary(done.report, done.lesson.label, screen),
+        stack("Yours now", *(indented(Text(file)) for file in done.files)) if done.files else None,
+        unlocked(done, screen),
+    )
+
+
+def unlocked(done: Completion, screen: Screen) -> RenderableType | None:
+    gates = [(f"tito milestone unlock {m.name}", f"prove it: {m.statement}") for m in done.milestones]
+    lessons = [(f"tito module start {x.number:02}", x.question) for x in done.lessons]
+    if not gates and not lessons: return None
+    return stack("This opens", indented(commands([*gates, *lessons], screen)))
+
+
+def changed(change: Change, screen: Screen) -> RenderableType:
+    """Something was put back or taken back, and how to change one's mind."""
+    said = change.what[:1].upper() + change.what[1:]
+    return stack(
+        line((f"{screen.signs.done} ", "good"), f"{said}.", ("  tito undo takes it back", "quiet")),
+        *(indented(line((file, "quiet"))) for file in change.files),
+    )
+
+
+def changes(changes: Sequence[Change], screen: Screen) -> RenderableType:
+    if not changes: return Text("There is nothing to undo.")
+    return columns([(c.id, Text(f"{c.when[:16].replace('T', ' ')}  {c.what}")) for c in changes])
+
+
+# -------------------------------------------------------------------------------------------------- hints
+
+def hints(told: Sequence[Hint], screen: Screen) -> RenderableType:
+    """A hint or all of them, and how to get the next."""
+    last = told[-1]
+    here = f"{last.lesson.number:02} {last.exercise}"
+    if not last.total:
+        return stack(line((last.exercise, "strong"), " has no hints: the notebook says all there is to say."))
+    more = last.number < last.total
+    next_ = (f"tito module hint {here}", "the next one") if more else (
+        f"tito module solution {here} --give-up", "how the course does it")
+    return page(
+        stack(line((last.exercise, "strong")), indented(columns(counted(h) for h in told))),
+        stack(None if more else "There are no more hints.", indented(commands([next_], screen))),
+    )
+
+
+def counted(hint: Hint) -> tuple[Text, Text]:
+    return line((f"{hint.number} of {hint.total}", "quiet")), Text(hint.text)
