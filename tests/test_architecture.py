@@ -1,7 +1,6 @@
 """The arrows between the folders point inwards; a file leaves other files' classes alone."""
 
 import ast
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -64,16 +63,16 @@ def at_the_top(path: Path):
 def outward(path: Path) -> list[str]:
     """The imports of a file that point outwards, as sentences."""
     home = house(name_of(path))
-    return [f"{path.relative_to(ROOT)}:{line}: {home} may not import {module}" for module, line in imports(path)
-            if module.split(".")[0] in ("tito", "tinytorch") and module != "tito"
-            and house(module) not in (home, *ARROWS[home])]
+    ours = [(m, line) for m, line in imports(path) if m.split(".")[0] in ("tito", "tinytorch") and m != "tito"]
+    return [f"{path.relative_to(ROOT)}:{line}: {home} may not import {module}"
+            for module, line in ours if house(module) not in (home, *ARROWS[home])]
 
 
 def foreign_attributes(path: Path) -> list[str]:
     """Assignments to attributes of a class that this file imported, as sentences."""
     tree = ast.parse(path.read_text("utf-8"))
-    borrowed = {alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom)
-                for alias in node.names if (alias.asname or alias.name)[:1].isupper()}
+    names = [a.asname or a.name for n in tree.body if isinstance(n, ast.ImportFrom) for a in n.names]
+    borrowed = {name for name in names if name[:1].isupper()}
     targets = []
     for node in ast.walk(tree):
         match node:
@@ -81,8 +80,9 @@ def foreign_attributes(path: Path) -> list[str]:
             case ast.AugAssign() | ast.AnnAssign(): targets.append(node.target)
             case ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[target, *_]):
                 targets.append(ast.Attribute(target, "…", lineno=node.lineno))
-    return [f"{path.relative_to(ROOT)}:{t.lineno}: {t.value.id}.{t.attr} belongs to another file" for t in targets
-            if isinstance(t, ast.Attribute) and isinstance(t.value, ast.Name) and t.value.id in borrowed]
+    attributes = [t for t in targets if isinstance(t, ast.Attribute) and isinstance(t.value, ast.Name)]
+    return [f"{path.relative_to(ROOT)}:{t.lineno}: {t.value.id}.{t.attr} belongs to another file"
+            for t in attributes if t.value.id in borrowed]
 
 
 @pytest.mark.parametrize("path", TITO + TINYTORCH, ids=name_of)
@@ -121,8 +121,10 @@ def written(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("name", "line"), [
-    *product(["tito/core/plan.py"], ["import tito.app", "from tito.ports.files import Files", "from ..view import x",
-                                     "def f():\n    import tito.cli", "from tito import app"]),
+    ("tito/core/plan.py", "import tito.app"),
+    ("tito/core/plan.py", "from ..view import x"),
+    ("tito/core/plan.py", "from tito import app"),
+    ("tito/core/plan.py", "def f():\n    import tito.cli"),
     ("tito/view/list.py", "from tito.commands import module"),
     ("tito/ports/runner.py", "import tinytorch"),
     ("tito/commands/module.py", "from tito.ports.files import Files"),
@@ -132,7 +134,7 @@ def test_an_outward_arrow_is_found(name, line, written):
     assert len(outward(written(name, line))) == 1
 
 
-@pytest.mark.parametrize("line", ["Tensor.exp = exp", "setattr(Tensor, 'exp', exp)", "if True: Tensor.count += 1"])
+@pytest.mark.parametrize("line", ["Tensor.exp = exp", "setattr(Tensor, 'exp', exp)", "def f(): Tensor.n += 1"])
 def test_a_changed_class_is_found(line, written):
     assert len(foreign_attributes(written("tinytorch/more.py", f"from .tensor import Tensor\n{line}"))) == 1
     assert foreign_attributes(written("tinytorch/own.py", f"class Tensor: pass\n{line}")) == []

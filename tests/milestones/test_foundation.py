@@ -88,15 +88,15 @@ def relu(input): return input.nothing()
 
 
 def environment(package: Path, report: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(package.parent), "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8",
-            "TITO_REPORT": report, "TITO_ASSETS": str(PROGRAM.parent), "TITO_DATASETS": str(ROOT / "datasets")}
+    given = {"TITO_REPORT": report, "TITO_ASSETS": str(PROGRAM.parent), "TITO_DATASETS": str(ROOT / "datasets")}
+    return {**os.environ, **given, "PYTHONPATH": str(package.parent), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
 
 
 def run(package: Path, tmp_path: Path):
     """Exit code, printed text and the report of the program over the package in this folder."""
     report = tmp_path / "report.json"
-    done = subprocess.run([sys.executable, PROGRAM], cwd=package.parent, capture_output=True, encoding="utf-8",
-                          env=environment(package, str(report)))
+    done = subprocess.run([sys.executable, PROGRAM], cwd=package.parent, env=environment(package, str(report)),
+                          capture_output=True, encoding="utf-8")
     assert report.exists(), done.stderr
     return done.returncode, done.stdout, json.loads(report.read_text())
 
