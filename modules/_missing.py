@@ -1,0 +1,63 @@
+"""What to say when a name is not in the package."""
+
+import sys
+from importlib import import_module
+from opcode import opmap
+
+from tinytorch._names import BEING_WRITTEN, CLOSED, LATER, OPEN
+
+
+def find(face: str, name: str):
+    """The face below this one that has the name; else the error that says why there is none."""
+    if f"{face}.{name}" in OPEN: return import_module(f"{face}.{name}")
+    raise (ImportError if _import_asks() else AttributeError)(sentence(face, name))
+
+
+def sentence(face: str, name: str) -> str:
+    """Why `face.name` is not there, and what to do about it."""
+    whole = f"{face}.{name}"
+    if whole == "tinytorch.__workspace__": return _not_yours()
+    if name.startswith("__"): return f"module {face!r} has no attribute {name!r}"
+    if whole in CLOSED: return _opens(whole)
+    for label, names in LATER.get(face, {}).items():
+        if name in names.split(): return f"{whole} is built in {_lesson(label)}"
+    return _left_out(face, name) or f"module {face!r} has no attribute {name!r}{_guess(face, name)}"
+
+
+def closed(face: str) -> ImportError:
+    """For a face that is imported before any lesson has put a name into it."""
+    return ImportError(_opens(face), name=face)
+
+
+def _opens(face: str) -> str: return f"{face} opens with {_lesson(CLOSED[face])}"
+
+
+def _lesson(label: str) -> str:
+    """A lesson, and how to get there."""
+    if label in BEING_WRITTEN: return f"lesson {label}, which is still being written"
+    return f"lesson {label}: tito module start {label[:2]}"
+
+
+def _not_yours() -> str:
+    where = sys.modules["tinytorch"].__path__[0]
+    return (f"this is the reference tinytorch, in {where}, not the one you write. Open the notebook in the "
+            "folder where your tinytorch/ lies, and restart the kernel")
+
+
+def _left_out(face: str, name: str) -> str:
+    from tinytorch._pytorch_names import NAMES
+    theirs = "torch" + face.removeprefix("tinytorch")
+    if name not in NAMES.get(theirs, "").split(): return ""
+    return f"{face}.{name} is not part of this course: PyTorch has {theirs}.{name}, TinyTorch leaves it out"
+
+
+def _guess(face: str, name: str) -> str:
+    from difflib import get_close_matches
+    near = get_close_matches(name, dir(sys.modules[face]), 1)
+    return f". Did you mean {near[0]!r}?" if near else ""
+
+
+def _import_asks() -> bool:
+    """Whether `from face import name` asks: Python would hide an AttributeError behind its own sentence."""
+    asking = sys._getframe(3)           # above find and __getattr__
+    return asking.f_code.co_code[asking.f_lasti] == opmap["IMPORT_FROM"]

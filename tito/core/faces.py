@@ -1,0 +1,309 @@
+"""The faces of the package: `tinytorch`, `tinytorch.nn`, … hand on what the lessons' modules define."""
+
+from __future__ import annotations
+
+import builtins
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tito.core.curriculum import Curriculum, Lesson
+from tito.core.export import banner, defined_names, wrapped
+from tito.core.lesson import LessonProblem
+
+Names = Mapping[str, Iterable[str]]             # module -> the names it defines
+
+TAIL = "\n\n# Added by `tito export`: what PyTorch keeps under this name, too.\n"
+CLOSED = "raise closed(__name__)\n"
+
+
+@dataclass
+class Face:
+    """One dotted name of the package, with what it can hand on and what it cannot yet."""
+
+    path: str                                                           # tinytorch.nn
+    package: bool                                                       # has faces below it
+    found: dict[str, tuple[str, str]] = field(default_factory=dict)     # name -> module, spelling there
+    later: dict[str, list[str]] = field(default_factory=dict)           # lesson -> names
+
+    @property
+    def file(self) -> str:
+        inside = self.path.split(".")[1:]
+        return "/".join([*inside, "__init__"]) + ".py" if self.package else "/".join(inside) + ".py"
+
+    @property
+    def dots(self) -> str: return "." * (self.path.count(".") + self.package)
+
+
+def package(
+    curriculum: Curriculum,
+    sources: Mapping[str, str],     # module -> source, of what is exported so far
+    version: str,
+    course: Names,                  # module -> names, of all lessons that are written
+    given: Mapping[str, str],       # the files beside curriculum.toml: _missing.py, pytorch_names.txt …
+    reference: bool = False,        # the course's own solution, not a learner's package
+) -> dict[str, str]:
+    """Every file of the package, by its path inside it."""
+    own = {module: source.partition(TAIL)[0] for module, source in sources.items()}
+    modules = {module: defined_names(source) for module, source in own.items()}
+    files = {f"{module}.py": source for module, source in own.items()}
+    for path, source in faces(curriculum, modules, reference, version, course).items():
+        files[path] = files.get(path, "") + source
+    files["_missing.py"] = _copied("_missing.py", given, reference)
+    if reference:
+        files["_reference.py"] = _copied("_reference.py", given, reference)
+    first = banner(_origin("pytorch_names.txt", reference))
+    files["_pytorch_names.py"] = _pytorch_source(given.get("pytorch_names.txt", ""), first)
+    return files
+
+
+def _copied(name: str, given: Mapping[str, str], reference: bool) -> str:
+    return f"{banner(_origin(name, reference))}\n{given[name]}"
+
+
+def _origin(name: str, reference: bool) -> str:
+    return f"modules/{name}" if reference else f"the course's modules/{name}"
+
+
+def installed(curriculum: Curriculum, files: Mapping[str, str]) -> dict[str, str]:
+    """Of a package's files, the modules that lessons exported, without what faces added to them."""
+    names = {f"{module}.py": module for lesson in curriculum for module in lesson.modules}
+    return {names[path]: source.partition(TAIL)[0] for path, source in files.items()
+            if path in names and not source.endswith(CLOSED)}
+
+
+def faces(
+    curriculum: Curriculum,
+    modules: Names,
+    reference: bool,
+    version: str = "0",
+    course: Names | None = None,
+) -> dict[str, str]:
+    """The source of each face, by its path inside the package.
+
+    Where a lesson's module has the same path as a face, it is the face: the source is what to append to it.
+    """
+    modules = {module: tuple(names) for module, names in modules.items()}
+    course = modules if course is None else course
+    all_faces = _filled(curriculum, modules, course)
+    if reference:
+        _refuse_undefined(curriculum, modules, all_faces)
+    closed = {face.path: _opening(curriculum, face.path) for face in all_faces.values()
+              if not _is_open(face, all_faces, modules)}
+    files = {}
+    for face in all_faces.values():
+        if face.path in closed:
+            files[face.file] = _head(reference, f"{face.path}, which no lesson has opened yet.") + (
+                f"\nfrom tinytorch._missing import closed\n\n{CLOSED}")
+        elif face.file.removesuffix(".py") in modules:
+            files[face.file] = _tail(face)
+        else:
+            files[face.file] = _face_source(face, all_faces, closed, reference, version)
+    written = {lesson.label for lesson in curriculum if lesson.module in course}
+    files["_names.py"] = _names_source(all_faces, closed, written, reference)
+    return files
+
+
+def unlisted(curriculum: Curriculum, modules: Names) -> dict[str, list[str]]:
+    """Public names that a lesson defines and lists in no face."""
+    found = {}
+    for lesson in curriculum:
+        listed = {name for face in lesson.exports for name in _listed(lesson, face, modules)}
+        left_out = {entry[1:] for entries in lesson.exports.values() for entry in entries if entry[:1] == "-"}
+        if rest := [name for name in _public(lesson, modules) if name not in listed | left_out]:
+            found[lesson.label] = rest
+    return found
+
+
+# ------------------------------------------------------------------------------- which name is from where
+
+def _filled(curriculum: Curriculum, modules: Names, course: Names) -> dict[str, Face]:
+    """Every face the curriculum names, and those above them, with what the lessons list for it."""
+    paths = {"tinytorch"} | {path for lesson in curriculum for path in lesson.exports}
+    paths |= {path.rsplit(".", n)[0] for path in paths for n in range(1, path.count(".") + 1)}
+    all_faces = {path: Face(path, any(p.startswith(f"{path}.") for p in paths)) for path in sorted(paths)}
+    all_faces["tinytorch"].package = True
+    for face in all_faces.values():
+        module = face.path.removeprefix("tinytorch.")
+        if face.package and any(module in lesson.modules for lesson in curriculum):
+            raise LessonProblem(f"{face.path} is a lesson's module and has faces below it: not both.")
+        for lesson in curriculum:
+            for name in _listed(lesson, face.path, {**course, **modules}):
+                if place := _place(lesson, name, modules):
+                    face.found.pop(name, None)          # a later lesson's comes later in the file
+                    face.found[name] = place
+                else:
+                    face.later.setdefault(lesson.label, []).append(name)
+    return all_faces
+
+
+def _listed(lesson: Lesson, face: str, modules: Names) -> list[str]:
+    """The names a lesson gives to a face: "*" is every public name of its modules, "-name" leaves one out."""
+    entries = lesson.exports.get(face, ())
+    names = [n for entry in entries for n in (_public(lesson, modules) if entry == "*" else [entry])]
+    return [name for name in dict.fromkeys(names) if name[:1] != "-" and f"-{name}" not in entries]
+
+
+def _public(lesson: Lesson, modules: Names) -> list[str]:
+    names = (name for module in lesson.modules for name in modules.get(module, ()))
+    return list(dict.fromkeys(plain(name) for name in names if not name.startswith("_")))
+
+
+def plain(name: str) -> str:
+    """`sum_` is spelt so because Python has a `sum` of its own; outside it is `sum`."""
+    return name[:-1] if name.endswith("_") and hasattr(builtins, name[:-1]) else name
+
+
+def _place(lesson: Lesson, name: str, modules: Names) -> tuple[str, str] | None:
+    """The module that defines a name, and its spelling there; the exact spelling wins."""
+    return next(((module, spelling) for spelling in (name, f"{name}_")
+                 for module in (lesson.module, *lesson.modules) if spelling in modules.get(module, ())), None)
+
+
+def _refuse_undefined(curriculum: Curriculum, modules: Names, all_faces: Mapping[str, Face]) -> None:
+    for lesson in curriculum:
+        for face in all_faces.values():
+            if lesson.module in modules and (names := face.later.get(lesson.label)):
+                raise LessonProblem(
+                    f"lesson {lesson.label} lists {', '.join(names)} for {face.path}, "
+                    f"but no exported cell of {', '.join(lesson.files)} defines it.",
+                    "Define it under `#| export`, or take it off the list in modules/curriculum.toml.",
+                )
+
+
+def _is_open(face: Face, all_faces: Mapping[str, Face], modules: Names) -> bool:
+    below = (f for f in all_faces.values() if f.path.startswith(f"{face.path}."))
+    return bool(face.path == "tinytorch" or face.found or face.file.removesuffix(".py") in modules
+                or any(_is_open(f, all_faces, modules) for f in below))
+
+
+def _opening(curriculum: Curriculum, path: str) -> str:
+    """The lesson that first puts something into a face or below it."""
+    return next(lesson.label for lesson in curriculum
+                if any(face == path or face.startswith(f"{path}.") for face in lesson.exports))
+
+
+# -------------------------------------------------------------------------------------- sources of faces
+
+def _head(reference: bool, docstring: str) -> str:
+    return f'{banner(_origin("curriculum.toml", reference))}\n"""{docstring}"""\n'
+
+
+def _face_source(
+    face: Face, all_faces: Mapping[str, Face], closed: Mapping[str, str], reference: bool, version: str,
+) -> str:
+    below = [f.path.rpartition(".")[2] for f in all_faces.values()
+             if f.path.rpartition(".")[0] == face.path and f.path not in closed]
+    root = face.path == "tinytorch"
+    docstring = ("TinyTorch: a deep-learning framework, built lesson by lesson." if root
+                 else f"{face.path}: what the lessons define under PyTorch's name for it.")
+    parts = [_head(reference, docstring)]
+    if root and reference:
+        parts.append("from . import _reference  # refuses to stand in for a learner's own package\n")
+    if imports := _imports(face):
+        parts.append(imports)
+    if below:
+        parts.append(BELOW.format(below=", ".join(below)))
+    if root:
+        parts.append(f'__version__ = "{version}"\n')
+    if root and not reference:
+        parts.append("__workspace__ = True     # this is a learner's own package\n")
+    hiding = [name for name in face.found if hasattr(builtins, name)]
+    parts.append(_assigned("__all__", [name for name in face.found if name not in hiding]))
+    more = [*hiding, *below, *(["__version__"] if root else [])]
+    parts.append("\n" + FINDER + DIRECTORY.format(more=", ".join(["*__all__", *map(_quoted, more)])))
+    return "\n".join(parts)
+
+
+def _tail(face: Face) -> str:
+    """What a lesson's module needs besides its own cells to be a face."""
+    module = face.file.removesuffix(".py")
+    elsewhere = Face(face.path, False, {n: p for n, p in face.found.items() if p != (module, n)})
+    imports = f"{_imports(elsewhere)}\n{_assigned('__all__', list(elsewhere.found), '+=')}\n\n"
+    return TAIL + (imports if elsewhere.found else "\n") + FINDER
+
+
+def _imports(face: Face) -> str:
+    modules: dict[str, list[str]] = {}
+    for name, (module, spelling) in face.found.items():
+        modules.setdefault(module, []).append(spelling if spelling == name else f"{spelling} as {name}")
+    return "".join(_statement(f"from {face.dots}{module} import ", names, "()")
+                   for module, names in modules.items())
+
+
+def _assigned(target: str, names: list[str], sign: str = "=") -> str:
+    return _statement(f"{target} {sign} ", list(map(_quoted, names)), "[]", always=True)
+
+
+def _statement(start: str, items: list[str], brackets: str, always: bool = False) -> str:
+    """On one line if it fits, else in brackets over several."""
+    line = f"{start}{brackets[0]}{', '.join(items)}{brackets[1]}" if always else start + ", ".join(items)
+    return f"{line}\n" if len(line) <= 110 else f"{start}{brackets[0]}\n{wrapped(items)}\n{brackets[1]}\n"
+
+
+def _quoted(name: str) -> str: return f'"{name}"'
+
+
+def _names_source(
+    all_faces: Mapping[str, Face], closed: Mapping[str, str], written: set[str], reference: bool,
+) -> str:
+    later = {face.path: face.later for face in all_faces.values() if face.later}
+    labels = sorted({label for lessons in later.values() for label in lessons} - written)
+    return _head(reference, "What the package has, and what is to come.") + NAMES.format(
+        later="".join(f'    "{path}": {{\n{_entries(names, 8)}    }},\n' for path, names in later.items()),
+        closed="".join(f'    "{path}": "{label}",\n' for path, label in closed.items()),
+        open=_assigned("OPEN", [path for path in all_faces if path not in closed]),
+        being_written=_assigned("BEING_WRITTEN", labels),
+    )
+
+
+def _pytorch_source(text: str, first: str) -> str:
+    """pytorch_names.txt as Python: `[torch.nn]` is the title of the names below it."""
+    entries, title = dict[str, list[str]](), "torch"
+    for line in text.splitlines():
+        if line.startswith("["):
+            title = line.strip("[] ")
+        elif not line.startswith("#"):
+            entries.setdefault(title, []).extend(line.split())
+    return f'{first}\n"""What PyTorch calls by a name."""\n\nNAMES = {{\n{_entries(entries, 4)}}}\n'
+
+
+def _entries(names: Mapping[str, Iterable[str]], indent: int) -> str:
+    """The inside of a dictionary whose values are strings of names."""
+    return "".join(f"{' ' * indent}{_quoted(key)}: {_words(some, indent)},\n" for key, some in names.items())
+
+
+def _words(names: Iterable[str], indent: int) -> str:
+    lines = textwrap.wrap(" ".join(names), 98 - indent)
+    if len(lines) == 1 and len(lines[0]) < 70:
+        return _quoted(lines[0])
+    space = "\n" + " " * (indent + 4)
+    return "(" + space + space.join(_quoted(f"{line} ") for line in lines) + space[:-4] + ")"
+
+
+BELOW = '''\
+TYPE_CHECKING = False
+if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
+    from . import {below}
+'''
+
+FINDER = '''\
+def __getattr__(name: str):
+    from tinytorch._missing import find  # only when a name is not here
+    return find(__name__, name)
+'''
+
+DIRECTORY = '''
+
+def __dir__(): return [{more}]
+'''
+
+NAMES = '''
+LATER = {{                   # face -> lesson -> the names it brings
+{later}}}
+
+CLOSED = {{                  # face without any name yet -> the lesson that opens it
+{closed}}}
+
+{open}
+{being_written}'''
