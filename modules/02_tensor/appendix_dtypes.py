@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Appendix: kinds of number, sizes, devices
 #
-# Small words that every tensor uses: what kind of number it holds, how large it is, where it lives.
-# They are given, because they are names and tables; what happens when two kinds of number *meet* is yours to write.
+# Small words that every tensor uses: what kind of number it holds, how large it is, where it lives. They are
+# given, because they are names and tables; what happens when two kinds of number *meet* is yours to write.
 
 # %%
 #| export
@@ -118,7 +118,7 @@ class finfo:
 
     def __init__(self, type: dtype | None = None):
         type = type or get_default_dtype()
-        if not type.is_floating_point: raise TypeError(f"finfo is for floats, and {type} is not one: use iinfo")
+        if not type.is_floating_point: raise TypeError(f"finfo is for floats, {type} is none: use iinfo")
         limits = np.finfo(type.numpy)
         self.dtype, self.bits = type.name, 8 * type.itemsize
         self.min, self.max, self.eps = float(limits.min), float(limits.max), float(limits.eps)
@@ -126,15 +126,15 @@ class finfo:
         self.resolution = float(limits.resolution)
 
     def __repr__(self):
-        return (f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g}, "
-                f"smallest_normal={self.smallest_normal:g}, tiny={self.tiny:g}, dtype={self.dtype})")
+        names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
+        return f"finfo({', '.join([f'{name}={getattr(self, name):g}' for name in names])}, dtype={self.dtype})"
 
 
 class iinfo:
     """The smallest and the largest number an integer dtype can say."""
 
     def __init__(self, type: dtype):
-        if type.category != COUNTS: raise TypeError(f"iinfo is for integers, and {type} is not one: use finfo")
+        if type.category != COUNTS: raise TypeError(f"iinfo is for integers, {type} is none: use finfo")
         limits = np.iinfo(type.numpy)
         self.dtype, self.bits, self.min, self.max = type.name, limits.bits, int(limits.min), int(limits.max)
 
@@ -180,7 +180,7 @@ class device:
     def __hash__(self): return hash(str(self))
 
     def __repr__(self):
-        return f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+        return f"device(type={self.type!r}{'' if self.index is None else f', index={self.index}'})"
 
 
 CPU = device("cpu")

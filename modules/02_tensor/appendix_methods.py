@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Appendix: how `x + y` finds `add`
 #
-# Python turns `x + y` into `x.__add__(y)`, and there are some forty such names. None of them decides anything:
-# each looks up an operation by name and calls it. So do `x.exp()` and `x.exp_()`. What is looked up lies in one
-# table, which every later lesson adds rows to; the class of the tensor never changes again.
+# Python turns `x + y` into `x.__add__(y)`, and there are some forty such names. None of them decides
+# anything: each looks up an operation by name and calls it. So do `x.exp()` and `x.exp_()`. What is looked up
+# lies in one table, which every later lesson adds rows to; the class of the tensor never changes again.
 
 # %%
 #| export
@@ -17,6 +17,9 @@ import builtins
 import operator
 from collections.abc import Callable
 from types import MethodType
+
+from tinytorch.errors import shape_of
+from tinytorch.printing import describe_array
 
 METHODS: dict[str, Callable] = {}         # from a method's name to the function that does it
 
@@ -33,9 +36,9 @@ def method(function: Callable) -> Callable:
     return function
 
 # %% [markdown]
-# A method that ends in an underscore changes its tensor **in place**: `x.exp_()` computes `x.exp()` and copies
-# the result over `x`. Its memory has room for as many numbers as before, of the kind it held before, so a
-# result of another shape or of a wider kind is refused.
+# A method that ends in an underscore changes its tensor **in place**: `x.exp_()` computes `x.exp()` and
+# copies the result over `x`. Its memory has room for as many numbers as before, of the kind it held before,
+# so a result of another shape or of a wider kind is refused.
 
 # %%
 #| export
@@ -83,7 +86,8 @@ class Methods:
     __add__, __radd__, __iadd__ = symbol("add"), swapped("add"), changing("add")
     __sub__, __rsub__, __isub__ = symbol("sub"), swapped("sub"), changing("sub")
     __mul__, __rmul__, __imul__ = symbol("mul"), swapped("mul"), changing("mul")
-    __truediv__, __rtruediv__, __itruediv__ = symbol("true_divide"), swapped("true_divide"), changing("true_divide")
+    __truediv__, __rtruediv__ = symbol("true_divide"), swapped("true_divide")
+    __itruediv__ = changing("true_divide")
     __floordiv__, __rfloordiv__ = symbol("floor_divide"), swapped("floor_divide")
     __ifloordiv__ = changing("floor_divide")
     __mod__, __rmod__, __imod__ = symbol("remainder"), swapped("remainder"), changing("remainder")
@@ -108,7 +112,10 @@ class Methods:
     def __setitem__(self, index, value): METHODS["setitem"](self, index, value)
     def __iter__(self): return METHODS["rows"](self)
     def __contains__(self, value): return bool(METHODS["any"](self == value))
-    def __len__(self): return METHODS["size"](self, 0)
+
+    def __len__(self):
+        if self.ndim == 0: raise TypeError("len() of a 0-d tensor: a single number has no length")
+        return self.shape[0]
 
     def __bool__(self): return bool(METHODS["item"](self))
     def __int__(self): return int(METHODS["item"](self))
@@ -134,3 +141,55 @@ def no_method(name: str) -> str:
     from difflib import get_close_matches
     near = get_close_matches(name, METHODS, 1)
     return f"a tensor has no {name!r}" + (f". Did you mean {near[0]!r}?" if near else "")
+
+# %% [markdown]
+# ## Out of the box
+#
+# The first rows of the table: the way back to plain Python and NumPy. `item` is for one number, `tolist` for
+# all of them, and `numpy` hands out the memory itself.
+
+# %%
+#| export
+@method
+def item(tensor):
+    """The single number of a tensor, as a Python number."""
+    if tensor.array.size != 1:
+        raise RuntimeError(f"item is for a single number, and this tensor has shape {shape_of(tensor)}")
+    return tensor.array.item()
+
+
+@method
+def tolist(tensor):
+    """The numbers as nested Python lists."""
+    return tensor.array.tolist()
+
+
+@method
+def numpy(tensor, *, force: bool = False):
+    """The tensor's memory as a NumPy array: nothing is copied."""
+    if tensor.requires_grad and not force:
+        raise RuntimeError("the memory of a tensor that requires grad is not for NumPy: use .detach().numpy()")
+    return tensor.array
+
+# %%
+#| export
+@method
+def size(tensor, dim: int | None = None):
+    """The shape, or the length of one dimension."""
+    if dim is None: return tensor.shape
+    if not -tensor.ndim <= dim < tensor.ndim:
+        raise IndexError(f"size({dim}) asks for a dimension that shape {shape_of(tensor)} does not have")
+    return tensor.shape[dim]
+
+
+@method
+def rows(tensor):
+    """What `for row in x` walks through."""
+    if tensor.ndim == 0: raise TypeError("iteration over a 0-d tensor: a single number has no rows")
+    return iter([tensor[i] for i in range(tensor.shape[0])])
+
+
+@method
+def describe(tensor) -> str:
+    """What `repr` shows: the numbers as PyTorch prints them."""
+    return describe_array(tensor.array, requires_grad=tensor.requires_grad, receipt=tensor.receipt)
