@@ -111,8 +111,8 @@ everyday = st.sampled_from([0.0, 1.0, -1.0, 0.5, 12.25, 999.0, 1001.0, 1e-5, 1e9
 
 
 @settings(max_examples=150, deadline=None)
-@given(hnp.arrays(np.float32, shapes, elements=everyday), st.integers(0, 6), st.integers(0, 3), st.integers(10, 90),
-       st.sampled_from([None, None, True, False]))
+@given(hnp.arrays(np.float32, shapes, elements=everyday), st.integers(0, 6), st.integers(0, 3),
+       st.integers(10, 90), st.sampled_from([None, None, True, False]))
 def test_everyday_numbers_under_any_options(array, precision, edgeitems, linewidth, sci_mode):
     for library in (tinytorch, torch):
         library.set_printoptions(precision, 40, edgeitems, linewidth, None, sci_mode)
@@ -140,7 +140,8 @@ def test_a_receipt_shows_as_pytorchs_grad_fn(op, made):
 def test_the_default_dtype_goes_without_saying():
     try:
         for library in (tinytorch, torch): library.set_default_dtype(library.float64)
-        for value in (np.array([1.5]), np.zeros(0), np.zeros((0, 2), np.float32), np.ones(2, np.float32)): same(value)
+        for value in (np.array([1.5]), np.zeros(0), np.zeros((0, 2), np.float32), np.ones(2, np.float32)):
+            same(value)
     finally:
         for library in (tinytorch, torch): library.set_default_dtype(library.float32)
 
