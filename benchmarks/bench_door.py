@@ -1,0 +1,108 @@
+"""What the house costs: one op through the door, the import, and the answers of `tito`.
+
+    make bench                          writes the table into benchmarks/README.md
+
+Medians, one thread. What is compared runs in turns, so that a slow moment of the machine meets both.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import timeit
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "scripts"))
+
+import numpy as np  # noqa: E402      after the number of threads is set
+
+import tinytorch as tt  # noqa: E402
+from demo import TITO, UTF8, Learner  # noqa: E402      scripts/demo.py
+from tito.app import open_course  # noqa: E402
+
+BEGIN, END = "<!-- measured by make bench -->", "<!-- end -->"
+
+
+def through_the_door(rounds=41, calls=5000):
+    """Microseconds of one call: (name, raw NumPy, the same through the door)."""
+    a, b = (np.random.default_rng(seed).standard_normal((4, 4), np.float32) for seed in (0, 1))
+    x, y = tt.tensor(a), tt.tensor(b)
+    pairs = {
+        "`x + y`, 4×4": (lambda: a + b, lambda: x + y),
+        "`x * 2`, 4×4": (lambda: a * 2, lambda: x * 2),
+        "`exp(x)`, 4×4": (lambda: np.exp(a), lambda: tt.exp(x)),
+        "`x @ y`, 4×4": (lambda: a @ b, lambda: x @ y),
+        "`x.sum(1)`, 4×4": (lambda: a.sum(1), lambda: x.sum(1)),
+    }
+    for name, functions in pairs.items():
+        times = [[timeit.timeit(f, number=calls) / calls * 1e6 for f in functions] for _ in range(rounds)]
+        yield name, *(median(column) for column in zip(*times))
+
+
+def imports(rounds=15) -> float:
+    """Milliseconds that `import tinytorch` takes in a process that has NumPy already."""
+    code = "import numpy, time; t = time.perf_counter(); import tinytorch; print(time.perf_counter() - t)"
+    run = [sys.executable, "-c", code]
+    return median(float(subprocess.check_output(run, cwd=HERE.parent)) * 1e3 for _ in range(rounds))
+
+
+def seconds(command: list[str], folder: Path) -> float:
+    begin = perf_counter()
+    subprocess.run(command, cwd=folder, env=UTF8, stdout=subprocess.DEVNULL, check=True)
+    return perf_counter() - begin
+
+
+def commands(rounds=11):
+    """Seconds of what a learner waits for: (command, median, limit)."""
+    course = open_course()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "mytorch"
+        Learner(folder.parent).type("init", folder.name, quiet=True)
+        learner = Learner(folder)
+        for lesson in (course.curriculum.lesson(name) for name in ("setup", "tensor")):
+            learner.type("module", "start", lesson.name, "--no-open", quiet=True)
+            learner.solve(lesson, course.chapter(lesson))
+            learner.type("module", "complete", lesson.name, quiet=True)
+        python = [sys.executable, "-c", "pass"]
+        yield "`python -c pass`", median(seconds(python, folder) for _ in range(rounds)), None
+        for words, limit, times in (("--help",), 0.15, rounds), (("status",), 0.3, rounds), (("module", "test", "02"), 10, 5):
+            yield f"`tito {' '.join(words)}`", median(seconds([*TITO, *words], folder) for _ in range(times)), limit
+
+
+def processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor())
+
+
+def table() -> str:
+    lines = [f"{date.today():%d %B %Y}, {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+             f"NumPy {version('numpy')}, one thread.", "",
+             "| one op | raw NumPy | through the door | on top | limit |", "|---|---:|---:|---:|---:|"]
+    lines += [f"| {name} | {raw:.2f} µs | {door:.2f} µs | {door - raw:.2f} µs | 1.5 µs |"
+              for name, raw, door in through_the_door()]
+    lines += ["", "| what a learner waits for | median | limit |", "|---|---:|---:|",
+              f"| `import tinytorch`, after NumPy | {imports():.0f} ms | 60 ms |"]
+    lines += [f"| {what} | {time * 1e3:.0f} ms | {f'{limit * 1e3:.0f} ms' if limit else ''} |" for what, time, limit in commands()]
+    return "\n".join(lines)
+
+
+def main():
+    page = HERE / "README.md"
+    before, rest = page.read_text("utf-8").split(BEGIN)
+    measured = table()
+    page.write_text(f"{before}{BEGIN}\n\n{measured}\n\n{END}{rest.split(END)[1]}", "utf-8")
+    print(f"\n{measured}\n\nwritten to {page}")
+
+
+if __name__ == "__main__":
+    main()
