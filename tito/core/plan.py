@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from tito.core.errors import UsageProblem
@@ -24,22 +24,21 @@ VARIABLES = {"TITO_TEST_SECONDS": "test", "TITO_LESSON_SECONDS": "lesson", "TITO
 
 def limits_from(environment: Mapping[str, str], **options: float | None) -> Limits:
     """The default limits, changed by the environment, changed by options (seconds; memory in MiB)."""
-    asked = {field: environment[name] for name, field in VARIABLES.items() if environment.get(name)}
-    asked |= {field: str(value) for field, value in options.items() if value is not None}
-    limits = Limits()
-    for field, text in asked.items():
-        limits = replace(limits, **{field: int(amount(field, text) * (1 << 20)) if field == "memory"
-                                    else amount(field, text)})
-    return limits
+    asked = {name: environment[variable] for variable, name in VARIABLES.items() if environment.get(variable)}
+    asked |= {name: str(value) for name, value in options.items() if value is not None}
+    numbers: dict[str, Any] = {name: amount(name, text) for name, text in asked.items()}
+    if "memory" in numbers:
+        numbers["memory"] = int(numbers["memory"] * (1 << 20))
+    return replace(Limits(), **numbers)
 
 
-def amount(field: str, text: str) -> float:
+def amount(name: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise UsageProblem(f"the limit for {field} must be a number above 0, and is {text!r}")
+        raise UsageProblem(f"the limit for {name} must be a number above 0, and is {text!r}")
     return value
 
 
@@ -51,17 +50,61 @@ class Unit:
     kind: Literal["cell", "check"]
     file: str                       # the name its code carries: 02_tensor.ipynb[mul]
     source: str
+    names: tuple[str, ...] = ()     # what it has to define
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, as the worker process is told it. Everything in it is plain data."""
+    """A run, as the process that runs the learner's code is told it. Everything in it is plain data."""
 
     kind: Literal["cells", "tests", "program", "import"]
     stage: str                      # the folder whose tinytorch is tested
-    limits: Limits
     folder: str                     # where the process stands
+    limits: Limits = Limits()
     units: tuple[Unit, ...] = ()    # cells: what to run, in order
     path: str = ""                  # tests: the folder of lesson tests; program: the file
+    argv: tuple[str, ...] = ()
+    reference: str = ""             # the folder of the reference package, which nobody may borrow from
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]: return asdict(self)
+
+
+Frame = tuple[str, int, str]        # file, line, function
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one unit ended, as the process told it."""
+
+    unit: str
+    outcome: Literal["passed", "failed", "raised", "syntax", "timeout", "replaced", "skipped", "lost"]
+    type: str = ""                  # of the exception
+    kinds: tuple[str, ...] = ()     # its classes, up to BaseException
+    text: str = ""                  # the check's sentence, or what the exception says
+    name: str = ""                  # what a NameError missed
+    asked: str = ""                 # the expression that was checked
+    expected: str = ""
+    got: str = ""
+    frames: tuple[Frame, ...] = ()  # the innermost last
+    undefined: tuple[str, ...] = () # names that a cell did not define though it should
+    output: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a process told, and how it ended."""
+
+    outcomes: tuple[Outcome, ...]
+    collected: tuple[str, ...] = () # tests: the ids of all there are
+    titles: Mapping[str, str] = field(default_factory=dict)
+    finished: bool = False          # it came to its end
+    ending: str = ""                # how it ended, when it did not
+    package: str = ""               # where the tinytorch it imported lies
+    foreign: tuple[str, ...] = ()   # files that passed for it, and lie elsewhere
+    report: str = ""                # program: what it handed in
+    noise: str = ""                 # what came through the channel and was no result
+
+    def outcome(self, unit: str) -> Outcome | None:
+        return next((o for o in self.outcomes if o.unit == unit), None)

@@ -1,0 +1,236 @@
+"""Running a learner's code in a process of its own, that is ended when its time is over."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from tito.core import asserts
+from tito.core.plan import Frame, Outcome, Plan, Run
+
+WORKER = Path(__file__).with_name("worker.py")
+GRACE = 5.0             # seconds after which a process that should have ended itself is ended
+STARTS_IN = 60.0        # seconds that Python may take to start, on the coldest of disks
+NOISE = 20_000          # characters
+
+# What would make the learner's code behave otherwise than in a notebook, or than with another learner.
+DROPPED = ("PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONINSPECT", "PYTHONSTARTUP", "PYTHONSAFEPATH",
+           "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "TINYTORCH_REFERENCE")
+SET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONBREAKPOINT": "0", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+       "MPLBACKEND": "agg"}
+
+Heard = Callable[[dict[str, Any]], None]
+
+
+class Runner(Protocol):
+    def run(self, plan: Plan, heard: Heard = ...) -> Run: """Carries a plan out; `heard` gets every record."""
+    def imported(self, folder: Path) -> str: """What `import tinytorch` finds in a new Python in `folder`."""
+
+
+class Processes:
+    """The adapter: a fresh Python for each plan."""
+
+    def run(self, plan: Plan, heard: Heard = lambda record: None) -> Run:
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(WORKER)], cwd=plan.folder, env=environment(plan.environment),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **alone())
+        try:
+            return Conversation(process, plan, heard).held()
+        finally:
+            end(process)
+
+    def imported(self, folder: Path) -> str:
+        code = "import tinytorch; print(tinytorch.__file__)"
+        try:
+            found = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment({}), text=True,
+                                   capture_output=True, timeout=STARTS_IN)
+        except subprocess.TimeoutExpired:
+            return "import tinytorch does not end"
+        return found.stdout.strip() if found.returncode == 0 else found.stderr.strip().rpartition("\n")[2]
+
+
+@dataclass
+class Recorded:
+    """The fake: gives the runs it was given, and remembers the plans."""
+
+    runs: list[Run]
+    plans: list[Plan] = field(default_factory=list)
+
+    def run(self, plan: Plan, heard: Heard = lambda record: None) -> Run:
+        self.plans.append(plan)
+        return self.runs.pop(0)
+
+    def imported(self, folder: Path) -> str: return str(folder / "tinytorch" / "__init__.py")
+
+
+# ------------------------------------------------------------------------------------------- processes
+
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k not in DROPPED} | SET | dict(more)
+
+
+def alone() -> dict[str, Any]:
+    """A group of its own: Ctrl-C goes to tito alone, and the children of the learner's code end with it."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):   # all of the group have ended (macOS says the second)
+            process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe: pipe.close()
+
+
+class Conversation:
+    """One plan told, and the records that come back."""
+
+    def __init__(self, process: subprocess.Popen[bytes], plan: Plan, heard: Heard):
+        self.process, self.plan, self.heard = process, plan, heard
+        self.key, self.lines = secrets.token_hex(16), queue.SimpleQueue[bytes | None]()
+        self.unit, self.began, self.started = "", 0.0, time.monotonic()
+        self.outcomes: list[Outcome] = []
+        self.noise: list[str] = []
+        self.facts: dict[str, Any] = {}
+
+    def held(self) -> Run:
+        assert self.process.stdin and self.process.stdout
+        threading.Thread(target=read, args=(self.process.stdout, self.lines), daemon=True).start()
+        self.tell(self.process.stdin)
+        killed = not self.listen()
+        noise = "".join(self.noise)[:NOISE]
+        run = Run(tuple(self.outcomes), noise=noise, **self.facts)
+        if run.finished:
+            return run
+        code = None if killed else ended(self.process)
+        return with_last_words(run, self.unit, killed or "Timeout (" in noise, ending(code), self.plan)
+
+    def tell(self, pipe: IO[bytes]) -> None:
+        plan = {**self.plan.as_json(), "key": self.key, "asserts": asserts.__file__}
+        try:
+            pipe.write(json.dumps(plan).encode())
+            pipe.close()
+        except BrokenPipeError:     # it ended before it listened; its noise says why
+            return
+
+    def listen(self) -> bool:
+        """Takes in what comes until the end; False if the end had to be made by force."""
+        while not self.facts.get("finished"):
+            try:
+                line = self.lines.get(timeout=0.1)
+            except queue.Empty:
+                if self.process.poll() is not None: return True     # though a child of its may hold the pipe
+                if self.late(): return False
+                continue
+            if line is None: return True
+            self.take(line)
+        return True
+
+    def late(self) -> bool:
+        limits, now = self.plan.limits, time.monotonic()
+        if self.unit and now > self.began + limits.test + GRACE: return True
+        return now > self.started + limits.lesson + STARTS_IN
+
+    def take(self, line: bytes) -> None:
+        record = parsed(line)
+        if record is None or record.pop("key", None) != self.key:
+            self.noise.append(line[:1000].decode("utf-8", "replace"))
+            return
+        match record.pop("event"):
+            case "begin":
+                self.unit, self.began = record["unit"], time.monotonic()
+            case "end":
+                self.unit = ""
+                self.outcomes.append(outcome(record))
+            case "collected":
+                self.facts |= {"collected": tuple(record["units"]), "titles": record["titles"]}
+            case "report":
+                self.facts["report"] = record["text"]
+            case "finished":
+                self.facts |= {"finished": True, "package": record["package"],
+                               "foreign": tuple(record["foreign"])}
+        self.heard(record)
+
+
+def read(pipe: IO[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:
+    try:
+        for line in pipe:
+            lines.put(line)
+    except (OSError, ValueError):       # closed while we waited: it was ended
+        pass
+    lines.put(None)
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+NAMES = {f.name for f in fields(Outcome)}
+
+
+def outcome(record: Mapping[str, Any]) -> Outcome:
+    known = {k: v for k, v in record.items() if k in NAMES and v is not None}
+    for name in ("kinds", "undefined"):
+        known[name] = tuple(known.get(name, ()))
+    known["frames"] = tuple((file, line, name) for file, line, name in known.get("frames", ()))
+    return Outcome(**known)
+
+
+# --------------------------------------------------------------------------------------------- last words
+
+def ended(process: subprocess.Popen[bytes]) -> int | None:
+    try:
+        return process.wait(timeout=GRACE)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def ending(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is None: return "it did not end"
+    if code < 0: return f"Python crashed ({signal_name(-code)})"
+    return f"the process ended (exit code {code})"
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+FAULT_LINE = re.compile(r'File "(.*)", line (\d+) in (.*)')
+
+
+def with_last_words(run: Run, unit: str, late: bool, ending: str, plan: Plan) -> Run:
+    """The unit that was running when the process ended gets its verdict; Python's last words say where."""
+    found = FAULT_LINE.finditer(run.noise)
+    frames: list[Frame] = [(m[1], int(m[2]), m[3]) for m in found if m[1] != str(WORKER)]
+    if not unit:
+        return replace(run, ending=ending)
+    last = Outcome(unit, "timeout" if late else "lost", text=ending, frames=tuple(reversed(frames)),
+                   seconds=plan.limits.test if late else 0.0)
+    return replace(run, outcomes=(*run.outcomes, last), ending=ending)
