@@ -16,8 +16,8 @@ PLACES = (
     "torch", "torch.Tensor", "torch.amp", "torch.ao.quantization", "torch.autograd", "torch.backends",
     "torch.cuda", "torch.distributed", "torch.fft", "torch.func", "torch.linalg", "torch.nn",
     "torch.nn.functional", "torch.nn.init", "torch.nn.parallel", "torch.nn.utils", "torch.nn.utils.prune",
-    "torch.onnx", "torch.optim", "torch.optim.lr_scheduler", "torch.profiler", "torch.random", "torch.special",
-    "torch.utils", "torch.utils.checkpoint", "torch.utils.data", "torch.utils.dlpack",
+    "torch.onnx", "torch.optim", "torch.optim.lr_scheduler", "torch.profiler", "torch.random",
+    "torch.special", "torch.utils", "torch.utils.checkpoint", "torch.utils.data", "torch.utils.dlpack",
 )
 TARGET = Path(__file__).resolve().parents[1] / "modules" / "pytorch_names.txt"
 

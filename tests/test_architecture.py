@@ -15,7 +15,8 @@ ARROWS = {
     "tito.ports": ("tito.core",),
     "tito.view": ("tito.core",),
     "tito.app": ("tito.core", "tito.ports"),
-    "tito.commands": ("tito.core", "tito.app", "tito.view"),
+    "tito.checkout": ("tito.core", "tito.ports"),
+    "tito.commands": ("tito.core", "tito.app", "tito.checkout", "tito.view"),
     "tito.cli": ("tito.core", "tito.commands"),
     "tito.__main__": ("tito.cli",),
     "tito": (),
@@ -63,7 +64,7 @@ def at_the_top(path: Path):
 def outward(path: Path) -> list[str]:
     """The imports of a file that point outwards, as sentences."""
     home = house(name_of(path))
-    ours = [(m, line) for m, line in imports(path) if m.split(".")[0] in ("tito", "tinytorch") and m != "tito"]
+    ours = [(m, line) for m, line in imports(path) if m.startswith(("tito.", "tinytorch"))]
     return [f"{path.relative_to(ROOT)}:{line}: {home} may not import {module}"
             for module, line in ours if house(module) not in (home, *ARROWS[home])]
 
@@ -134,7 +135,7 @@ def test_an_outward_arrow_is_found(name, line, written):
     assert len(outward(written(name, line))) == 1
 
 
-@pytest.mark.parametrize("line", ["Tensor.exp = exp", "setattr(Tensor, 'exp', exp)", "def f(): Tensor.n += 1"])
+@pytest.mark.parametrize("line", ["Tensor.exp = exp", "setattr(Tensor, 'exp', exp)", "if 1: Tensor.n += 1"])
 def test_a_changed_class_is_found(line, written):
     assert len(foreign_attributes(written("tinytorch/more.py", f"from .tensor import Tensor\n{line}"))) == 1
     assert foreign_attributes(written("tinytorch/own.py", f"class Tensor: pass\n{line}")) == []

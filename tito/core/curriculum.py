@@ -29,7 +29,7 @@ class Lesson:
     needs: tuple[str, ...] = ()
     objectives: tuple[str, ...] = ()
     files: tuple[str, ...] = ()                 # in the order in which the package needs them
-    exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)   # face -> names
+    exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)   # face -> names
 
     @property
     def folder(self) -> str: return f"{self.number:02d}_{self.name}"

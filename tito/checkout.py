@@ -1,0 +1,118 @@
+"""The course as its authors have it: a checkout, whose `tinytorch/` is generated from `modules/`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from tito.core.curriculum import Curriculum, Lesson, module_of, parse
+from tito.core.errors import UsageProblem
+from tito.core.export import banner, module_names, module_source
+from tito.core.faces import package, unlisted
+from tito.core.lesson import Chapter, nbgrader_metadata, notebook
+from tito.ports.notebooks import Notebooks, NotebooksOnDisk
+from tito.ports.package import PackageFolder
+
+CURRICULUM = Path("modules", "curriculum.toml")
+Difference = Literal["new", "changed", "gone", "not generated"]
+
+
+class Drift(NamedTuple):
+    """A file of the package that is not what the lessons make of it."""
+
+    file: str
+    what: Difference
+
+
+@dataclass
+class Checkout:
+    root: Path
+    notebooks: Notebooks = field(default_factory=NotebooksOnDisk)
+
+    def __post_init__(self) -> None:
+        self.curriculum: Curriculum = parse((self.root / CURRICULUM).read_text("utf-8"))
+        self.package = PackageFolder(self.root / "tinytorch")
+
+    def generated(self) -> dict[str, str]:
+        """Every file of the package, as the lessons make it."""
+        sources, names = {}, {}
+        for (lesson, file), chapter in self.chapters.items():
+            path = f"modules/{lesson.folder}/{file}.py"
+            sources[module_of(file)] = module_source(chapter.cells, banner(path), path)
+            names[module_of(file)] = module_names(chapter.cells)
+        beside = (path for path in (self.root / "modules").iterdir() if path.is_file())
+        given = {path.name: path.read_text("utf-8") for path in beside}
+        return package(self.curriculum, sources, self.version(), names, given, reference=True)
+
+    def drift(self, generated: dict[str, str]) -> list[Drift]:
+        """How the package on disk differs from the generated one."""
+        return list(_drift(generated, self.package.read()))
+
+    def export(self) -> list[Drift]:
+        """Makes the package on disk what the lessons make of it; what was different before."""
+        generated = self.generated()
+        drift = self.drift(generated)
+        if drift:
+            self.package.write({d.file: generated[d.file] for d in drift if d.what in ("new", "changed")},
+                               gone=[d.file for d in drift if d.what == "gone"])
+        return drift
+
+    def notes(self) -> list[str]:
+        """What an author may have forgotten, one sentence each."""
+        names = {module_of(file): module_names(chapter.cells) for (_, file), chapter in self.chapters.items()}
+        found = [f"lesson {label} lists in no face: {', '.join(some)}"
+                 for label, some in unlisted(self.curriculum, names).items()]
+        return found + [f"modules/{lesson.folder}/{file.name} is not in the files of lesson {lesson.label}"
+                        for lesson in self.curriculum
+                        for file in sorted((self.root / "modules" / lesson.folder).glob("*.py"))
+                        if file.stem not in lesson.files]
+
+    @cached_property
+    def chapters(self) -> dict[tuple[Lesson, str], Chapter]:
+        """Each file of the lessons that are written."""
+        modules = self.root / "modules"
+        return {(lesson, file): self.notebooks.read_lesson(modules / lesson.folder / f"{file}.py")
+                for lesson in self.curriculum if (modules / lesson.folder / f"{lesson.name}.py").exists()
+                for file in lesson.files}
+
+    def version(self) -> str:
+        return str(tomllib.loads((self.root / "pyproject.toml").read_text("utf-8"))["project"]["version"])
+
+
+def _drift(generated: dict[str, str], found: dict[str, str]) -> Iterator[Drift]:
+    for file in sorted({*generated, *found}):
+        if file not in found:
+            yield Drift(file, "new")
+        elif file not in generated:
+            yield Drift(file, "gone" if found[file].startswith("# Generated from") else "not generated")
+        elif generated[file] != found[file]:
+            yield Drift(file, "changed")
+
+
+def open_checkout(start: Path) -> Checkout | None:
+    """The checkout of the course that a folder lies in, unless a learner's workspace is nearer."""
+    for folder in (start, *start.parents):
+        if (folder / ".tito" / "workspace.json").exists():
+            return None
+        if (folder / CURRICULUM).exists():
+            return Checkout(folder)
+    return None
+
+
+def write_notebook(
+    chapter: Chapter,
+    path: Path,
+    solutions: bool = False,
+    nbgrader: bool = False,
+    force: bool = False,                # write over what is there
+    notebooks: Notebooks | None = None,
+) -> None:
+    """A lesson's notebook: as the learner gets it, or solved, or an nbgrader assignment."""
+    if path.exists() and not force:
+        raise UsageProblem(f"{path} is there already.", "--force writes over it, -o FILE writes elsewhere.")
+    metadata = nbgrader_metadata(chapter) if nbgrader else {}
+    (notebooks or NotebooksOnDisk()).write(notebook(chapter, solutions, nbgrader), path, metadata)

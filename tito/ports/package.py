@@ -1,0 +1,43 @@
+"""A generated package on disk: all of it is read, all of it is written or nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+
+class PackageFolder:
+    def __init__(self, root: Path):
+        self.root = root
+
+    def read(self) -> dict[str, str]:
+        """The source of every module, by its path inside the package."""
+        return {path.relative_to(self.root).as_posix(): path.read_text("utf-8")
+                for path in sorted(self.root.rglob("*.py"))}
+
+    def write(self, files: Mapping[str, str], gone: Iterable[str] = ()) -> None:
+        """Writes some modules and removes others; a full disk or Ctrl-C while writing changes nothing."""
+        staged = {self.root / name: self.root / f"{name}.{os.getpid()}.new" for name in files}
+        try:
+            for (path, new), source in zip(staged.items(), files.values()):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                new.write_text(source, "utf-8", newline="\n")
+            for path, new in staged.items():
+                new.replace(path)
+        finally:
+            for new in staged.values():
+                new.unlink(missing_ok=True)
+        for name in gone:
+            self._remove(self.root / name)
+
+    def _remove(self, path: Path) -> None:
+        """A module, and the folders that are empty without it."""
+        path.unlink()
+        for folder in path.parents[:len(path.relative_to(self.root).parts) - 1]:
+            for cached in folder.glob("__pycache__/*.pyc"):
+                cached.unlink()
+            with suppress(OSError):         # something else still lies there
+                (folder / "__pycache__").rmdir()
+                folder.rmdir()
