@@ -36,7 +36,9 @@ check: $(VENV)/ready-dev
 	$(BIN)/python -m pytest tests/test_architecture.py
 
 book: $(VENV)/ready
-	$(BIN)/python scripts/book.py build/book
+	mkdir -p build/book
+	for chapter in modules/[0-9]*; do \
+	    $(BIN)/tito notebook $$(basename $$chapter) --solutions --force -o build/book || exit; done
 
 bench: $(VENV)/ready
 	$(BIN)/python benchmarks/bench_door.py
