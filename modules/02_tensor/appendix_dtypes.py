@@ -127,7 +127,8 @@ class finfo:
 
     def __repr__(self):
         names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
-        return f"finfo({', '.join([f'{name}={getattr(self, name):g}' for name in names])}, dtype={self.dtype})"
+        limits = [f"{name}={getattr(self, name):g}" for name in names]
+        return f"finfo({', '.join(limits)}, dtype={self.dtype})"
 
 
 class iinfo:

@@ -23,7 +23,7 @@ def shape_of(x) -> str:
 def explained(op, arrays: list, error: Exception) -> Exception:
     """NumPy's complaint about what an op was given, as a sentence about shapes."""
     if isinstance(error, ShapeError): return error
-    kind = IndexError if isinstance(error, IndexError) else ShapeError      # a dim out of range, as in PyTorch
+    kind = IndexError if isinstance(error, IndexError) else ShapeError      # a dim out of range
     return kind(f"{op.name} cannot take {' and '.join([shape_of(x) for x in arrays])}: {error}")
 
 

@@ -168,7 +168,7 @@ def tolist(tensor):
 def numpy(tensor, *, force: bool = False):
     """The tensor's memory as a NumPy array: nothing is copied."""
     if tensor.requires_grad and not force:
-        raise RuntimeError("the memory of a tensor that requires grad is not for NumPy: use .detach().numpy()")
+        raise RuntimeError("the memory of a tensor that requires grad is not for NumPy: .detach().numpy()")
     return tensor.array
 
 # %%

@@ -25,6 +25,7 @@ from contextvars import ContextVar
 from functools import update_wrapper
 
 import numpy as np
+from numpy import ndarray
 
 from tinytorch.dtypes import (
     Size,
@@ -153,7 +154,7 @@ class Tensor(Methods):
     _changes = 0                    # how often that memory was written over
 
     def __init__(self, data=(), *more):
-        self.array = data if isinstance(data, np.ndarray) else floats(data, *more)
+        self.array = data if isinstance(data, ndarray) else floats(data, *more)
 
     shape = property(lambda self: Size(self.array.shape))
     ndim = property(lambda self: self.array.ndim)
@@ -386,7 +387,7 @@ assert broadcast_shapes((5, 1, 3), (4, 1), ()) == (5, 4, 3), \
 assert broadcast_shapes((0, 3), (1, 3)) == (0, 3), "a 1 meets a 0 by vanishing, not by filling it"
 try: met = broadcast_shapes((2, 3), (2,))
 except ShapeError: met = None
-assert met is None, "3 and 2 do not meet, though the first dimensions look alike: shapes line up at the end"
+assert met is None, "3 and 2 do not meet, though both begin with 2: shapes line up at the end"
 
 # %% [markdown]
 # ## When kinds of number meet
@@ -473,9 +474,9 @@ def common(inputs):
     """The arrays among the inputs, in the one dtype that all inputs meet in."""
     if len(inputs) == 2:                                # the everyday cases first: nearly every op comes by
         x, y = inputs
-        if type(x) is not np.ndarray: x, y = y, x
-        if type(x) is np.ndarray:
-            if type(y) is np.ndarray and x.dtype is y.dtype: return inputs
+        if type(x) is not ndarray: x, y = y, x
+        if type(x) is ndarray:
+            if type(y) is ndarray and x.dtype is y.dtype: return inputs
             if type(y) is float and x.dtype.kind == "f": return inputs
             if type(y) is int and x.dtype.kind in "fiu": return inputs
     return cast_all(inputs, result_type(*inputs))
@@ -515,16 +516,16 @@ class Op:
         code = forward.__code__
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         self.forward, self.promote, self.shares = forward, promote, shares
-        self.name, self.arity = plain_name(forward), code.co_posonlyargcount
-        self.inputs, self.settings = names[: self.arity], names[self.arity :]
+        self.name, arity = plain_name(forward), code.co_posonlyargcount
+        self.inputs, self.settings = names[:arity], names[arity:]
         self.variadic = bool(code.co_flags & 0x04)              # def cat(*tensors, dim=0)
+        self.arity = -1 if self.variadic else arity
         self.packs = self.settings[:1] in PACKED
         update_wrapper(self, forward)
         METHODS[self.name] = self
 
     def __call__(self, *inputs, **settings):
-        if settings or self.variadic or len(inputs) > self.arity:
-            inputs, settings = self.bind(inputs, settings)
+        if settings or len(inputs) > self.arity: inputs, settings = self.bind(inputs, settings)
         return current_engine().run(self, inputs, settings)
 
     def bind(self, args: tuple, settings: dict) -> tuple[tuple, dict]:
@@ -590,7 +591,7 @@ class Engine:
             out = self.kernels.get(op, op.forward)(*arrays, **settings)
         except (ValueError, IndexError) as error:
             raise explained(op, arrays, error) from None
-        return Tensor(out) if type(out) is np.ndarray and not op.shares else boxed(op, inputs, out)
+        return Tensor(out) if type(out) is ndarray and not op.shares else boxed(op, inputs, out)
         ### END SOLUTION
 
     def write(self, tensor: Tensor, value, index=...):
@@ -609,7 +610,7 @@ class Engine:
 # %%
 #| export
 class Kept(tuple):
-    """What a forward returns that found out more than it was asked: the output, and what its rule will need."""
+    """What a forward returns that found out more than was asked: the output, and what its rule will need."""
 
     def __new__(cls, out, *rest): return super().__new__(cls, (out, rest))
 
@@ -667,7 +668,7 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tinytorch\."
 @pointwise
 def add(input, other, /, *, alpha=1):
     """The sum; `other` is multiplied by `alpha` first.  (*), (*) -> (*)"""
-    #| hint Python's + on two arrays. When alpha is 1, do not multiply: that would be another pass over memory.
+    #| hint Python's + on two arrays. When alpha is 1, do not multiply: it would be another pass over memory.
     ### BEGIN SOLUTION
     return input + other if alpha == 1 else input + alpha * other
     ### END SOLUTION
@@ -831,7 +832,7 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
     """
     if unbiased is not None: correction = int(unbiased)
     #| hint Take the mean (keepdim=True, so that it broadcasts), square the distances, add them up and divide.
-    #| hint How many numbers share one mean? input.array.size / mean.array.size; divide by that less correction.
+    #| hint How many numbers share one mean? input.array.size / mean.array.size; divide by it less correction.
     ### BEGIN SOLUTION
     middle = mean(input, dim, True)
     distance = input - middle
@@ -1006,7 +1007,7 @@ assert column.expand(4, -1, -1).shape == (4, 2, 1), "new dimensions appear in fr
 # %%
 #| export
 def plain_index(index):
-    """The index as NumPy wants it: arrays for tensors and lists; with an ellipsis even one number is a view."""
+    """The index as NumPy wants it: arrays for tensors and lists; thanks to ... even one number is a view."""
     places = [plain_place(i) for i in (index if isinstance(index, tuple) else (index,))]
     return tuple(places if any([i is ... for i in places]) else [*places, ...])
 
