@@ -2,9 +2,9 @@
 
     python scripts/demo.py [FOLDER]         (default: ./demo)
 
-Every step is the `tito` command, run as a learner would run it. Between the steps the reference solutions are
-written into the notebooks, one cell after the other. Ends with exit code 1 and a sentence when a step does not
-do what it should; an untouched notebook that passes is such a step, too.
+Every step is the `tito` command, run as a learner would run it. Between the steps the reference solutions
+are written into the notebooks, one cell after the other. Ends with exit code 1 and a sentence when a step
+does not do what it should; an untouched notebook that passes is such a step, too.
 """
 
 from __future__ import annotations
@@ -43,18 +43,17 @@ class Learner:
         done = subprocess.run([*TITO, *words], cwd=self.folder, stdin=subprocess.DEVNULL, encoding="utf-8",
                               stdout=subprocess.PIPE if quiet else None, env=UTF8)
         if done.returncode != expect:
-            raise Unexpected(f"`tito {' '.join(words)}` ended with exit code {done.returncode}, not {expect}.\n"
-                             + (done.stdout or ""))
+            said = f"`tito {' '.join(words)}` ended with exit code {done.returncode}, not {expect}."
+            raise Unexpected(f"{said}\n{done.stdout or ''}")
         return done.stdout or ""
 
     def test_blank(self, lesson):
         """Nothing is written yet: every exercise must be open, and none may pass."""
-        report = json.loads(self.type("module", "test", lesson.label[:2], "--json", expect=FAILED, quiet=True))
-        report = report.get("report", report)
-        about = [t for t in report["tests"] if t["exercise"]]
+        answer = self.type("module", "test", lesson.label[:2], "--json", expect=FAILED, quiet=True)
+        about = [t for t in json.loads(answer)["tests"] if t["exercise"]]
         passed = [t["name"] for t in about if t["status"] == "passed"]
         if passed or not any(t["status"] == "todo" for t in about):
-            raise Unexpected(f"An untouched {lesson.notebook} passes {passed or 'or fails for another reason'}.")
+            raise Unexpected(f"an untouched {lesson.notebook} should wait for answers, and passes {passed}.")
         print(f"  {len(about)} checks wait for an answer, beginning with: {about[0]['message']}")
 
     def solve(self, lesson, chapter):
@@ -99,7 +98,7 @@ def play(folder: Path):
             learner.type("milestone", verb, milestone.name)
     title("where this learner is")
     learner.type("milestone", "status", "--detailed")
-    print(f"\nThe whole way took {time.monotonic() - begin:.0f} s. The workspace is in {folder}: cd there and look.")
+    print(f"\nThat took {time.monotonic() - begin:.0f} s. The workspace is {folder}: cd there and look.")
 
 
 def clear(folder: Path):

@@ -11,10 +11,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "scripts/demo.py"
+UTF8 = {**os.environ, "PYTHONUTF8": "1"}
 
 
 def tito(folder, *words):
-    done = subprocess.run([sys.executable, "-m", "tito", *words], cwd=folder, capture_output=True, encoding="utf-8")
+    command = [sys.executable, "-m", "tito", *words]
+    done = subprocess.run(command, cwd=folder, env=UTF8, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -23,8 +25,8 @@ def tito(folder, *words):
 def walked(tmp_path_factory):
     """What the demo printed, and the workspace it left."""
     folder = tmp_path_factory.mktemp("journey") / "mytorch"
-    done = subprocess.run([sys.executable, DEMO, folder], cwd=folder.parent, capture_output=True, encoding="utf-8",
-                          env={**os.environ, "PYTHONUTF8": "1"})
+    command = [sys.executable, DEMO, folder]
+    done = subprocess.run(command, cwd=folder.parent, env=UTF8, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout, folder
 
@@ -33,9 +35,9 @@ def test_every_lesson_is_begun_blank_solved_and_completed(walked):
     text, folder = walked
     for chapter in sorted(ROOT.glob("modules/[0-9]*")):
         number = chapter.name[:2]
-        steps = [f"$ tito module {verb} {number}" for verb in ("start", "test", "test", "complete")]
-        assert [line for line in text.splitlines() if line.startswith("$ tito module") and f" {number}" in line
-                and line.removesuffix(" --no-open").removesuffix(" --json") in steps], chapter
+        typed = [line.split() for line in text.splitlines() if line.startswith("$ tito module")]
+        steps = [verb for _, _, _, verb, lesson, *_ in typed if lesson == number]
+        assert steps == ["start", "test", "test", "complete"]
         assert (folder / f"{chapter.name}.ipynb").exists()
 
 
@@ -53,7 +55,7 @@ def test_the_demo_ends_on_the_detailed_status(walked):
 
 def test_the_learners_package_is_the_one_in_the_workspace(walked):
     _, folder = walked
-    code = "import tinytorch; print(tinytorch.__file__, tinytorch.relu(tinytorch.tensor([-1.0, 2.0])).tolist())"
+    code = "import tinytorch as t; print(t.__file__, t.relu(t.tensor([-1.0, 2.0])).tolist())"
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, encoding="utf-8")
     assert done.stdout.split() == [str(folder / "tinytorch/__init__.py"), "[0.0,", "2.0]"], done.stderr
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def run(*command, cwd):
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")} | {"PYTHONUTF8": "1"}
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PYTHONUTF8": "1"}
     done = subprocess.run([str(c) for c in command], cwd=cwd, env=env, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
@@ -44,7 +44,7 @@ def test_the_journey_works_from_the_wheel(wheel, tmp_path):
     run(python, "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
-    where = run(python, "-c", "import tito, tinytorch; print(tito.__file__, tinytorch.__file__)", cwd=empty).split()
-    assert all(Path(place).is_relative_to(tmp_path / "venv") for place in where)
+    where = run(python, "-c", "import tito, tinytorch; print(tito.__file__, tinytorch.__file__)", cwd=empty)
+    assert all(Path(place).is_relative_to(tmp_path / "venv") for place in where.split())
     text = run(python, DEMO, empty / "mytorch", cwd=empty)
     assert "$ tito milestone unlock foundation" in text

@@ -88,15 +88,18 @@ def relu(input): return input.nothing()
 
 
 def environment(package: Path, report: str) -> dict[str, str]:
-    given = {"TITO_REPORT": report, "TITO_ASSETS": str(PROGRAM.parent), "TITO_DATASETS": str(ROOT / "datasets")}
-    return {**os.environ, **given, "PYTHONPATH": str(package.parent), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+    data, assets = str(ROOT / "datasets"), str(PROGRAM.parent)
+    given = {"TITO_DATASETS": data, "TITO_ASSETS": assets, "TITO_REPORT": report}
+    settings = {"PYTHONPATH": str(package.parent), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **given, **settings}
 
 
 def run(package: Path, tmp_path: Path):
     """Exit code, printed text and the report of the program over the package in this folder."""
     report = tmp_path / "report.json"
-    done = subprocess.run([sys.executable, PROGRAM], cwd=package.parent, env=environment(package, str(report)),
-                          capture_output=True, encoding="utf-8")
+    env = environment(package, str(report))
+    command, folder = [sys.executable, PROGRAM], package.parent
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, encoding="utf-8")
     assert report.exists(), done.stderr
     return done.returncode, done.stdout, json.loads(report.read_text())
 
