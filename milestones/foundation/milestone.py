@@ -117,7 +117,8 @@ step("matmul", lambda x, w: x @ w, [numpy64.x, W1], numpy64.product,
      "entry (i, j) of x @ W1 is row i of x times column j of W1, summed", 1e-4)
 step("add", lambda x, b: x + b, [numpy64.product, b1], numpy64.before,
      "a bias of shape (128,) stands in every row: bias j belongs to column j", 1e-4)
-step("relu", tt.relu, [numpy64.before], numpy64.hidden, "relu keeps what is positive and turns the rest to 0")
+step("relu", lambda x: tt.relu(x), [numpy64.before], numpy64.hidden,
+     "relu keeps what is positive and turns the rest to 0")
 step("softmax", lambda s: tt.softmax(s, dim=1), [numpy64.scores], softmax64(numpy64.scores),
      "softmax along dim 1 is exp(score) over the sum of its row's")
 step("log_softmax", lambda s: tt.log_softmax(s, dim=1), [numpy64.scores], numpy64.logs,
