@@ -15,21 +15,31 @@ def find(face: str, name: str):
 
 def sentence(face: str, name: str) -> str:
     """Why `face.name` is not there, and what to do about it."""
+    return reason(face, name) or f"module {face!r} has no attribute {name!r}{_guess(face, name)}"
+
+
+def reason(face: str, name: str) -> str:
+    """Which lesson brings a name, or that none does; "" for a name nobody knows."""
     whole = f"{face}.{name}"
     if whole == "tinytorch.__workspace__": return _not_yours()
-    if name.startswith("__"): return f"module {face!r} has no attribute {name!r}"
-    if whole in CLOSED: return _opens(whole)
+    if name.startswith("_"): return ""
+    if whole in CLOSED: return f"{whole} opens with {_lesson(CLOSED[whole])}"
     for label, names in LATER.get(face, {}).items():
         if name in names.split(): return f"{whole} is built in {_lesson(label)}"
-    return _left_out(face, name) or f"module {face!r} has no attribute {name!r}{_guess(face, name)}"
+    return _left_out(face, name)
 
 
-def closed(face: str) -> ImportError:
-    """For a face that is imported before any lesson has put a name into it."""
-    return ImportError(_opens(face), name=face)
+class Modules:
+    """Asked last, when `import tinytorch.optim` finds no file: says which lesson makes it."""
+
+    @staticmethod
+    def find_spec(name: str, path=None, target=None):
+        face, _, last = name.rpartition(".")
+        if face.partition(".")[0] == "tinytorch" and (why := reason(face, last)):
+            raise ModuleNotFoundError(why, name=name)
 
 
-def _opens(face: str) -> str: return f"{face} opens with {_lesson(CLOSED[face])}"
+sys.meta_path.append(Modules)
 
 
 def _lesson(label: str) -> str:
@@ -53,7 +63,7 @@ def _left_out(face: str, name: str) -> str:
 
 def _guess(face: str, name: str) -> str:
     from difflib import get_close_matches
-    near = get_close_matches(name, dir(sys.modules[face]), 1)
+    near = get_close_matches(name, dir(sys.modules[face]), 1) if name[0] != "_" else ()
     return f". Did you mean {near[0]!r}?" if near else ""
 
 

@@ -14,7 +14,6 @@ from tito.core.lesson import LessonProblem
 Names = Mapping[str, Iterable[str]]             # module -> the names it defines
 
 TAIL = "\n\n# Added by `tito export`: what PyTorch keeps under this name, too.\n"
-CLOSED = "raise closed(__name__)\n"
 
 
 @dataclass
@@ -68,8 +67,7 @@ def _origin(name: str, reference: bool) -> str:
 def installed(curriculum: Curriculum, files: Mapping[str, str]) -> dict[str, str]:
     """Of a package's files, the modules that lessons exported, without what faces added to them."""
     names = {f"{module}.py": module for lesson in curriculum for module in lesson.modules}
-    return {names[path]: source.partition(TAIL)[0] for path, source in files.items()
-            if path in names and not source.endswith(CLOSED)}
+    return {names[path]: source.partition(TAIL)[0] for path, source in files.items() if path in names}
 
 
 def faces(
@@ -92,12 +90,9 @@ def faces(
               if not _is_open(face, all_faces, modules)}
     files = {}
     for face in all_faces.values():
-        if face.path in closed:
-            files[face.file] = _head(reference, f"{face.path}, which no lesson has opened yet.") + (
-                f"\nfrom tinytorch._missing import closed\n\n{CLOSED}")
-        elif face.file.removesuffix(".py") in modules:
+        if face.file.removesuffix(".py") in modules:
             files[face.file] = _tail(face)
-        else:
+        elif face.path not in closed:
             files[face.file] = _face_source(face, all_faces, closed, reference, version)
     written = {lesson.label for lesson in curriculum if lesson.module in course}
     files["_names.py"] = _names_source(all_faces, closed, written, reference)
@@ -199,7 +194,9 @@ def _face_source(
                  else f"{face.path}: what the lessons define under PyTorch's name for it.")
     parts = [_head(reference, docstring)]
     if root and reference:
-        parts.append("from . import _reference  # refuses to stand in for a learner's own package\n")
+        parts.append("from . import _reference  # refuses to stand in for a learner's own package")
+    if root:
+        parts.append("from . import _missing  # has a sentence for each name that is not here\n")
     if imports := _imports(face):
         parts.append(imports)
     if below:
