@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -145,9 +146,32 @@ def test_the_shipped_weights_are_those_of_the_checksum_file():
     assert hashlib.sha256((PROGRAM.parent / name).read_bytes()).hexdigest() == digest
 
 
-def test_no_form_is_on_both_sides_of_the_split():
-    with np.load(ROOT / "datasets/digits/digits.npz") as digits:
-        images, labels, forms = digits["images"], digits["labels"], digits["forms"]
+@pytest.fixture(scope="module")
+def digits():
+    with np.load(ROOT / "datasets/digits/digits.npz") as arrays:
+        return arrays["images"], arrays["labels"], arrays["forms"]
+
+
+def test_no_form_is_on_both_sides_of_the_split(digits):
+    images, labels, forms = digits
     assert images.shape == (1797, 8, 8) and images.dtype == labels.dtype == np.uint8 and images.max() == 16
     assert ((forms < 11).sum(), (forms >= 11).sum()) == (1415, 382)
     assert set(labels[forms >= 11]) == set(range(10))
+
+
+def test_the_forms_follow_from_the_labels(digits):
+    _, labels, forms = digits
+    make = runpy.run_path(str(ROOT / "datasets/digits/make.py"))
+    np.testing.assert_array_equal(make["form_of"](labels), forms)
+    assert hashlib.sha256((ROOT / "datasets/digits/digits.npz").read_bytes()).hexdigest() == make["MADE"]
+
+
+@pytest.mark.slow
+def test_another_seed_trains_as_good_a_reader(digits):
+    images, labels, forms = digits
+    script = runpy.run_path(str(ROOT / "milestones/foundation/train_weights.py"))
+    seen = forms < 11
+    W1, b1, W2, b2 = script["train"](images[seen].astype(float), labels[seen].astype(int), seed=1969)
+    x = (images.reshape(-1, 64) - images[seen].mean()) / images[seen].std()
+    right = (np.maximum(x @ W1 + b1, 0) @ W2 + b2).argmax(1) == labels
+    assert right[~seen].mean() >= 0.95
