@@ -37,6 +37,7 @@ class Result:
     output: str = ""                # what the learner's code printed meanwhile
     points: float = 0
     seconds: float = 0.0
+    asked: str = ""                 # the expression that gave what was got: add(2, 2)
 
     @property
     def ok(self) -> bool: return self.status == "passed"
