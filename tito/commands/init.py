@@ -16,7 +16,10 @@ from tito.commands import Command, as_json, reply
 @click.argument("folder", metavar="[DIR]", type=click.Path(file_okay=False, path_type=Path), default=".")
 @as_json
 def init(folder: Path, as_json: bool) -> None:
-    """Make a workspace: numbered notebooks beside a tinytorch/ of your own."""
+    """Make a workspace of your own.
+
+    It has a numbered notebook for each lesson, beside a tinytorch/ that grows with you.
+    """
     from tito.app import create_workspace
     from tito.view import course
     place = create_workspace(folder)

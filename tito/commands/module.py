@@ -145,7 +145,7 @@ def test(lesson: str | None, seconds: float | None, as_json: bool) -> int:
 @seconds
 @as_json
 def complete(lesson: str | None, anyway: bool, seconds: float | None, as_json: bool) -> int:
-    """Check a lesson, put your code into ./tinytorch and see what that opens."""
+    """Check a lesson and put your code into ./tinytorch."""
     from tito.view import data
     from tito.view import lesson as view
     from tito.view.live import watching

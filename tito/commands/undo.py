@@ -17,7 +17,10 @@ from tito.commands import Command, as_json, reply, workspace
 @click.option("--list", "listing", is_flag=True, help="Show what can be taken back, newest first.")
 @as_json
 def undo(change: str | None, listing: bool, as_json: bool) -> None:
-    """Take back the last change that tito made to your files, or the CHANGE named."""
+    """Take back the last change that tito made.
+
+    CHANGE names an older one, as `tito undo --list` shows it. What is taken back can be taken back again.
+    """
     from tito.view import lesson
     place = workspace()
     if listing:

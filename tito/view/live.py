@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.text import Text
+
 from tito.core.results import Result
 from tito.view.checks import mark
 from tito.view.screen import Screen, line
@@ -38,10 +40,14 @@ class Spinner(Watch):
     def result(self, result: Result) -> None:
         self.count += 1
         sign = mark(result.status, self.screen)
-        self.status.update(line(self.title, (f"  {self.count} checked  ", "quiet"), sign, " ", result.name))
+        self.tell(line(self.title, (f"  {self.count} checked  ", "quiet"), sign, " ", result.name))
 
     def line(self, text: str) -> None:
-        self.status.update(line(self.title, (f"  {text.strip()}", "quiet")))
+        self.tell(line(self.title, (f"  {text.strip()}", "quiet")))
+
+    def tell(self, text: Text) -> None:
+        text.truncate(self.screen.width - 4, overflow="ellipsis")      # it moves: it must stay on one line
+        self.status.update(text)
 
 
 @contextmanager

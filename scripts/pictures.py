@@ -1,0 +1,104 @@
+"""Draw the main screens of tito as SVG, for the README and the guides.
+
+    python scripts/pictures.py [FOLDER]         (default: docs/pictures)
+
+The learner in the pictures is invented; the course is the real one.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from pathlib import Path
+
+from tito.core.advice import advice
+from tito.core.curriculum import parse
+from tito.core.milestones import Standing, standing
+from tito.core.progress import LessonRecord, MilestoneRecord, Progress
+from tito.core.results import CodeLine, Report, Result
+from tito.view import checks, course
+from tito.view.screen import Screen
+
+ROOT = Path(__file__).resolve().parents[1]
+WIDTH = 82
+
+
+def halfway() -> Standing:
+    """Somebody in the middle of lesson 02."""
+    return stand(
+        {
+            "setup": LessonRecord(started="2026-11-02", completed="2026-11-02T21:10", digest="setup"),
+            "tensor": LessonRecord(
+                started="2026-11-03", tested="2026-11-04", passed=23, total=41, stuck_at="broadcast"
+            ),
+        }
+    )
+
+
+def first_milestone() -> Standing:
+    """Somebody who has just unlocked Foundation."""
+    done = {name: LessonRecord(started="2026-11-02", completed=f"2026-11-{day:02}T21:10", digest=name)
+            for day, name in enumerate(("setup", "tensor", "activations"), 2)}
+    return stand(
+        done, {"foundation": MilestoneRecord("2026-11-09T20:30", {"accuracy": 0.9712, "digits": 382})}
+    )
+
+
+def stand(lessons: dict[str, LessonRecord], milestones: dict[str, MilestoneRecord] | None = None) -> Standing:
+    curriculum = parse((ROOT / "modules/curriculum.toml").read_text("utf-8"))
+    written = [x.name for x in curriculum if (ROOT / "modules" / x.folder).is_dir()]
+    return standing(curriculum, Progress(lessons, milestones or {}), written, {n: n for n in lessons})
+
+
+def a_failing_check() -> Report:
+    at = CodeLine("02_tensor.ipynb", "broadcast", 7, "    return tuple(max(m, n) for m, n in zip(x, y))")
+    wrong = Result(
+        "broadcast",
+        "failed",
+        "a missing dimension counts as 1, on the left: shapes meet at their right ends",
+        "(2, 3)",
+        "(3,)",
+        "broadcast",
+        "When shapes meet",
+        3,
+        at,
+    )
+    passed = tuple(Result(f"check {n}", "passed") for n in range(23))
+    coming = ("matmul", "sum", "mean", "max", "getitem", "setitem")
+    return Report("tensor", (*passed, wrong, *(Result(n, "todo", exercise=n) for n in coming)), seconds=2.4)
+
+
+HOME = Path.home() / "mytorch"
+
+PICTURES = {  # name: (what was typed, what draws it, its values)
+    "status": ("tito status", course.status, lambda: (halfway(), advice(halfway()), HOME)),
+    "test": (
+        "tito module test 02",
+        checks.report,
+        lambda: (a_failing_check(), "02 tensor", "tito module hint 02"),
+    ),
+    "milestones": ("tito milestone status --detailed", course.detailed, lambda: (first_milestone(),)),
+    "timeline": ("tito milestone timeline", course.timeline, lambda: (halfway(),)),
+    "lessons": ("tito module list", course.lessons, lambda: (halfway(),)),
+}
+
+
+def picture(typed, view, values) -> str:
+    screen = Screen(io.StringIO(), record=True, force_terminal=True, color_system="truecolor", width=WIDTH)
+    screen.console.print(view(*values(), screen))
+    svg = screen.console.export_svg(title=typed, unique_id="tito")
+    svg = re.sub(r"<!--.*?-->", "<!-- Drawn by scripts/pictures.py -->", svg, count=1)
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)        # nothing is fetched to show it
+    return svg.replace("Fira Code", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono")
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs/pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, drawing in PICTURES.items():
+        (folder / f"{name}.svg").write_text(picture(*drawing), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+# %% [markdown]
+# # Words for numbers
+
+# %%
+#| export
+WORDS = ("none", "one", "two", "many")

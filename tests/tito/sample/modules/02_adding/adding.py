@@ -1,0 +1,23 @@
+# %% [markdown]
+# # Adding
+#
+# Two and two make four.
+
+# %%
+#| export
+from tinytorch.counting import after
+
+# %%
+#| export exercise
+def add(x, y):
+    """As many as x and y together."""
+    #| hint Count on from x.
+    ### BEGIN SOLUTION
+    for _ in range(y):
+        x = after(x)
+    return x
+    ### END SOLUTION
+
+# %%
+#| check 2
+assert add(2, 2) == 4, "two and two make four"
