@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 import os
 import shutil
 import sys
@@ -143,6 +142,7 @@ def keep(problem: Exception, told: TitoError) -> TitoError:
 def tell(problem: TitoError, in_json: bool) -> int:
     """Print a problem the way it was asked for, and return its exit code."""
     if in_json:
+        import json
         error = {"message": problem.message, "cure": problem.cure, "code": problem.code}
         click.echo(json.dumps({"schema": 1, "kind": "error", "error": error}, indent=2))
         return problem.code

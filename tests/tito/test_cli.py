@@ -219,8 +219,9 @@ HEAVY = ("numpy", "jupytext", "nbformat", "pytest", "tinytorch")
 def test_nothing_heavy_is_imported_to_answer_a_question(line, too_much, tmp_path):
     code = ["import sys", "from tito.cli import main", f"main({line.split()!r})",
             "print(sorted(sys.modules), file=sys.stderr)"]
-    done = subprocess.run([sys.executable, "-c", "\n".join(code)], cwd=tmp_path, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", "\n".join(code)], cwd=tmp_path, env=here,
+                          capture_output=True, text=True)
     loaded = ast.literal_eval(done.stderr.splitlines()[-1])
     assert not [name for name in too_much if name in loaded]
 

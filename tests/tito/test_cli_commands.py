@@ -60,7 +60,7 @@ class Place:
     def ask(self, *question): self.asked.append(question)
 
     def standing(self):
-        record = LessonRecord(started="2026", tested="2026", passed=1, total=2, stuck_at="after", hints={"after": 1})
+        record = LessonRecord("2026-11-20", "2026-11-20", 1, 2, stuck_at="after", hints={"after": 1})
         return standing(CURRICULUM, Progress({"counting": record}), ("counting", "adding"), {})
 
     def current(self): return COUNTING
