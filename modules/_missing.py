@@ -10,7 +10,8 @@ from tinytorch._names import BEING_WRITTEN, CLOSED, LATER, OPEN
 def find(face: str, name: str):
     """The face below this one that has the name; else the error that says why there is none."""
     if f"{face}.{name}" in OPEN: return import_module(f"{face}.{name}")
-    raise (ImportError if _import_asks() else AttributeError)(sentence(face, name))
+    if _import_asks(): raise ImportError(sentence(face, name), name=face)
+    raise AttributeError(sentence(face, name), name=name, obj=None)      # None: Python need not guess, too
 
 
 def sentence(face: str, name: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 
@@ -36,8 +36,5 @@ class PackageFolder:
         """A module, and the folders that are empty without it."""
         path.unlink()
         for folder in path.parents[:len(path.relative_to(self.root).parts) - 1]:
-            for cached in folder.glob("__pycache__/*.pyc"):
-                cached.unlink()
-            with suppress(OSError):         # something else still lies there
-                (folder / "__pycache__").rmdir()
-                folder.rmdir()
+            if all(left.name == "__pycache__" for left in folder.iterdir()):
+                shutil.rmtree(folder)
