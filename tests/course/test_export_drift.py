@@ -25,8 +25,8 @@ HINT = re.compile(r"#\| hint (.*)")
 
 
 def strings(data):
-    """Every string in a notebook's JSON, keys and metadata included."""
-    parts = [*data.keys(), *data.values()] if isinstance(data, dict) else data if isinstance(data, list) else []
+    """Every string in a notebook, metadata included."""
+    parts = list(data.values()) if isinstance(data, dict) else data if isinstance(data, list) else []
     return [data] if isinstance(data, str) else [string for part in parts for string in strings(part)]
 
 
