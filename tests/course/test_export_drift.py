@@ -84,4 +84,3 @@ def test_a_check_says_a_sentence_for_each_assert(lesson, chapter):
     for cell in chapter.checks():
         asserts = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Assert)]
         assert asserts and all(node.msg for node in asserts), cell.id
-        assert cell.points > 0, f"{cell.id} is worth nothing"

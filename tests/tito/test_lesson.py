@@ -103,9 +103,9 @@ def test_a_check_is_about_the_exercise_before_it_and_stands_in_a_section():
     assert PRODUCTS.section_of(PRODUCTS.cell("products")) == "Products"
 
 
-def test_a_comment_in_markdown_code_is_no_heading_below_it():
-    cells = chapter([("markdown", "## Real\n\ntext\n#hashtag"), ("code", "1")]).cells
-    assert chapter([("markdown", "## Real\n\ntext\n#hashtag"), ("code", "1")]).section_of(cells[1]) == "Real"
+def test_a_comment_in_a_block_of_code_is_no_heading():
+    found = chapter([("markdown", "## Real\n\n```python\n# comment\n```\n#hashtag"), ("code", "1")])
+    assert found.section_of(found.cells[1]) == "Real"
 
 
 @pytest.mark.parametrize(("kind", "text", "sentence"), [
@@ -117,6 +117,7 @@ def test_a_comment_in_markdown_code_is_no_heading_below_it():
     ("code", "#| export exercise\n### BEGIN SOLUTION\nx = 1", "no ### END SOLUTION"),
     ("code", "#| export exercise\nx = 1\n### END SOLUTION", "no ### BEGIN SOLUTION"),
     ("code", "#| export exercise\n### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION", "inside"),
+    ("code", "#| check\nassert x", "says what it is worth"),
     ("code", "#| hidden\n1", "only a check can be `hidden`"),
     ("code", "#| export check 1\n1", "not both"),
     ("code", "#| export\ndef f(:", "line 1 is not Python"),

@@ -18,6 +18,7 @@ WORDS = ("export", "exercise", "check", "hidden", "hint", "id")
 DIRECTIVE = re.compile(r"\s*#\|\s*(.*?)\s*$")
 BEGIN, END = re.compile(r"\s*### BEGIN SOLUTION\s*$"), re.compile(r"\s*### END SOLUTION\s*$")
 DEFINITION = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+FENCED = re.compile("^```.*?^```", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"#+\s+(.*)")
 
 
@@ -116,6 +117,8 @@ def cell_from(kind: Kind, text: str) -> Cell:
     for word in words:
         if word not in WORDS:
             raise LessonProblem(f"`#| {word}` is no directive; there are {', '.join(WORDS)}.")
+    if "check" in words and "check" not in notes:
+        raise LessonProblem("a check says what it is worth: `#| check 1`.")
     cell = Cell(kind, source, words, tuple(notes.get("hint", ())), _points(words, notes), text=text,
                 id=notes.get("id", [""])[-1])
     _verify(cell)
@@ -150,7 +153,8 @@ def _matches(pattern: re.Pattern[str], text: str) -> dict[int, re.Match[str]]:
     """Where a pattern stands on a line of its own, outside of strings."""
     lines = enumerate(text.split("\n"), 1)
     found = {number: match for number, line in lines if (match := pattern.match(line))}
-    return {number: found[number] for number in found.keys() - _inside_strings(text)} if found else {}
+    quoted = _inside_strings(text) if found else set()
+    return {number: match for number, match in found.items() if number not in quoted}
 
 
 def defined_names(source: str) -> tuple[str, ...]:
@@ -220,7 +224,8 @@ def _name(cell: Cell) -> str:
 
 
 def _headings(markdown: str) -> list[str]:
-    return [found[1].strip() for line in markdown.split("\n") if (found := HEADING.match(line))]
+    lines = FENCED.sub("", markdown).split("\n")
+    return [found[1].strip() for line in lines if (found := HEADING.match(line))]
 
 
 # ------------------------------------------------------------------------------------------- cell ids

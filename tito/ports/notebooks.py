@@ -140,6 +140,7 @@ def _save(notebook: dict[str, Any], path: Path) -> None:
     """Whole or not at all: a full disk or Ctrl-C leaves the old notebook."""
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     beside = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         beside.write_text(text, "utf-8")
         beside.replace(path)
