@@ -129,7 +129,7 @@ def eye(n, m=None, *, dtype=None, device=None, requires_grad=False) -> Tensor:
 
 # %%
 #| export
-def arange(start, end=None, step=1, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+def arange(start=0, end=None, step=1, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """From `start`, in steps, to just before `end`.  () -> (n)"""
     start, end, step = [plain(x) for x in ((0, start, step) if end is None else (start, end, step))]
     whole = all([isinstance(x, (int, np.integer)) for x in (start, end, step)])

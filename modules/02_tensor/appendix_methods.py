@@ -122,6 +122,7 @@ class Methods:
     def __float__(self): return float(METHODS["item"](self))
     def __index__(self): return operator.index(METHODS["item"](self))
 
+    def __deepcopy__(self, memo): return METHODS["deepcopy"](self, memo)
     def __repr__(self): return METHODS["describe"](self)
     def __format__(self, spec): return format(METHODS["item"](self) if self.ndim == 0 else str(self), spec)
 

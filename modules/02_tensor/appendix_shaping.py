@@ -253,6 +253,7 @@ hsplit, vsplit, dsplit = even("hsplit", 1, 1), even("vsplit", 0, 2), even("dspli
 @sharing
 def narrow(input, /, dim, start, length):
     """`length` places along `dim`, from `start` on; a view.  (n, *) -> (length, *)"""
+    if input.ndim == 0: raise ShapeError("narrow cannot take a part of a single number")
     dim, start = place(dim, input.ndim), int(start)
     n = input.shape[dim]
     if not -n <= start <= n: raise IndexError(f"narrow cannot start at {start}: the dimension has length {n}")
@@ -360,8 +361,14 @@ def adjoint(input):
     return transpose(input, -2, -1)
 
 
-moveaxis, swapaxes, swapdims = movedim, transpose, transpose
-METHODS.update(moveaxis=movedim, swapaxes=transpose, swapdims=transpose)
+@method
+def swapaxes(input, axis0: int, axis1: int):
+    """NumPy's name for transpose."""
+    return transpose(input, axis0, axis1)
+
+
+moveaxis, swapdims = movedim, transpose
+METHODS.update(moveaxis=movedim, swapdims=transpose)
 
 # %% [markdown]
 # ## Stretching and repeating
@@ -481,11 +488,11 @@ def diagonal(input, /, offset=0, dim1=0, dim2=1):
 def diag_embed(input, /, offset=0, dim1=-2, dim2=-1):
     """Zeros, with the last dimension of the input along a diagonal.  (*, n) -> (*, n, n)"""
     first, second = places((dim1, dim2), input.ndim + 1)
-    n = input.shape[-1] + abs(offset)
-    out = np.zeros_like(input, shape=input.shape[:-1] + (n, n))
-    i = np.arange(input.shape[-1], like=input)
-    out[..., i + max(-offset, 0), i + max(offset, 0)] = input
-    return np.moveaxis(out, (-2, -1), (first, second))
+    shape = list(input.shape[:-1])
+    for dim in sorted((first, second)): shape.insert(dim, input.shape[-1] + abs(offset))
+    out = np.zeros_like(input, shape=shape)
+    diagonal.forward(out, offset, first, second)[...] = input
+    return out
 
 
 @method
@@ -542,11 +549,11 @@ tril(ones(3, 3))
 def unfold(input, /, dimension, size, step):
     """Windows of `size` places, `step` apart, along a dimension; a view.  (n, *) -> (k, *, size)"""
     dim = place(dimension, input.ndim)
-    if input.ndim == 0: input = input.reshape(1)
-    n, stride = input.shape[dim], input.strides[dim]
+    n, stride = (input.shape[dim], input.strides[dim]) if input.ndim else (1, 0)
     if not 0 <= size <= n:
         raise ShapeError(f"unfold cannot fit a window of {size} into a dimension of length {n}")
     if step < 1: raise ShapeError(f"unfold wants a step of at least 1, not {step}")
+    if input.ndim == 0: return input.reshape(1)[:size]
     shape, strides = list(input.shape), list(input.strides)
     shape[dim], strides[dim] = (n - size) // step + 1, step * stride
     return window(input, [*shape, size], [*strides, stride])
@@ -579,7 +586,8 @@ def strided(input, /, size, stride, shift):
 def as_strided(input, size, stride, storage_offset: int | None = None):
     """A walk through the memory of the input, with any shape and steps; a view.  (*) -> (size)"""
     start = METHODS["storage_offset"](input)
-    return strided(input, size, stride, 0 if storage_offset is None else storage_offset - start)
+    shift = 0 if storage_offset is None else storage_offset - start
+    return strided(input, size=size, stride=stride, shift=shift)
 
 # %% [markdown]
 # ## Grids and combinations
@@ -594,8 +602,8 @@ def meshgrid(*tensors, indexing: str = "ij"):
     if any([x.ndim > 1 for x in tensors]):
         raise ShapeError("meshgrid takes rows, one for each dimension of the grid")
     if indexing == "xy" and len(tensors) > 1:
-        x, y, *rest = [transpose(grid, 0, 1) for grid in meshgrid(tensors[1], tensors[0], *tensors[2:])]
-        return (y, x, *rest)
+        y, x, *rest = meshgrid(tensors[1], tensors[0], *tensors[2:])
+        return (x, y, *rest)
     rows, n = [atleast_1d(x) for x in tensors], len(tensors)
     shape = Size([row.shape[0] for row in rows])
     lying = [reshape(row, (1,) * i + (-1,) + (1,) * (n - 1 - i)) for i, row in enumerate(rows)]
@@ -607,7 +615,6 @@ def cartesian_prod(*tensors):
     return tensors[0] if len(tensors) == 1 else stack([ravel(grid) for grid in meshgrid(*tensors)], 1)
 
 
-@method
 def combinations(input, r: int = 2, with_replacement: bool = False):
     """All ways of taking `r` numbers out of a row.  (n) -> (n over r, r)"""
     if input.ndim != 1: raise ShapeError(f"combinations takes a row, not {input.ndim} dimensions")
@@ -640,8 +647,8 @@ channels_last = memory_format("channels_last")
 @Op
 def clone(input, /, *, memory_format=preserve_format):
     """A copy.  (*) -> (*)"""
-    if memory_format is preserve_format: return np.array(input, copy=True, order="K", like=input)
-    if memory_format is contiguous_format: return input.copy()
+    if memory_format is preserve_format and 0 not in input.strides: return input.copy(order="K")
+    if memory_format is not channels_last: return input.copy()
     if input.ndim != 4: raise ShapeError(f"channels_last is an order for 4 dimensions, not {input.ndim}")
     return np.moveaxis(np.moveaxis(input, 1, -1).copy(), -1, 1)
 
@@ -732,10 +739,10 @@ METHODS.update({name: conversion(named(kind)) for name, kind in CONVERSIONS.item
 
 
 def legacy_type(input, dtype=None, non_blocking=False):
-    """The tensor in another dtype, or the old name of the dtype it has."""
+    """The tensor in another dtype, or the name that old programs know its dtype by."""
     if dtype is not None: return to(input, dtype)
     old = {kind: name.capitalize() for name, kind in CONVERSIONS.items()}
-    return f"tinytorch.{old[input.dtype.name]}Tensor"
+    return f"torch.{old[input.dtype.name]}Tensor"
 
 
 METHODS["type"] = legacy_type
