@@ -125,6 +125,13 @@ def test_a_star_stands_for_every_public_name_and_a_minus_leaves_one_out():
     assert ".numbers" not in source and "_own" not in source
 
 
+def test_torch_star_stands_for_the_public_names_that_pytorch_has_in_the_same_place():
+    theirs = {"torch": ["sum", "cat", "acos"]}
+    source = faces(curriculum('["torch.*", "-cat", "add"]'), names(), True, theirs=theirs)["__init__.py"]
+    assert "from .tensor import add\n" in source and "from .extras import sum\n" in source
+    assert "cat" not in source and "Tensor" not in source
+
+
 def test_star_imports_hide_no_builtin_and_dir_shows_all(built):
     ask = built(course=curriculum('["*"]'))
     assert ask("from tinytorch import *; print(sum([1, 2]), abs(-1), add(1, 2))") == "3 1 1"

@@ -46,13 +46,14 @@ def package(
     own = {module: source.partition(TAIL)[0] for module, source in sources.items()}
     modules = {module: defined_names(source) for module, source in own.items()}
     files = {f"{module}.py": source for module, source in own.items()}
-    for path, source in faces(curriculum, modules, reference, version, course).items():
+    theirs = pytorch_names(given.get("pytorch_names.txt", ""))
+    for path, source in faces(curriculum, modules, reference, version, course, theirs).items():
         files[path] = files.get(path, "") + source
     files["_missing.py"] = _copied("_missing.py", given, reference)
     if reference:
         files["_reference.py"] = _copied("_reference.py", given, reference)
     first = banner(_origin("pytorch_names.txt", reference))
-    files["_pytorch_names.py"] = _pytorch_source(given.get("pytorch_names.txt", ""), first)
+    files["_pytorch_names.py"] = _pytorch_source(theirs, first)
     return files
 
 
@@ -76,6 +77,7 @@ def faces(
     reference: bool,
     version: str = "0",
     course: Names | None = None,
+    theirs: Names | None = None,    # what PyTorch has, by the path there: torch.nn
 ) -> dict[str, str]:
     """The source of each face, by its path inside the package.
 
@@ -83,7 +85,7 @@ def faces(
     """
     modules = {module: tuple(names) for module, names in modules.items()}
     course = modules if course is None else course
-    all_faces = _filled(curriculum, modules, course)
+    all_faces = _filled(curriculum, modules, course, theirs or {})
     if reference:
         _refuse_undefined(curriculum, modules, all_faces)
     closed = {face.path: _opening(curriculum, face.path) for face in all_faces.values()
@@ -100,19 +102,19 @@ def faces(
 
 
 def unlisted(curriculum: Curriculum, modules: Names) -> dict[str, list[str]]:
-    """Public names that a lesson defines and lists in no face."""
+    """Public names of lessons that spell out what they hand on, and forgot these."""
     found = {}
     for lesson in curriculum:
-        listed = {name for face in lesson.exports for name in _listed(lesson, face, modules)}
-        left_out = {entry[1:] for entries in lesson.exports.values() for entry in entries if entry[:1] == "-"}
-        if rest := [name for name in _public(lesson, modules) if name not in listed | left_out]:
+        entries = {entry.lstrip("-") for listed in lesson.exports.values() for entry in listed}
+        if entries & {"*", "torch.*"}: continue
+        if rest := [name for name in _public(lesson, modules) if name not in entries]:
             found[lesson.label] = rest
     return found
 
 
 # ------------------------------------------------------------------------------- which name is from where
 
-def _filled(curriculum: Curriculum, modules: Names, course: Names) -> dict[str, Face]:
+def _filled(curriculum: Curriculum, modules: Names, course: Names, theirs: Names) -> dict[str, Face]:
     """Every face the curriculum names, and those above them, with what the lessons list for it."""
     paths = {"tinytorch"} | {path for lesson in curriculum for path in lesson.exports}
     paths |= {path.rsplit(".", n)[0] for path in paths for n in range(1, path.count(".") + 1)}
@@ -123,7 +125,7 @@ def _filled(curriculum: Curriculum, modules: Names, course: Names) -> dict[str, 
         if face.package and any(module in lesson.modules for lesson in curriculum):
             raise LessonProblem(f"{face.path} is a lesson's module and has faces below it: not both.")
         for lesson in curriculum:
-            for name in _listed(lesson, face.path, {**course, **modules}):
+            for name in _listed(lesson, face.path, {**course, **modules}, theirs):
                 if place := _place(lesson, name, modules):
                     face.found.pop(name, None)          # a later lesson's comes later in the file
                     face.found[name] = place
@@ -132,11 +134,15 @@ def _filled(curriculum: Curriculum, modules: Names, course: Names) -> dict[str, 
     return all_faces
 
 
-def _listed(lesson: Lesson, face: str, modules: Names) -> list[str]:
-    """The names a lesson gives to a face: "*" is every public name of its modules, "-name" leaves one out."""
+def _listed(lesson: Lesson, face: str, modules: Names, theirs: Names) -> list[str]:
+    """The names a lesson gives to a face: those of its modules ("*"), those of them that PyTorch has there, too
+    ("torch.*"), those it spells out, without those it leaves out ("-name")."""
     entries = lesson.exports.get(face, ())
-    names = [n for entry in entries for n in (_public(lesson, modules) if entry == "*" else [entry])]
-    return [name for name in dict.fromkeys(names) if name[:1] != "-" and f"-{name}" not in entries]
+    public = _public(lesson, modules)
+    shared = set(theirs.get(face.replace("tinytorch", "torch", 1), ()))
+    wild = {"*": public, "torch.*": [name for name in public if name in shared]}
+    names = dict.fromkeys(name for entry in entries for name in wild.get(entry, [entry]))
+    return [name for name in names if name[:1] != "-" and f"-{name}" not in entries]
 
 
 def _public(lesson: Lesson, modules: Names) -> list[str]:
@@ -254,15 +260,19 @@ def _names_source(
     )
 
 
-def _pytorch_source(text: str, first: str) -> str:
-    """pytorch_names.txt as Python: `[torch.nn]` is the title of the names below it."""
+def pytorch_names(text: str) -> dict[str, list[str]]:
+    """What pytorch_names.txt says: `[torch.nn]` is the title of the names below it."""
     entries, title = dict[str, list[str]](), "torch"
     for line in text.splitlines():
         if line.startswith("["):
             title = line.strip("[] ")
         elif not line.startswith("#"):
             entries.setdefault(title, []).extend(line.split())
-    return f'{first}\n"""What PyTorch calls by a name."""\n\nNAMES = {{\n{_entries(entries, 4)}}}\n'
+    return entries
+
+
+def _pytorch_source(theirs: Names, first: str) -> str:
+    return f'{first}\n"""What PyTorch calls by a name."""\n\nNAMES = {{\n{_entries(theirs, 4)}}}\n'
 
 
 def _entries(names: Mapping[str, Iterable[str]], indent: int) -> str:
