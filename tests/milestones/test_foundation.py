@@ -15,75 +15,83 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "milestones/foundation/milestone.py"
 
-# The test that must fail first, words of its message, and what breaks the package when appended to its face.
-KEEP = """
-from tinytorch import *
-good_softmax, good_log_softmax, good_relu, T = softmax, log_softmax, relu, Tensor
-matmul, add, argmax, mean, var, reshape = T.__matmul__, T.__add__, T.argmax, T.mean, T.var, T.reshape
+# What is appended to the package: `broken("exp")(lambda good, x: …)` gives an op another forward.
+BREAKER = """
+import numpy as np
+from tinytorch.tensor import METHODS
+
+def broken(name):
+    def by(forward):
+        op, good = METHODS[name], METHODS[name].forward
+        op.forward = lambda *inputs, **settings: forward(good, *inputs, **settings)
+        return op
+    return by
 """
+
+# The test that must fail first, words of its message, and what breaks the package.
 BROKEN = {
     "softmax without normalisation": ("softmax", "over the sum", """
-def softmax(input, dim): return (input - input.amax(dim, keepdim=True)).exp()
+broken("softmax")(lambda good, x, dim: np.exp(x - x.max(dim, keepdims=True)))
 """),
     "softmax over the wrong axis": ("softmax", "dim 1", """
-def softmax(input, dim): return good_softmax(input, dim - 1)
+broken("softmax")(lambda good, x, dim: good(x, dim - 1))
 """),
     "softmax without max subtraction": ("large scores do not overflow", "maximum", """
-def softmax(input, dim): return input.exp() / input.exp().sum(dim, keepdim=True)
+broken("softmax")(lambda good, x, dim: np.exp(x) / np.exp(x).sum(dim, keepdims=True))
 """),
     "log_softmax without max subtraction": ("large scores do not overflow", "maximum", """
-def log_softmax(input, dim): return input - input.exp().sum(dim, keepdim=True).log()
+broken("log_softmax")(lambda good, x, dim: x - np.log(np.exp(x).sum(dim, keepdims=True)))
 """),
     "log_softmax with its sign turned": ("log_softmax", "logarithm", """
-def log_softmax(input, dim): return -good_log_softmax(input, dim)
+broken("log_softmax")(lambda good, x, dim: -good(x, dim))
 """),
     "relu that lets everything through": ("relu", "positive", """
-def relu(input): return input * 1
+broken("relu")(lambda good, x: x.copy())
 """),
     "relu that works in place": ("relu", "changed its input", """
-def relu(input):
-    input[:] = good_relu(input)
-    return input
+broken("relu")(lambda good, x: np.maximum(x, 0, out=x))
 """),
     "matmul transposed": ("matmul", "row i of x times column j", """
-T.__matmul__ = lambda x, y: matmul(x, y).transpose(0, 1)
+broken("matmul")(lambda good, x, y: good(x, y).T)
 """),
     "matmul of flipped weights": ("matmul", "row i of x times column j", """
-T.__matmul__ = lambda x, y: matmul(x, y.flip(0))
+broken("matmul")(lambda good, x, y: good(x, y[::-1]))
 """),
     "a bias that reaches one row only": ("add", "every row", """
-def once(x, y):
-    out = x * 1
-    out[0] = add(x, y)[0]
+@broken("add")
+def add(good, x, y):
+    out = x.copy()
+    out[0] += y
     return out
-T.__add__ = once
 """),
     "argmax off by one": ("argmax", "highest score", """
-T.argmax = lambda x, dim: argmax(x, dim) + 1
+broken("argmax")(lambda good, x, **settings: good(x, **settings) + 1)
 """),
     "argmax of the lowest": ("argmax", "highest score", """
-T.argmax = lambda x, dim: argmax(-x, dim)
+broken("argmax")(lambda good, x, **settings: good(-x, **settings))
 """),
     "softmax that leaks float64": ("softmax", "float32", """
-def softmax(input, dim): return good_softmax(input, dim).to(float64)
+broken("softmax")(lambda good, x, dim: good(x.astype(float), dim))
 """),
     "a mean in float64": ("mean", "float32", """
-T.mean = lambda x: mean(x.to(float64))
+broken("mean")(lambda good, x, *dims: good(x.astype(float), *dims))
 """),
     "a variance with another divisor": ("var", "squared distances", """
-T.var = lambda x, correction: var(x, correction=2000)
+good = METHODS["var"]
+METHODS["var"] = lambda x, correction: good(x, correction=2000)
 """),
     "a reshape by columns": ("reshape", "8 pixels", """
-T.reshape = lambda x, *shape: reshape(x.transpose(-1, -2), *shape)
+broken("reshape")(lambda good, x, shape: good(x.swapaxes(-1, -2), shape))
 """),
     "a reshape that forgets strides": ("views are read like copies", "transposed", """
-T.reshape = lambda x, *shape: reshape(x if x.is_contiguous() else x.transpose(1, 2), *shape)
+broken("reshape")(lambda good, x, shape: good(x if x.flags.c_contiguous else x.swapaxes(1, 2), shape))
 """),
     "a blank": ("relu", "your turn", """
-def relu(input): raise NotImplementedError("your turn: relu")
+@broken("relu")
+def relu(good, x): raise NotImplementedError("your turn: relu")
 """),
     "an op that raises": ("relu", "tinytorch/__init__.py, line", """
-def relu(input): return input.nothing()
+broken("relu")(lambda good, x: x.nothing())
 """),
 }
 
@@ -123,7 +131,7 @@ def test_the_reference_reads_the_digits(package, tmp_path):
 def test_a_broken_op_keeps_the_gate_shut_and_is_named(what, package, tmp_path):
     name, word, sabotage = BROKEN[what]
     with (package / "__init__.py").open("a", encoding="utf-8") as face:
-        face.write(KEEP + sabotage)
+        face.write(BREAKER + sabotage)
     code, _, report = run(package, tmp_path)
     failed = {t["name"]: t for t in report["tests"] if t["status"] != "passed"}
     assert code == 1
