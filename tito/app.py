@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import difflib
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
-from tito.core.curriculum import Curriculum, Lesson, Milestone
-from tito.core.lesson import Chapter
-from tito.core.milestones import Standing
+from tito.core.curriculum import Lesson, Milestone
+from tito.core.errors import EnvironmentProblem, Locked, NotFound, UsageProblem
+from tito.core.milestones import LessonStanding, Standing, standing
 from tito.core.plan import Limits
-from tito.core.progress import MilestoneRecord, Progress
-from tito.core.results import Report, Result
+from tito.core.progress import MilestoneRecord, Progress, to_json
+from tito.core.results import Report
+from tito.services_course import Course, digest, open_course
+from tito.services_state import FORMAT, State, now
 
-Listen = Callable[[Result], None]       # is told each result as soon as it is known
-Say = Callable[[str], None]             # is told each line a milestone program prints
+if TYPE_CHECKING:       # loaded when a verb needs them: `tito status` is quick
+    from tito.core.lesson import Cell, Chapter, NotebookCell
+    from tito.ports.changes import Change, Records
+    from tito.ports.editor import Editor, Opened
+    from tito.ports.runner import Runner
+    from tito.services_doctor import Finding
+    from tito.services_testing import Listen, Say, Tests, Trial
+
+__all__ = ["Completion", "Course", "Gate", "Hint", "Started", "Workspace", "create_workspace", "open_course",
+           "open_workspace"]
+
+PACKAGE = "tinytorch"
+
+
+def nobody(told: object) -> None: pass
 
 
 # ---------------------------------------------------------------------------------------------- values
-
-@dataclass(frozen=True)
-class Change:
-    """Something that was done to the workspace, with the backup that takes it back."""
-
-    id: str                             # 20261121T103800-reset-tensor
-    verb: str                           # reset, complete, update, export, undo
-    subject: str                        # the lesson's name; for an undo, the id of the change it took back
-    what: str                           # "reset 02 tensor"
-    when: str                           # ISO
-    files: tuple[str, ...]              # relative to the workspace
-    backup: Path
-
 
 @dataclass(frozen=True)
 class Started:
@@ -40,12 +47,6 @@ class Started:
     created: bool                       # the notebook was not there before
     given: tuple[str, ...]              # files put into ./tinytorch
     first: bool                         # started for the first time
-
-
-@dataclass(frozen=True)
-class Opened:
-    tool: str                           # "VS Code", "Jupyter Lab", "" when nothing could be started
-    sentence: str                       # what happened, or what to open
 
 
 @dataclass(frozen=True)
@@ -81,112 +82,507 @@ class Gate:
     opens: tuple[Lesson, ...] = ()      # lessons of the next milestone
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing the doctor looked at."""
-
-    name: str                           # "Python", "packages", "tinytorch"
-    status: Literal["ok", "warn", "bad"]
-    what: str                           # what was found
-    cure: str = ""                      # what to do
-    fixable: bool = False               # `doctor(fix=True)` would do it
-    fixed: bool = False                 # … and has
-
-
-# -------------------------------------------------------------------------------------------- the course
-
-class Course:
-    """The lessons, milestones and data, from the wheel or from the checkout."""
-
-    root: Path
-    version: str                        # of the distribution
-    curriculum: Curriculum
-
-    def written(self) -> frozenset[str]: """Names of the lessons that exist."""; raise NotImplementedError
-    def chapter(self, lesson: Lesson) -> Chapter: """The lesson's own file, parsed."""; raise NotImplementedError
-    def program(self, milestone: Milestone) -> Path | None: """Its gate, if it is written."""; raise NotImplementedError
-
-
-def open_course() -> Course:
-    """The course this tito came with."""
-    raise NotImplementedError
-
-
 # ----------------------------------------------------------------------------------------- the workspace
 
 def open_workspace(start: Path | None = None, course: Course | None = None) -> Workspace:
     """The workspace that `start` (default: the current directory) lies in; NotFound if in none."""
-    raise NotImplementedError
+    here = (start or Path.cwd()).absolute()
+    for folder in (here, *here.parents):
+        if (folder / ".tito" / "workspace.json").exists() or (folder / ".tito" / "progress.json").exists():
+            return Workspace(folder, course or open_course())
+    raise NotFound(f"{here} is not in a workspace.", "`tito init mytorch` makes one; then cd into it.")
 
 
 def create_workspace(folder: Path, course: Course | None = None) -> Workspace:
     """A new workspace: notebooks beside an empty tinytorch/; refuses to overwrite anything."""
-    raise NotImplementedError
+    from tito.core.lesson import notebook
+    from tito.ports.files import write, write_tree
+
+    course, root = course or open_course(), folder.absolute()
+    refuse_unfit(root, course)
+    place = Workspace(root, course)
+    lessons = [lesson for lesson in course.curriculum if lesson.name in course.written()]
+    given = [lesson for lesson in lessons if not lesson.needs]
+    sources = {m: s for lesson in given for m, s in course.sources(lesson, lesson.given).items()}
+    files = {f"{PACKAGE}/{name}": text for name, text in course.package(sources).items()}
+    texts = {"README.md": readme(course), ".gitignore": IGNORED}
+    names = [*texts, PACKAGE, *(lesson.notebook for lesson in lessons)]
+    if there := [name for name in names if (root / name).exists()]:
+        raise UsageProblem(f"{root} holds {there[0]} already.", "Name a folder that is empty or new.")
+    try:
+        write_tree(root, {**texts, **files})
+    except OSError as problem:
+        said = f"{root} cannot be made a workspace: {problem.strerror or problem}."
+        raise EnvironmentProblem(said, "Name another folder.") from problem
+    for lesson in lessons:
+        course.notebooks.write(notebook(course.chapter(lesson)), root / lesson.notebook)
+    write(root / ".tito" / "progress.json", to_json(Progress()))
+    write(root / ".tito" / "progress.json.bak", to_json(Progress()))
+    write(root / ".tito" / "workspace.json", marker(course))      # last: from now on it is a workspace
+    return place
+
+
+def marker(course: Course) -> str:
+    """What says that a folder is a workspace."""
+    return json.dumps({"format": FORMAT, "course": course.version, "created": now()}, indent=2) + "\n"
+
+
+def refuse_unfit(root: Path, course: Course) -> None:
+    """A workspace in a workspace, or in the course itself, would confuse everybody."""
+    if (root / ".tito").exists():
+        raise UsageProblem(f"{root} is a workspace already.", "cd there and type tito.")
+    outer = next((f for f in root.parents if (f / ".tito" / "workspace.json").exists()), None)
+    if outer:
+        raise UsageProblem(f"{root} would lie inside the workspace {outer}.", "Name a folder outside of it.")
+    if root == course.root.resolve():
+        raise UsageProblem(f"{root} is the course itself: its tinytorch/ is not yours.", "tito init mytorch")
+    if root.exists() and not root.is_dir():
+        raise UsageProblem(f"{root} is a file.", "Name a folder.")
+
+
+IGNORED = """\
+__pycache__/
+.ipynb_checkpoints/
+.tito/stage/
+.tito/lock
+.tito/lock.holder
+"""
+
+
+def readme(course: Course) -> str:
+    written = (x for x in course.curriculum if x.name in course.written())
+    lessons = "".join(f"- `{x.notebook}`: {x.question}\n" for x in written)
+    return f"""\
+# My own deep-learning framework
+
+The notebooks are lessons; what I write in them becomes the package `tinytorch/` beside them.
+
+    tito                    where am I, what is next
+    tito module start 01    open a lesson
+    tito module test        check what I wrote
+    tito module complete    put it into tinytorch/
+    tito undo               take the last change back
+
+{lessons}
+`tinytorch/` is written by tito: edit the notebooks. `.tito/` holds progress and backups.
+"""
 
 
 class Workspace:
     """A learner's folder. Lesson and milestone arguments take what `Curriculum.lesson` takes."""
 
-    root: Path
-    course: Course
+    def __init__(
+        self, root: Path, course: Course, runner: Runner | None = None, editor: Editor | None = None,
+    ):
+        self.root, self.course, self.state = root, course, State(root)
+        self._runner, self._editor = runner, editor
 
-    def progress(self) -> Progress: raise NotImplementedError
-    def standing(self) -> Standing: """Quick: reads no notebook."""; raise NotImplementedError
-    def current(self) -> Lesson: """The lesson that a command without an argument means."""; raise NotImplementedError
-    def notebook(self, lesson: str | Lesson) -> Path: raise NotImplementedError
+    @cached_property
+    def tests(self) -> Tests:
+        from tito.ports.runner import Processes
+        from tito.services_testing import Tests
+
+        return Tests(self.course, self.root, self._runner or Processes())
+
+    # ---------------------------------------------------------------------------------------- looking
+
+    def progress(self) -> Progress: return self.state.progress()
+
+    def standing(self) -> Standing:
+        """Quick: reads the progress and the package, no notebook."""
+        return self._standing(self.progress(), self.sources())
+
+    def _standing(self, progress: Progress, sources: Mapping[str, str]) -> Standing:
+        course = self.course
+        digests = {lesson.name: digest(lesson, sources) for lesson in course.curriculum}
+        gates = {m.name for m in course.curriculum.milestones if course.program(m)}
+        return standing(course.curriculum, progress, course.written(), digests, gates)
+
+    def sources(self) -> dict[str, str]:
+        """Every module that lessons exported to ./tinytorch."""
+        from tito.core.faces import installed
+        from tito.ports.package import PackageFolder
+
+        return installed(self.course.curriculum, PackageFolder(self.root / PACKAGE).read())
+
+    def current(self) -> Lesson:
+        """The lesson that a command without an argument means: worked on last, else the next one."""
+        stands = self.standing()
+        begun = [s for s in stands.lessons if s.mark == "started"]
+        if begun:
+            return max(begun, key=lambda s: max(s.record.started, s.record.tested)).lesson
+        if stands.next_lesson:
+            return stands.next_lesson.lesson
+        done = [s.lesson for s in stands.lessons if s.completed]
+        if not done:
+            raise NotFound("There is no lesson to work on.", "tito module list")
+        return done[-1]
+
+    def notebook(self, lesson: str | Lesson) -> Path: return self.root / self._lesson(lesson).notebook
+
+    def cell(self, lesson: str | Lesson, exercise: str) -> str:
+        """What the learner has written for an exercise."""
+        from tito.core.lesson import lifted
+
+        found, chapter = self._lesson(lesson), self.course.chapter(self._lesson(lesson))
+        cell = cell_of(found, chapter, exercise)
+        lift = lifted(chapter, self.course.notebooks.read(self.notebook(found)))
+        if cell.id not in lift.sources:
+            raise NotFound(f"The cell `{cell.id}` is gone from {found.notebook}.",
+                           f"`tito module reset {found.number:02} {exercise}` brings it back.")
+        return lift.sources[cell.id]
+
+    def last_report(self, lesson: str | Lesson) -> Report | None:
+        """What the last test of a lesson found."""
+        return self.state.last_report(self._lesson(lesson).name)
+
+    def _lesson(self, lesson: str | Lesson) -> Lesson:
+        return lesson if isinstance(lesson, Lesson) else self.course.curriculum.lesson(lesson)
+
+    # --------------------------------------------------------------------------------------- starting
 
     def start(self, lesson: str | Lesson, anyway: bool = False) -> Started:
         """Makes the notebook if it is missing and gives the given files; Locked if needs are missing."""
-        raise NotImplementedError
+        from tito.core.lesson import notebook
+
+        lesson = self._unlocked(lesson, anyway)
+        record, path = self.progress().lesson(lesson.name), self.notebook(lesson)
+        created = not path.exists()
+        given = {} if record.completed else self.course.sources(lesson, lesson.given)
+        if record.started and not created and not self.news(self.course.package(self.sources() | given)):
+            return Started(lesson, path, False, (), False)
+        with self._exporting("start", lesson, given, [path.name] if created else []) as change:
+            if created:
+                self.course.notebooks.write(notebook(self.course.chapter(lesson)), path)
+            started = record.started or now()
+            self.state.save(self.progress().with_lesson(lesson.name, started=started))
+        modules = {f"{PACKAGE}/{module}.py" for module in given}
+        files = tuple(name for name in change.files if name in modules)
+        return Started(lesson, path, created, files, not record.started)
+
+    def _unlocked(self, lesson: str | Lesson, anyway: bool) -> Lesson:
+        lesson = self._lesson(lesson)
+        stands = self.standing().lesson(lesson.name)
+        if stands.mark == "unwritten":
+            raise NotFound(f"Lesson {lesson.label} is still being written.", "tito module list")
+        if stands.missing and not stands.completed and not anyway:
+            needs = " and ".join(x.label for x in stands.missing)
+            cure = f"tito module start {stands.missing[0].number:02}"
+            raise Locked(f"Lesson {lesson.label} builds on {needs}, which you have not completed.",
+                         f"`{cure}` first, or --anyway.")
+        return lesson
 
     def open(self, lesson: str | Lesson) -> Opened:
         """Opens the notebook in VS Code or Jupyter Lab, or says what to open."""
-        raise NotImplementedError
+        from tito.ports.editor import Desktop
 
-    def test(self, lesson: str | Lesson, limits: Limits | None = None, listen: Listen | None = None) -> Report:
+        return (self._editor or Desktop()).open(self.notebook(lesson))
+
+    # ---------------------------------------------------------------------------------------- testing
+
+    def test(
+        self, lesson: str | Lesson, limits: Limits | None = None, listen: Listen | None = None,
+    ) -> Report:
         """Runs the course's checks, then its lesson tests, on what the learner wrote."""
-        raise NotImplementedError
+        return self._tried(self._lesson(lesson), limits, listen).report
+
+    def _tried(self, lesson: Lesson, limits: Limits | None, listen: Listen | None) -> Trial:
+        """Tests a lesson, and notes how it went."""
+        self.progress()                 # before minutes are spent: can it be noted?
+        trial = self.tests.lesson(lesson, limits or Limits(), listen or nobody)
+        report = trial.report
+        stuck = next((t.exercise for t in report.tests if not t.ok and t.exercise), "")
+        passed, total = sum(t.ok for t in report.tests), len(report.tests)
+        self.state.update(f"test {lesson.label}", lambda p: p.with_lesson(
+            lesson.name, started=p.lesson(lesson.name).started or now(), tested=now(),
+            passed=passed, total=total, stuck_at=stuck))
+        self.state.keep(report)
+        return trial
 
     def complete(
-        self, lesson: str | Lesson, limits: Limits | None = None, listen: Listen | None = None, anyway: bool = False,
+        self,
+        lesson: str | Lesson,
+        limits: Limits | None = None,
+        listen: Listen | None = None,
+        anyway: bool = False,
     ) -> Completion:
         """Tests; if all passed, exports to ./tinytorch and records it. Locked if needs are missing."""
-        raise NotImplementedError
+        lesson = self._unlocked(lesson, anyway)
+        before = self.standing()
+        trial = self._tried(lesson, limits, listen)
+        report = trial.report
+        points = sum(t.points for t in report.tests if t.ok)
+        possible = sum(t.points for t in report.tests)
+        files = self.course.package(self.sources() | dict(trial.sources))
+        if report.ok and (problem := self.tests.whole(lesson, files, limits or Limits())):
+            report = replace(report, tests=(*report.tests, problem))
+        if not report.ok:
+            return Completion(lesson, report, points, possible)
+        with self._exporting("complete", lesson, trial.sources) as change:
+            self.state.save(self.progress().with_lesson(
+                lesson.name, completed=now(), digest=report.digest, points=points, possible=possible,
+                seconds=round(report.seconds, 2), versions=self.versions()))
+        after = self.standing()
+        exported = tuple(f"{PACKAGE}/{module}.py" for module in lesson.modules)
+        return Completion(lesson, report, points, possible, exported, change,
+                          opened(before, after), ready(before, after))
+
+    def versions(self) -> dict[str, str]:
+        from importlib.metadata import PackageNotFoundError, version
+
+        found = {"tito": self.course.version, "python": ".".join(map(str, sys.version_info[:3]))}
+        try:
+            found["numpy"] = version("numpy")
+        except PackageNotFoundError:        # the worker found one that has no metadata
+            found["numpy"] = "unknown"
+        return found
+
+    def export(self, lesson: str | Lesson) -> Change:
+        """Writes the learner's cells to ./tinytorch without testing them (it may show as stale)."""
+        from tito.core.export import banner, module_source
+        from tito.core.lesson import lifted
+
+        lesson = self._lesson(lesson)
+        chapter = self.course.chapter(lesson)
+        cells = lifted(chapter, self.course.notebooks.read(self.notebook(lesson))).cells
+        own = {lesson.module: module_source(cells, banner(lesson.notebook), lesson.notebook)}
+        with self._exporting("export", lesson, self.course.sources(lesson, lesson.given) | own) as change:
+            return change
+
+    # ------------------------------------------------------------------------------- files of the package
+
+    @contextmanager
+    def _exporting(
+        self, verb: str, lesson: Lesson, modules: Mapping[str, str], more: Sequence[str] = (),
+    ) -> Iterator[Change]:
+        """Puts modules into ./tinytorch, and makes its faces anew, as one change."""
+        what = f"{verb} {lesson.label}"
+        with self.state.alone(what):
+            news = self.news(self.course.package(self.sources() | dict(modules)))
+            names = [*more, *(f"{PACKAGE}/{name}" for name in news)]
+            with self.state.changing(verb, lesson.name, what, names, [lesson.name]) as change:
+                self._place(news)
+                yield change
+
+    def news(self, files: Mapping[str, str]) -> dict[str, str | None]:
+        """What makes ./tinytorch consist of these files: path -> text, or None for one to remove."""
+        from tito.ports.package import PackageFolder
+
+        self.tests.own(self.root / PACKAGE)
+        there = PackageFolder(self.root / PACKAGE).read()
+        gone = [n for n, text in there.items() if n not in files and text.startswith("# Generated from")]
+        return {n: text for n, text in files.items() if there.get(n) != text} | dict.fromkeys(gone)
+
+    def mend(self) -> Change:
+        """Makes the faces of ./tinytorch anew; the modules stay as they are."""
+        with self.state.alone("doctor"):
+            news = self.news(self.course.package(self.sources()))
+            names = [f"{PACKAGE}/{name}" for name in news]
+            with self.state.changing("doctor", "package", "doctor: the faces of tinytorch", names) as change:
+                self._place(news)
+        return change
+
+    def _place(self, news: Mapping[str, str | None]) -> None:
+        from tito.ports.files import drop, write
+
+        for name, text in news.items():
+            if text is None:
+                drop(self.root / PACKAGE / name)
+            else:
+                write(self.root / PACKAGE / name, text)
+
+    # ------------------------------------------------------------------------------------ back and forth
 
     def reset(self, lesson: str | Lesson, exercise: str | None = None) -> Change:
         """Puts the blank back: of one exercise, or the whole notebook. The old one is in the backup."""
-        raise NotImplementedError
+        from tito.core.lesson import notebook
 
-    def export(self, lesson: str | Lesson) -> Change:
-        """Writes the learner's cells to ./tinytorch without testing them (the lesson may show as stale)."""
-        raise NotImplementedError
+        lesson = self._lesson(lesson)
+        chapter = self.course.chapter(lesson)
+        cell = cell_of(lesson, chapter, exercise, exercise_only=False) if exercise else None
+        what = f"reset {lesson.label}" + (f" {exercise}" if exercise else "")
+        with self.state.alone(what), \
+                self.state.changing("reset", lesson.name, what, [lesson.notebook]) as change:
+            if cell is None:
+                self.course.notebooks.write(notebook(chapter), self.notebook(lesson))
+            else:
+                self._blank(lesson, chapter, cell)
+        return change
+
+    def _blank(self, lesson: Lesson, chapter: Chapter, cell: Cell) -> None:
+        """One cell as it was at the start; where it is gone, it comes back behind the cell it followed."""
+        from tito.core.lesson import shown
+
+        path, notebooks = self.notebook(lesson), self.course.notebooks
+        rows = notebooks.read(path)
+        if any(row.id == cell.id for row in rows):
+            notebooks.replace(path, {cell.id: shown(cell)})
+        else:
+            notebooks.write(with_cell(rows, chapter, cell), path)
 
     def undo(self, change: str | None = None) -> Change:
         """Takes back the last change (or the named one); the result is a change and can be undone too."""
-        raise NotImplementedError
+        found = self.changes()
+        wanted = next((c for c in found if change in (None, c.id)), None)
+        if wanted is None:
+            named = f"There is no change {change}." if change else "There is nothing to undo."
+            raise NotFound(named, "tito undo --list" if found else "")
+        state, what, records = self.state, f"undo {wanted.what}", self.state.changes.records(wanted)
+        with state.alone(what), \
+                state.changing("undo", wanted.id, what, wanted.files, **names_of(records)) as done:
+            state.restore(state.changes.restore(wanted))
+        return done
 
-    def changes(self) -> list[Change]: """All that can be undone, newest first."""; raise NotImplementedError
+    def changes(self) -> list[Change]:
+        """All that can be undone, newest first."""
+        with self._settled():
+            return self.state.changes.all()
+
+    def _settled(self) -> AbstractContextManager[None]:
+        """What was interrupted is taken back before anybody looks."""
+        return self.state.alone("undo") if self.state.changes.unfinished() else nullcontext()
+
+    # ------------------------------------------------------------------------------------- being helped
 
     def hint(self, lesson: str | Lesson, exercise: str | None = None, number: int | None = None) -> Hint:
         """The next hint (or the numbered one) for an exercise; default: the one that failed last."""
-        raise NotImplementedError
+        lesson = self._lesson(lesson)
+        chapter = self.course.chapter(lesson)
+        record = self.progress().lesson(lesson.name)
+        name = exercise or record.stuck_at or first_exercise(lesson, chapter)
+        cell = cell_of(lesson, chapter, name)
+        total = len(cell.hints)
+        if not total:
+            return Hint(lesson, cell.name, 0, 0, "")
+        wanted = record.hints.get(cell.name, 0) + 1 if number is None else number
+        if number is not None and not 1 <= number <= total:
+            raise NotFound(f"{cell.name} has {total} hints, and no number {number}.", "")
+        wanted = min(wanted, total)
+        if wanted > record.hints.get(cell.name, 0):
+            self.state.update(f"hint {lesson.label}", lambda p: p.with_lesson(
+                lesson.name, hints={**p.lesson(lesson.name).hints, cell.name: wanted}))
+        return Hint(lesson, cell.name, wanted, total, cell.hints[wanted - 1])
 
     def solution(self, lesson: str | Lesson, exercise: str) -> str:
         """The course's own source of the exercise."""
-        raise NotImplementedError
+        from tito.core.lesson import solved
+
+        lesson = self._lesson(lesson)
+        return solved(cell_of(lesson, self.course.chapter(lesson), exercise)).source
+
+    # --------------------------------------------------------------------------------------- milestones
 
     def milestone_test(self, name: str, limits: Limits | None = None, say: Say | None = None) -> Gate:
         """Runs the gate on ./tinytorch as it is; records nothing."""
-        raise NotImplementedError
-
-    def milestone_unlock(self, name: str | None = None, limits: Limits | None = None, say: Say | None = None) -> Gate:
-        """Runs the gate (default: the next one that can be tried); if it passes, keeps the evidence."""
-        raise NotImplementedError
+        milestone = self.course.curriculum.milestone(name)
+        return Gate(milestone, self.tests.milestone(milestone, limits or Limits(), say or nobody))
 
     def milestone_run(self, name: str, say: Say, limits: Limits | None = None) -> Gate:
         """The same program, told as a story: each line goes to `say`."""
-        raise NotImplementedError
+        return self.milestone_test(name, limits, say)
+
+    def milestone_unlock(
+        self, name: str | None = None, limits: Limits | None = None, say: Say | None = None,
+    ) -> Gate:
+        """Runs the gate (default: the next one that can be tried); if it passes, keeps the evidence."""
+        milestone = self._next_gate(name)
+        before = self.sources()
+        self._refuse_unready(milestone)
+        report = self.tests.milestone(milestone, limits or Limits(), say or nobody)
+        if not report.ok:
+            return Gate(milestone, report)
+        if self.sources() != before:
+            raise EnvironmentProblem("Your tinytorch/ changed while the gate was tried.", "Try it again.")
+        lessons = self.course.curriculum.lessons_of(milestone)
+        record = MilestoneRecord(
+            now(), report.numbers, {x.name: digest(x, before) for x in lessons}, self.versions(),
+            round(report.seconds, 2))
+        self.state.update(f"unlock {milestone.title}", lambda p: p.with_milestone(milestone.name, record))
+        return Gate(milestone, report, record, self._opens(milestone))
+
+    def _next_gate(self, name: str | None) -> Milestone:
+        if name: return self.course.curriculum.milestone(name)
+        stands = self.standing()
+        if stands.next_milestone:
+            return stands.next_milestone.milestone
+        locked = next((m for m in stands.milestones if not m.unlocked), None)
+        if locked is None:
+            raise NotFound("All milestones are unlocked.", "tito milestone timeline")
+        return locked.milestone
+
+    def _refuse_unready(self, milestone: Milestone) -> None:
+        """A gate counts only when every lesson before it is complete, with the code that is there now."""
+        if self.course.program(milestone) is None:
+            raise NotFound(f"The milestone {milestone.title} is still being written.", "tito milestone list")
+        missing = [s for s in self.standing().milestone(milestone.name).lessons if s.mark != "done"]
+        if missing:
+            parts = [f"{s.lesson.label} ({WHY[s.mark]})" for s in missing]
+            first = next((s for s in missing if s.mark != "unwritten"), missing[0])
+            said = f"{milestone.title} opens when its lessons are complete. Missing: {', '.join(parts)}."
+            raise Locked(said, f"`tito module complete {first.lesson.number:02}` comes first.")
+
+    def _opens(self, milestone: Milestone) -> tuple[Lesson, ...]:
+        names = [m.name for m in self.course.curriculum.milestones]
+        following = names[names.index(milestone.name) + 1:][:1]
+        return tuple(x for name in following for x in self.course.curriculum.lessons_of(name))
+
+    # ------------------------------------------------------------------------------------------- health
 
     def doctor(self, fix: bool = False) -> list[Finding]:
         """What is well and what is not; with `fix`, what can be repaired safely is."""
-        raise NotImplementedError
+        from tito.services_doctor import Doctor
+
+        return Doctor(self).findings(fix)
+
+
+WHY = {"stale": "its code has changed since it passed", "started": "begun", "open": "not begun",
+       "locked": "not begun", "unwritten": "being written"}
+
+
+def names_of(records: Records) -> dict[str, list[str]]:
+    return {kind: list(records.get(kind, {})) for kind in ("lessons", "milestones")}
+
+
+def opened(before: Standing, after: Standing) -> tuple[Lesson, ...]:
+    """The lessons that could not be started before, and can be now."""
+    were = {s.lesson.name for s in before.lessons if can_start(s)}
+    return tuple(s.lesson for s in after.lessons if can_start(s) and s.lesson.name not in were)
+
+
+def can_start(stands: LessonStanding) -> bool: return stands.mark not in ("locked", "unwritten")
+
+
+def ready(before: Standing, after: Standing) -> tuple[Milestone, ...]:
+    """The milestones whose gate could not be tried before, and can be now."""
+    were = {m.milestone.name for m in before.milestones if m.ready}
+    return tuple(m.milestone for m in after.milestones
+                 if m.ready and not m.unlocked and m.milestone.name not in were)
+
+
+def cell_of(lesson: Lesson, chapter: Chapter, name: str, exercise_only: bool = True) -> Cell:
+    """The exercise (or other exported cell) of a lesson that a learner names."""
+    cells = chapter.exercises() if exercise_only else chapter.exported()
+    found = next((c for c in cells if name in (c.name, c.id)), None)
+    if found is None:
+        close = difflib.get_close_matches(name, [c.name for c in cells], 1)
+        guess = f" Did you mean `{close[0]}`?" if close else ""
+        raise NotFound(f"Lesson {lesson.label} has no exercise `{name}`.{guess}",
+                       f"`tito module show {lesson.number:02}` lists them.")
+    return found
+
+
+def first_exercise(lesson: Lesson, chapter: Chapter) -> str:
+    if not chapter.exercises():
+        raise NotFound(f"Lesson {lesson.label} has no exercises.", "")
+    return chapter.exercises()[0].name
+
+
+def with_cell(rows: Sequence[NotebookCell], chapter: Chapter, cell: Cell) -> list[NotebookCell]:
+    """A notebook with a cell put back behind the nearest one before it that is still there."""
+    from tito.core.lesson import NotebookCell, shown
+
+    blank = NotebookCell(cell.id, cell.kind, shown(cell))
+    before = [c.id for c in chapter.cells][:chapter.cells.index(cell)]
+    places = {row.id: index for index, row in enumerate(rows)}
+    place = next((places[id] + 1 for id in reversed(before) if id in places), min(1, len(rows)))
+    return [*rows[:place], blank, *rows[place:]]

@@ -29,6 +29,7 @@ class MilestoneStanding:
     lessons: tuple[LessonStanding, ...]
     record: MilestoneRecord | None  # the evidence, once unlocked
     stale: bool                     # unlocked, but by other code than is there now
+    written: bool = True            # its program exists
 
     @property
     def unlocked(self) -> bool: return self.record is not None
@@ -39,7 +40,7 @@ class MilestoneStanding:
     @property
     def ready(self) -> bool:
         """All its lessons are done, so that its gate may be tried."""
-        return self.done == len(self.lessons)
+        return self.written and self.done == len(self.lessons)
 
     @property
     def percent(self) -> int:
@@ -80,6 +81,7 @@ def standing(
     progress: Progress,
     written: Collection[str],       # names of the lessons that exist in this course
     digests: Mapping[str, str],     # lesson -> digest of its files in ./tinytorch now
+    gates: Collection[str] | None = None,       # names of the milestones whose program exists; None: all
 ) -> Standing:
     """Every milestone with its lessons, in the curriculum's order."""
     def of_lesson(lesson: Lesson) -> LessonStanding:
@@ -89,9 +91,9 @@ def standing(
 
     def of_milestone(milestone: Milestone) -> MilestoneStanding:
         record = progress.milestones.get(milestone.name)
-        stale = bool(record) and any(digests.get(n) != d for n, d in record.digests.items())
+        stale = record is not None and any(digests.get(n) != d for n, d in record.digests.items())
         lessons = tuple(of_lesson(s) for s in curriculum.lessons_of(milestone))
-        return MilestoneStanding(milestone, lessons, record, stale)
+        return MilestoneStanding(milestone, lessons, record, stale, gates is None or milestone.name in gates)
 
     return Standing(tuple(of_milestone(m) for m in curriculum.milestones))
 

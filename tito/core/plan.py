@@ -53,11 +53,14 @@ class Unit:
     names: tuple[str, ...] = ()     # what it has to define
 
 
+Kind = Literal["cells", "tests", "program", "import"]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A run, as the process that runs the learner's code is told it. Everything in it is plain data."""
 
-    kind: Literal["cells", "tests", "program", "import"]
+    kind: Kind
     stage: str                      # the folder whose tinytorch is tested
     folder: str                     # where the process stands
     limits: Limits = Limits()

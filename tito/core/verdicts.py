@@ -19,12 +19,12 @@ from tito.core.checks import (
     turn,
 )
 from tito.core.lesson import Cell, Chapter, Lifted, NotebookCell, defined_names, directives, shown
-from tito.core.plan import Limits, Outcome, Run, Unit
+from tito.core.plan import Limits, Outcome, Unit
 from tito.core.results import CodeLine, Result, Status
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Tested:
     """A lesson as it is tested: the course's chapter with the learner's code in it."""
 
     label: str                      # 02 tensor
@@ -40,7 +40,7 @@ class Lesson:
     def reset(self) -> str: return f"tito module reset {self.label[:2]}"
 
 
-def units(lesson: Lesson) -> tuple[Unit, ...]:
+def units(lesson: Tested) -> tuple[Unit, ...]:
     """What is run: every exported cell of the learner's and every check of the course's, in order."""
     names = {cell.id: defined_names(cell.source) for cell in lesson.chapter.exported()}
     return tuple(
@@ -50,33 +50,45 @@ def units(lesson: Lesson) -> tuple[Unit, ...]:
     )
 
 
-def results(lesson: Lesson, run: Run) -> tuple[Result, ...]:
-    """The verdict on every cell that did not run and on every check, in the order of the lesson."""
-    return tuple(Verdicts(lesson, run).all())
-
-
 class Verdicts:
-    def __init__(self, lesson: Lesson, run: Run):
-        self.lesson, self.run, self.chapter = lesson, run, lesson.chapter
+    """The verdict on every cell that did not run and on every check, in the order of the lesson.
+
+    Outcomes may be taken in one by one, as they come: `take` gives the results that are certain by then.
+    """
+
+    def __init__(self, lesson: Tested):
+        self.lesson, self.chapter = lesson, lesson.chapter
+        self.outcomes: dict[str, Outcome] = {}
         self.mine = {cell.id: cell for cell in lesson.lift.cells}
         self.sources = {lesson.file(c): c for c in lesson.lift.cells}
         self.broken: dict[str, str] = {}        # name -> why it is not there
+        self.waiting = in_order(lesson)
 
-    def all(self) -> Iterator[Result]:
-        if (first := self.run.outcome(IMPORT)) and first.outcome != "passed":
-            message = f"your package does not import: {self.why(first)}"
-            yield replace(self.told(first, "import tinytorch"), message=message)
-        added = [c for c in self.lesson.lift.cells if c.id not in {one.id for one in self.chapter}]
-        for cell in [*self.chapter, *added]:
+    def take(self, outcome: Outcome) -> Iterator[Result]:
+        self.outcomes[outcome.unit] = outcome
+        if outcome.unit == IMPORT and outcome.outcome != "passed":
+            message = f"your package does not import: {self.why(outcome)}"
+            yield replace(self.told(outcome, "import tinytorch"), message=message)
+        if any(cell.id == outcome.unit for cell in self.waiting):
+            yield from self.until(outcome.unit)
+
+    def rest(self) -> Iterator[Result]:
+        """What is left when the process has ended."""
+        yield from self.until("")
+
+    def until(self, unit: str) -> Iterator[Result]:
+        while self.waiting:
+            cell = self.waiting.pop(0)
             if cell.exported:
                 yield from self.on_cell(cell)
             elif cell.check:
                 yield self.on_check(cell)
+            if cell.id == unit: return
 
     def on_cell(self, cell: Cell) -> Iterator[Result]:
         """Says something only if the cell did not do its work."""
-        names = defined_names(cell.source) if cell in self.chapter.cells else ()
-        outcome = self.run.outcome(cell.id)
+        names = names_in(cell.source)
+        outcome = self.outcomes.get(cell.id)
         if cell.id not in self.mine:
             self.broken |= dict.fromkeys(names, "is gone")
             where = f"the cell `{cell.id}` is gone from {self.lesson.notebook}"
@@ -102,7 +114,7 @@ class Verdicts:
     def needs(self, name: str) -> str: return f"needs `{name}`, which {self.broken[name]}"
 
     def on_check(self, check: Cell) -> Result:
-        outcome, about = self.run.outcome(check.id), self.chapter.about(check)
+        outcome, about = self.outcomes.get(check.id), self.chapter.about(check)
         result = self.named(check)
         if outcome is None:
             return replace(result, status="skipped", message=self.not_reached())
@@ -154,7 +166,7 @@ class Verdicts:
         return (name, "is still yours to write") if (name := turn(outcome)) else None
 
     def not_reached(self) -> str:
-        last = self.run.outcomes[-1].unit if self.run.outcomes else ""
+        last = next(reversed(self.outcomes), "")
         cell = self.mine.get(last)
         about = self.chapter.about(cell) if cell and cell.check else cell
         return f"not run: `{about.name}` did not come to an end" if about else "not run"
@@ -212,3 +224,15 @@ class Verdicts:
         return CodeLine(self.lesson.notebook, mine.id, number, mine.text.split("\n")[number - 1].strip())
 
     def again(self, cell: Cell) -> str: return f"{self.lesson.reset} {cell.name}"
+
+
+def in_order(lesson: Tested) -> list[Cell]:
+    """The course's cells, with those the learner added behind the one they stand behind."""
+    cells, added, last = list(lesson.chapter.cells), dict[str, list[Cell]](), ""
+    course = {cell.id for cell in cells}
+    for cell in lesson.lift.cells:
+        if cell.id in course:
+            last = cell.id
+        else:
+            added.setdefault(last, []).append(cell)
+    return added.get("", []) + [c for cell in cells for c in (cell, *added.get(cell.id, ()))]

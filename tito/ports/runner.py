@@ -31,23 +31,27 @@ DROPPED = ("PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONINSPECT", "PYTHONSTARTUP",
 SET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONBREAKPOINT": "0", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
        "MPLBACKEND": "agg"}
 
-Heard = Callable[[dict[str, Any]], None]
+Heard = Callable[[Outcome], None]       # is told how each unit ended, as soon as it has
+Said = Callable[[str], None]            # is told each line that a program prints
+
+
+def nobody(told: object) -> None: pass
 
 
 class Runner(Protocol):
-    def run(self, plan: Plan, heard: Heard = ...) -> Run: """Carries a plan out; `heard` gets every record."""
+    def run(self, plan: Plan, heard: Heard = nobody, said: Said = nobody) -> Run: """Carries a plan out."""
     def imported(self, folder: Path) -> str: """What `import tinytorch` finds in a new Python in `folder`."""
 
 
 class Processes:
     """The adapter: a fresh Python for each plan."""
 
-    def run(self, plan: Plan, heard: Heard = lambda record: None) -> Run:
+    def run(self, plan: Plan, heard: Heard = nobody, said: Said = nobody) -> Run:
         process = subprocess.Popen(
             [sys.executable, "-P", str(WORKER)], cwd=plan.folder, env=environment(plan.environment),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **alone())
         try:
-            return Conversation(process, plan, heard).held()
+            return Conversation(process, plan, heard, said).held()
         finally:
             end(process)
 
@@ -68,9 +72,11 @@ class Recorded:
     runs: list[Run]
     plans: list[Plan] = field(default_factory=list)
 
-    def run(self, plan: Plan, heard: Heard = lambda record: None) -> Run:
+    def run(self, plan: Plan, heard: Heard = nobody, said: Said = nobody) -> Run:
         self.plans.append(plan)
-        return self.runs.pop(0)
+        run = self.runs.pop(0)
+        for outcome in run.outcomes: heard(outcome)
+        return run
 
     def imported(self, folder: Path) -> str: return str(folder / "tinytorch" / "__init__.py")
 
@@ -104,8 +110,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
 class Conversation:
     """One plan told, and the records that come back."""
 
-    def __init__(self, process: subprocess.Popen[bytes], plan: Plan, heard: Heard):
-        self.process, self.plan, self.heard = process, plan, heard
+    def __init__(self, process: subprocess.Popen[bytes], plan: Plan, heard: Heard, said: Said):
+        self.process, self.plan, self.heard, self.said = process, plan, heard, said
         self.key, self.lines = secrets.token_hex(16), queue.SimpleQueue[bytes | None]()
         self.unit, self.began, self.started = "", 0.0, time.monotonic()
         self.outcomes: list[Outcome] = []
@@ -122,7 +128,9 @@ class Conversation:
         if run.finished:
             return run
         code = None if killed else ended(self.process)
-        return with_last_words(run, self.unit, killed or "Timeout (" in noise, ending(code), self.plan)
+        run = with_last_words(run, self.unit, killed or "Timeout (" in noise, ending(code), self.plan)
+        for last in run.outcomes[len(self.outcomes):]: self.heard(last)
+        return run
 
     def tell(self, pipe: IO[bytes]) -> None:
         plan = {**self.plan.as_json(), "key": self.key, "asserts": asserts.__file__}
@@ -161,6 +169,9 @@ class Conversation:
             case "end":
                 self.unit = ""
                 self.outcomes.append(outcome(record))
+                self.heard(self.outcomes[-1])
+            case "said":
+                self.said(record["line"])
             case "collected":
                 self.facts |= {"collected": tuple(record["units"]), "titles": record["titles"]}
             case "report":
@@ -168,7 +179,6 @@ class Conversation:
             case "finished":
                 self.facts |= {"finished": True, "package": record["package"],
                                "foreign": tuple(record["foreign"])}
-        self.heard(record)
 
 
 def read(pipe: IO[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:

@@ -1,0 +1,118 @@
+"""The course: lessons, milestones, data and lesson tests, from the wheel or from the checkout."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from tito.core.curriculum import Curriculum, Lesson, Milestone, module_of, parse
+from tito.core.errors import EnvironmentProblem, NotFound
+from tito.core.lesson import Chapter, defined_names, directives
+from tito.ports.notebooks import Notebooks, NotebooksOnDisk
+
+HERE = Path(__file__).resolve().parent
+CELL = re.compile(r"^# %%.*$", re.MULTILINE)
+
+
+class Course:
+    """A folder with modules/, milestones/ and datasets/."""
+
+    def __init__(self, root: Path, notebooks: Notebooks | None = None):
+        self.root, self.notebooks = root, notebooks or NotebooksOnDisk()
+        self.modules, self.milestones = root / "modules", root / "milestones"
+        self.datasets = root / "datasets"
+        self.reference = HERE.parent / "tinytorch"      # beside tito in the wheel and in the checkout
+        if not (self.modules / "curriculum.toml").exists():
+            cure = "pip install --force-reinstall tinytorch-tito"
+            raise EnvironmentProblem(f"There is no course in {root}.", cure)
+
+    @cached_property
+    def curriculum(self) -> Curriculum:
+        return parse((self.modules / "curriculum.toml").read_text("utf-8"))
+
+    @cached_property
+    def version(self) -> str:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("tinytorch-tito")
+        except PackageNotFoundError:        # run from a checkout that is not installed
+            return "0"
+
+    def written(self) -> frozenset[str]:
+        """Names of the lessons that exist."""
+        return frozenset(x.name for x in self.curriculum if self.file(x).exists())
+
+    def file(self, lesson: Lesson, file: str = "") -> Path:
+        """The lesson's own file, or another one of its chapter."""
+        return self.modules / lesson.folder / f"{file or lesson.name}.py"
+
+    def chapter(self, lesson: Lesson, file: str = "") -> Chapter:
+        if lesson.name not in self.written():
+            raise NotFound(f"Lesson {lesson.label} is still being written.", "tito module list")
+        return self.notebooks.read_lesson(self.file(lesson, file))
+
+    def tests(self, lesson: Lesson) -> Path | None:
+        """The folder of its lesson tests; the wheel keeps them in tests/, the checkout in tests/lessons/."""
+        folders = (self.root / "tests" / "lessons" / lesson.folder, self.root / "tests" / lesson.folder)
+        return next((f for f in folders if f.is_dir()), None)
+
+    def program(self, milestone: Milestone) -> Path | None:
+        """The milestone's program, if it is written."""
+        path = self.milestones / milestone.name / "milestone.py"
+        return path if path.exists() else None
+
+    # ------------------------------------------------------------------------------- learners' packages
+
+    def package(self, sources: Mapping[str, str]) -> dict[str, str]:
+        """Every file of a learner's package: the modules given, and faces that hand on what they define."""
+        from tito.core.faces import package
+
+        return package(self.curriculum, sources, self.version, self.names, self.beside)
+
+    @cached_property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """What each module of the course defines; reads the lessons as text, which is quick."""
+        return {module_of(file): exported_names(self.file(lesson, file).read_text("utf-8"))
+                for lesson in self.curriculum if lesson.name in self.written() for file in lesson.files}
+
+    @cached_property
+    def beside(self) -> dict[str, str]:
+        """The files beside curriculum.toml, from which faces are made."""
+        paths = (path for path in sorted(self.modules.iterdir()) if path.is_file())
+        return {path.name: path.read_text("utf-8") for path in paths}
+
+    def sources(self, lesson: Lesson, files: Iterable[str]) -> dict[str, str]:
+        """Modules that the course gives: module -> source."""
+        from tito.core.export import banner, module_source
+
+        found = {}
+        for file in files:
+            path = f"modules/{lesson.folder}/{file}.py"
+            cells = self.chapter(lesson, file).cells
+            found[module_of(file)] = module_source(cells, banner(f"the course's {path}"), path)
+        return found
+
+
+def exported_names(text: str) -> tuple[str, ...]:
+    """The names that the exported cells of a percent file define."""
+    cells = (cell for cell in CELL.split(text) if "#| export" in cell and "export" in directives(cell)[0])
+    return tuple(dict.fromkeys(name for cell in cells for name in defined_names(cell)))
+
+
+def digest(lesson: Lesson, sources: Mapping[str, str]) -> str:
+    """Of the lesson's modules as they stand in a package; "" while its own is not there."""
+    if lesson.module not in sources: return ""
+    found = hashlib.sha256()
+    for module in lesson.modules:
+        found.update(f"{module}\0{sources.get(module, '')}\0".encode())
+    return f"sha256:{found.hexdigest()}"
+
+
+def open_course() -> Course:
+    """The course that came with this tito: packed into the wheel, or the checkout around it."""
+    packed = HERE / "_course"
+    return Course(packed if packed.exists() else HERE.parent)
