@@ -14,7 +14,6 @@ import sys
 import tempfile
 import timeit
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -24,9 +23,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scripts"))
 
 import numpy as np  # noqa: E402      after the number of threads is set
+from demo import TITO, UTF8, Learner  # noqa: E402      scripts/demo.py
 
 import tinytorch as tt  # noqa: E402
-from demo import TITO, UTF8, Learner  # noqa: E402      scripts/demo.py
 from tito.app import open_course  # noqa: E402
 
 BEGIN, END = "<!-- measured by make bench -->", "<!-- end -->"
@@ -74,25 +73,29 @@ def commands(rounds=11):
             learner.type("module", "complete", lesson.name, quiet=True)
         python = [sys.executable, "-c", "pass"]
         yield "`python -c pass`", median(seconds(python, folder) for _ in range(rounds)), None
-        for words, limit, times in (("--help",), 0.15, rounds), (("status",), 0.3, rounds), (("module", "test", "02"), 10, 5):
-            yield f"`tito {' '.join(words)}`", median(seconds([*TITO, *words], folder) for _ in range(times)), limit
+        for line, limit, times in ("--help", 0.15, rounds), ("status", 0.3, rounds), ("module test 02", 10, 5):
+            command = [*TITO, *line.split()]
+            yield f"`tito {line}`", median(seconds(command, folder) for _ in range(times)), limit
 
 
-def processor() -> str:
+def machine() -> str:
+    """What the numbers were measured on."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), platform.processor())
+    model = next((x.split(": ", 1)[1] for x in lines if x.startswith("model name")), platform.processor())
+    return (f"{date.today():%d %B %Y}, {model}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+            f"NumPy {np.__version__}, one thread.")
 
 
 def table() -> str:
-    lines = [f"{date.today():%d %B %Y}, {processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-             f"NumPy {version('numpy')}, one thread.", "",
-             "| one op | raw NumPy | through the door | on top | limit |", "|---|---:|---:|---:|---:|"]
+    lines = [machine(), ""]
+    lines += ["| one op | raw NumPy | through the door | on top | limit |", "|---|---:|---:|---:|---:|"]
     lines += [f"| {name} | {raw:.2f} µs | {door:.2f} µs | {door - raw:.2f} µs | 1.5 µs |"
               for name, raw, door in through_the_door()]
     lines += ["", "| what a learner waits for | median | limit |", "|---|---:|---:|",
               f"| `import tinytorch`, after NumPy | {imports():.0f} ms | 60 ms |"]
-    lines += [f"| {what} | {time * 1e3:.0f} ms | {f'{limit * 1e3:.0f} ms' if limit else ''} |" for what, time, limit in commands()]
+    lines += [f"| {what} | {time * 1e3:.0f} ms | {f'{limit * 1e3:.0f} ms' if limit else ''} |"
+              for what, time, limit in commands()]
     return "\n".join(lines)
 
 
