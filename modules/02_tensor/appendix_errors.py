@@ -22,7 +22,7 @@ def shape_of(x) -> str:
 #| export
 def explained(op, arrays: list, error: Exception) -> Exception:
     """NumPy's complaint about what an op was given, as a sentence about shapes."""
-    if isinstance(error, ShapeError): return error
+    if isinstance(error, RuntimeError): return error        # a sentence already
     kind = IndexError if isinstance(error, IndexError) else ShapeError      # a dim out of range
     return kind(f"{op.name} cannot take {' and '.join([shape_of(x) for x in arrays])}: {error}")
 

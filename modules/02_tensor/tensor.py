@@ -236,7 +236,7 @@ def stride(tensor: Tensor, dim: int | None = None) -> tuple[int, ...] | int:
 # %%
 #| check 1
 assert Tensor(np.zeros((2, 3), np.float32)).stride() == (3, 1), "strides count numbers, not bytes"
-assert Tensor(np.zeros((2, 3), np.float64)).T.stride() == (1, 3), "a transpose swaps the strides"
+assert Tensor(np.zeros((2, 3), np.float64).T).stride() == (1, 3), "a transpose swaps the strides"
 assert Tensor(np.zeros((2, 3), np.int16)).stride(0) == 3, "stride(dim) is the step along that dimension alone"
 
 # %%
@@ -255,7 +255,7 @@ def is_contiguous(tensor: Tensor) -> bool:
 # %%
 #| check 2
 assert Tensor(np.zeros((2, 3))).is_contiguous(), "freshly made numbers lie in order"
-assert not Tensor(np.zeros((2, 3))).T.is_contiguous(), "a transposed walk jumps"
+assert not Tensor(np.zeros((2, 3)).T).is_contiguous(), "a transposed walk jumps"
 assert not Tensor(np.zeros((4, 6))[:, ::2]).is_contiguous(), "a walk over every second number leaves gaps"
 assert Tensor(np.zeros((1, 5)).T).is_contiguous(), "the stride of a dimension of length 1 does not matter"
 assert Tensor(np.zeros((3, 0))[:, ::2].T).is_contiguous(), "where there is nothing, nothing is out of order"
@@ -596,8 +596,9 @@ class Engine:
 
     def write(self, tensor: Tensor, value, index=...):
         """Puts `value` where `tensor[index]` is; everyone who looks at that memory sees it."""
+        array, index = numbers_first(tensor.array, index)
         try:
-            tensor.array[index] = value.array if isinstance(value, Tensor) else value
+            array[index] = value.array if isinstance(value, Tensor) else value
         except ValueError as error:
             raise ShapeError(f"cannot write {shape_of(value)} into {shape_of(tensor)}: {error}") from None
         root = tensor if tensor._base is None else tensor._base
@@ -619,9 +620,11 @@ def boxed(op: Op, inputs: tuple, out):
     """What a forward returned, in tensors."""
     if isinstance(out, Kept):
         box = boxed(op, inputs, out[0])
-        (box[0] if type(box) is tuple else box).kept = out[1]
+        (box[0] if isinstance(box, tuple) else box).kept = out[1]
         return box
-    if isinstance(out, (tuple, list)): return tuple([boxed(op, inputs, part) for part in out])
+    if isinstance(out, (tuple, list)):
+        parts = [boxed(op, inputs, part) for part in out]
+        return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)   # values=, indices= stay
     if op.shares and isinstance(inputs[0], Tensor) and np.may_share_memory(out, inputs[0].array):
         return look_at(inputs[0], out)
     return Tensor(out)
@@ -846,7 +849,7 @@ table = tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 9.0]])
 assert table.mean(1).tolist() == [2.0, 6.0], "dim 1 is the one that disappears: each row has its own mean"
 assert table.mean(dim=0, keepdim=True).shape == (1, 3), "keepdim leaves a 1 behind"
 assert var(table, 1).tolist() == [1.0, 7.0], "the variance divides by n - 1, unless told otherwise"
-assert abs(var(table, 1, correction=0)[1].item() - 14 / 3) < 1e-5, "correction=0 divides by n"
+assert abs(var(table, 1, correction=0).tolist()[1] - 14 / 3) < 1e-5, "correction=0 divides by n"
 assert var(table, 1, keepdim=True).shape == (2, 1), "keepdim leaves a 1 behind"
 assert table.tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 9.0]], "an op never changes its input"
 
@@ -1013,14 +1016,35 @@ def plain_index(index):
 
 
 def plain_place(i):
-    if isinstance(i, Tensor): return i.array if i.ndim or i.array.dtype == bool else i.array.item()
-    return np.asarray(i, None if i else np.int64) if isinstance(i, list) else i
+    if isinstance(i, slice):
+        if i.step is not None and i.step < 0: raise ValueError("a slice steps forward here: use flip")
+        return i
+    if isinstance(i, list): i = as_array(i, None if i else int64)
+    i = getattr(i, "array", i)
+    if not hasattr(i, "dtype"): return i
+    if str(i.dtype) not in ("bool", "int32", "int64"):
+        raise IndexError(f"an index is of int64, int32 or bool, not {i.dtype}: use .long() or .bool()")
+    return i.item() if i.ndim == 0 and i.dtype != bool else i
+
+
+def numbers_first(array, index):
+    """What is left to index, and with what, once numbers among arrays are taken, as PyTorch takes them: first.
+
+    So x[0, :, places] is x[0][:, places]. NumPy would take the 0 for another array, and turn the result.
+    """
+    if type(index) is not tuple or not any([hasattr(i, "dtype") for i in index]): return array, index
+    if not any([type(i) is int for i in index]): return array, index
+    whole = slice(None)
+    first = [(whole,) * (i.ndim if i.dtype == bool else 1) if hasattr(i, "dtype") else (i,) for i in index]
+    rest = [i if hasattr(i, "dtype") or i is ... else whole for i in index if type(i) is not int]
+    return array[sum(first, ())], tuple(rest)
 
 # %%
 #| export
 @sharing
 def select_index(input, /, index):
     """The part of the input that an index picks out: a view for numbers and slices, a copy otherwise."""
+    input, index = numbers_first(input, index)
     return input[index]
 
 
