@@ -21,7 +21,13 @@ from types import MethodType
 from tinytorch.errors import shape_of
 from tinytorch.printing import describe_array
 
-METHODS: dict[str, Callable] = {}         # from a method's name to the function that does it
+class Table(dict):
+    """From a method's name to the function that does it."""
+
+    def __missing__(self, name): raise NotImplementedError(no_method(name))
+
+
+METHODS: dict[str, Callable] = Table()
 
 
 def plain_name(function: Callable) -> str:
@@ -141,7 +147,7 @@ def no_method(name: str) -> str:
     """The sentence for a method that no lesson so far has built."""
     from difflib import get_close_matches
     near = get_close_matches(name, METHODS, 1)
-    return f"a tensor has no {name!r}" + (f". Did you mean {near[0]!r}?" if near else "")
+    return f"a tensor has no method {name!r} so far" + (f". Did you mean {near[0]!r}?" if near else "")
 
 # %% [markdown]
 # ## Out of the box
