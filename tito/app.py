@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tito.core.curriculum import Lesson, Milestone
 from tito.core.errors import EnvironmentProblem, Locked, NotFound, UsageProblem
 from tito.core.milestones import LessonStanding, Standing, standing
+from tito.core.outcomes import Completion, Gate, Hint, Started
 from tito.core.plan import Limits
 from tito.core.progress import MilestoneRecord, Progress, to_json
 from tito.core.results import Report
@@ -23,10 +24,10 @@ from tito.services_state import FORMAT, State, now
 
 if TYPE_CHECKING:       # loaded when a verb needs them: `tito status` is quick
     from tito.core.lesson import Cell, Chapter, NotebookCell
-    from tito.ports.changes import Change, Records
-    from tito.ports.editor import Editor, Opened
+    from tito.core.outcomes import Change, Finding, Opened
+    from tito.ports.changes import Records
+    from tito.ports.editor import Editor
     from tito.ports.runner import Runner
-    from tito.services_doctor import Finding
     from tito.services_testing import Listen, Say, Tests, Trial
 
 __all__ = ["Completion", "Course", "Gate", "Hint", "Started", "Workspace", "create_workspace", "open_course",
@@ -36,50 +37,6 @@ PACKAGE = "tinytorch"
 
 
 def nobody(told: object) -> None: pass
-
-
-# ---------------------------------------------------------------------------------------------- values
-
-@dataclass(frozen=True)
-class Started:
-    lesson: Lesson
-    notebook: Path
-    created: bool                       # the notebook was not there before
-    given: tuple[str, ...]              # files put into ./tinytorch
-    first: bool                         # started for the first time
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What completing a lesson did; nothing but testing when the report is not ok."""
-
-    lesson: Lesson
-    report: Report
-    points: float
-    possible: float
-    files: tuple[str, ...] = ()         # exported to ./tinytorch
-    change: Change | None = None
-    lessons: tuple[Lesson, ...] = ()    # can be started now, and could not before
-    milestones: tuple[Milestone, ...] = ()      # whose gate can be tried now, and could not before
-
-
-@dataclass(frozen=True)
-class Hint:
-    lesson: Lesson
-    exercise: str
-    number: int                         # from 1; 0 when there is none
-    total: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What trying a milestone's gate gave. `record` is the evidence, when it was unlocked."""
-
-    milestone: Milestone
-    report: Report
-    record: MilestoneRecord | None = None
-    opens: tuple[Lesson, ...] = ()      # lessons of the next milestone
 
 
 # ----------------------------------------------------------------------------------------- the workspace

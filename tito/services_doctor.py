@@ -6,14 +6,15 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tito.core.curriculum import Lesson
 from tito.core.errors import TitoError
+from tito.core.outcomes import Finding
 from tito.core.progress import Progress
 from tito.ports.files import locked, write
 
@@ -24,18 +25,6 @@ OLDEST = (3, 11)
 NEEDED = ("numpy", "click", "rich", "jupytext", "nbformat", "pytest", "filelock")
 LITTLE, VERY_LITTLE = 500, 50           # MiB of free disk
 INSTALL = "pip install --force-reinstall tinytorch-tito"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing the doctor looked at."""
-
-    name: str                           # Python, packages, tinytorch
-    status: Literal["ok", "warn", "bad"]
-    what: str                           # what was found
-    cure: str = ""                      # what to do
-    fixable: bool = False               # `tito doctor --fix` would do it
-    fixed: bool = False                 # … and has
 
 
 Look = Callable[[], Finding]

@@ -9,10 +9,11 @@ from datetime import datetime
 from pathlib import Path
 
 from tito.core.errors import EnvironmentProblem
+from tito.core.outcomes import Change
 from tito.core.progress import CURE, Progress, from_json, to_json
 from tito.core.results import Report
 from tito.core.results import from_json as report_from
-from tito.ports.changes import Change, Changes, Records
+from tito.ports.changes import Changes, Records
 from tito.ports.files import locked, write
 
 FORMAT = 1

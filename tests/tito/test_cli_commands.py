@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from tito import cli
-from tito.app import Change, Completion, Finding, Gate, Hint, Opened, Started
 from tito.core.curriculum import Curriculum, Lesson, Milestone
 from tito.core.errors import Locked, NotFound
 from tito.core.lesson import chapter
 from tito.core.milestones import standing
+from tito.core.outcomes import Change, Completion, Finding, Gate, Hint, Opened, Started
 from tito.core.progress import LessonRecord, MilestoneRecord, Progress
 from tito.core.results import CodeLine, Report, Result
 

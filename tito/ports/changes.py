@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
 from tito.core.errors import NotFound
+from tito.core.outcomes import Change
 from tito.ports.files import append, drop, sync, unwritten, write
 
 FORMAT = 1
@@ -25,19 +26,6 @@ Event = Literal["begun", "done", "taken back"]
 Records = Mapping[str, Mapping[str, dict | None]]       # lessons/milestones -> name -> record before, or None
 
 QUIET = ("start", "doctor")     # add or mend what tito itself makes: nothing to take back
-
-
-@dataclass(frozen=True)
-class Change:
-    """Something that was done to the workspace, with the backup that takes it back."""
-
-    id: str                     # 20261121-103800-reset-tensor
-    verb: str                   # reset, complete, update, export, undo, start
-    subject: str                # the lesson's name; for an undo, the id of the change it took back
-    what: str                   # reset 02 tensor
-    when: str                   # ISO
-    files: tuple[str, ...]      # relative to the workspace
-    backup: Path
 
 
 class Changes:
@@ -49,7 +37,7 @@ class Changes:
         """Backs the files up and notes the change; from now on it can be taken back."""
         names = tuple(dict.fromkeys(files))
         now = datetime.now().astimezone()
-        backup = self._folder(f"{now:%Y%m%d-%H%M%S}-{verb}-{subject}"[:80])
+        backup = self._folder(f"{now:%Y%m%d-%H%M%S}-{'-'.join(re.findall('[a-z0-9]+', what.lower()))}"[:60])
         change = Change(backup.name, verb, subject, what, now.isoformat(timespec="seconds"), names, backup)
         try:
             there = [name for name in names if self._kept(name, backup)]

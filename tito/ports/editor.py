@@ -12,11 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-
-@dataclass(frozen=True)
-class Opened:
-    tool: str                   # "VS Code", "Jupyter Lab", "" when nothing could be started
-    sentence: str               # what happened, or what to open
+from tito.core.outcomes import Opened
 
 
 class Editor(Protocol):

@@ -77,7 +77,7 @@ def problem(result: Result, hint: str, screen: Screen) -> RenderableType:
 
 
 def values(result: Result) -> list[tuple[str, Text]]:
-    pairs = (("expected", result.expected), ("got", result.got))
+    pairs = (("asked", result.asked), ("expected", result.expected), ("got", result.got))
     return [(name, Text(value)) for name, value in pairs if value]
 
 

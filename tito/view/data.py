@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tito.core.outcomes import Completion, Gate, Hint
 from tito.core.results import SCHEMA, Status
 
 if TYPE_CHECKING:
-    from tito.app import Completion, Gate, Hint
     from tito.core.advice import Advice
     from tito.core.lesson import Chapter
     from tito.core.milestones import LessonStanding, MilestoneStanding, Standing

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.text import Text
 
+from tito.core.outcomes import Finding
 from tito.view.screen import Screen, columns, commands, indented, line, page, stack
-
-if TYPE_CHECKING:
-    from tito.app import Finding
 
 
 def findings(found: Sequence[Finding], screen: Screen) -> RenderableType:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.console import RenderableType
 from rich.text import Text
 
+from tito.core.outcomes import Gate
 from tito.view.checks import report
 from tito.view.screen import Screen, commands, indented, line, page, stack
-
-if TYPE_CHECKING:
-    from tito.app import Gate
 
 
 def tried(gate: Gate, screen: Screen) -> RenderableType:

@@ -9,13 +9,13 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tito.core.milestones import LessonStanding
+from tito.core.outcomes import Change, Completion, Hint, Opened, Started
 from tito.core.results import Report, Status
 from tito.view.checks import mark, report, summary
 from tito.view.course import hours, lesson_line, state
 from tito.view.screen import Screen, columns, commands, indented, line, page, stack
 
 if TYPE_CHECKING:
-    from tito.app import Change, Completion, Hint, Opened, Started
     from tito.core.curriculum import Lesson
     from tito.core.lesson import Chapter
 
