@@ -44,8 +44,8 @@ class Tito(Group):
 
 def show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     if not wanted: return
-    from importlib.metadata import version
-    click.echo(f"tito {version('tinytorch-tito')}")
+    from tito.commands import version
+    print(f"tito {version()}")
     ctx.exit()
 
 
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as problem:
         return tell(told(problem), in_json="--json" in args)
     except KeyboardInterrupt:
-        click.echo("\nStopped.", err=True)
+        print("\nStopped.", file=sys.stderr)
         return INTERRUPTED
     return code
 
@@ -144,12 +144,12 @@ def tell(problem: TitoError, in_json: bool) -> int:
     if in_json:
         import json
         error = {"message": problem.message, "cure": problem.cure, "code": problem.code}
-        click.echo(json.dumps({"schema": 1, "kind": "error", "error": error}, indent=2))
+        print(json.dumps({"schema": 1, "kind": "error", "error": error}, indent=2))
         return problem.code
     head, _, rest = problem.message.partition("\n")
-    click.echo(wrapped(head if in_pipe() else click.style(head, bold=True)), err=True)
+    print(wrapped(head) if in_pipe() else click.style(wrapped(head), bold=True), file=sys.stderr)
     for more in filter(None, (rest, problem.cure)):
-        click.echo(wrapped(more, indent="  "), err=True)
+        print(wrapped(more, indent="  "), file=sys.stderr)
     return problem.code
 
 

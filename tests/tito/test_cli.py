@@ -147,6 +147,7 @@ def test_every_command_says_what_it_does_and_gives_examples(path, command, capsy
     assert cli.main([*path[1:], "--help"]) == 0
     text = capsys.readouterr().out
     assert "Examples" in text and command.get_short_help_str()
+    assert text.isascii(), "click writes help as UTF-8 even where the terminal cannot read it"
     assert all(len(line) <= 80 for line in text.splitlines())
 
 

@@ -145,7 +145,7 @@ def tito(place, capsys):
 def test_alone_it_says_where_i_am_and_what_is_next(tito):
     code, out, _ = tito("")
     assert code == 0
-    assert "● 01 counting  What comes after one?\n  1 of 2 checks pass" in out
+    assert "● 01 counting  What comes after one?\n  1 h · 1 of 2 checks pass" in out
     assert "tito module hint 01 after" in out
 
 

@@ -121,6 +121,11 @@ def curriculum() -> Curriculum:
     return open_course().curriculum
 
 
+def version() -> str:
+    from tito.app import open_course
+    return open_course().version
+
+
 def workspace() -> Workspace:
     """The learner's workspace around the current folder; NotFound when there is none."""
     from tito.app import open_workspace
@@ -151,7 +156,7 @@ def reply(as_json: bool, kind: str, data: Data, view: View, *values: Any) -> Non
     """Answer with data if JSON was asked for, else with a view of the values."""
     if as_json:
         from tito.view.data import envelope
-        return click.echo(envelope(kind, data))
+        return print(envelope(kind, data))
     return show(view, *values)
 
 

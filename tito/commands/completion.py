@@ -29,11 +29,11 @@ def completion(ctx: click.Context, shell: str | None) -> None:
     if shell is None: return instructions(PurePath(os.environ.get("SHELL", "")).name)
     complete = get_completion_class(shell)
     assert complete, f"click completes in {shell}"
-    return click.echo(complete(ctx.find_root().command, {}, "tito", "_TITO_COMPLETE").source())
+    return print(complete(ctx.find_root().command, {}, "tito", "_TITO_COMPLETE").source())
 
 
 def instructions(shell: str) -> None:
     if shell not in INSTALL:
         raise UsageProblem(f"Which shell is it? One of {', '.join(INSTALL)}.", "tito completion bash")
     wanted, file = INSTALL[shell]
-    click.echo(f"Put this line into {file}:\n\n  {wanted}")
+    print(f"Put this line into {file}:\n\n  {wanted}")

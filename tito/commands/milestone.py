@@ -127,6 +127,6 @@ def run(name: str, seconds: float | None) -> int:
     """Watch what your code can do, told as a story."""
     from tito.view import gate
     place = workspace()
-    told = place.milestone_run(name, click.echo, limits(seconds))
+    told = place.milestone_run(name, print, limits(seconds))
     show(gate.ended, told)
     return OK if told.report.ok else CHECKS_FAILED

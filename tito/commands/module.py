@@ -33,7 +33,7 @@ anyway = click.option("--anyway", is_flag=True, help="Although lessons it needs 
     ("tito module complete", "put it into my package"),
 ])
 def module() -> None:
-    """Work on a lesson: start, test, hint, complete …
+    """Work on a lesson: start, test, hint, complete, and more.
 
     A LESSON is named by its number or its name: 2, 02 or tensor. Without one, it is the one at hand.
     """

@@ -46,6 +46,10 @@ def state(lesson: LessonStanding) -> str:
     }[lesson.mark]
 
 
+def time_and_state(lesson: LessonStanding, screen: Screen) -> str:
+    return f" {screen.signs.dot} ".join((hours(lesson.lesson.minutes), state(lesson)))
+
+
 def hours(minutes: int) -> str:
     whole, rest = divmod(minutes, 60)
     return " ".join(f"{n} {unit}" for n, unit in ((whole, "h"), (rest, "min")) if n)
@@ -234,7 +238,7 @@ def milestone_info(standing: MilestoneStanding, screen: Screen) -> RenderableTyp
 
 def question(standing: LessonStanding, screen: Screen) -> RenderableType:
     """A lesson, what it asks and where it stands."""
-    return stack(lesson_line(standing, screen), indented(line((state(standing), "quiet"))))
+    return stack(lesson_line(standing, screen), indented(line((time_and_state(standing, screen), "quiet"))))
 
 
 # --------------------------------------------------------------------------------------------- timeline

@@ -12,7 +12,7 @@ from tito.core.milestones import LessonStanding
 from tito.core.outcomes import Change, Completion, Hint, Opened, Started
 from tito.core.results import Report, Status
 from tito.view.checks import mark, report, summary
-from tito.view.course import hours, lesson_line, state
+from tito.view.course import hours, question
 from tito.view.screen import Screen, columns, commands, indented, line, page, stack
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ def page_of(
 ) -> RenderableType:
     """The question, the objectives, the time, and the exercises with their marks."""
     lesson = standing.lesson
-    told = f" {screen.signs.dot} ".join((hours(lesson.minutes), state(standing)))
     return page(
-        stack(lesson_line(standing, screen), indented(line((told, "quiet")))),
+        question(standing, screen),
         indented(stack("You will", objectives(lesson.objectives, screen))) if lesson.objectives else None,
         indented(exercises(chapter, statuses, screen)) if chapter else None,
     )

@@ -21,14 +21,19 @@ class Watch:
 
 
 class Lines(Watch):
-    def __init__(self, screen: Screen):
-        self.screen = screen
+    def __init__(self, screen: Screen, title: str):
+        self.title, self.screen = title, screen
 
     def result(self, result: Result) -> None:
-        self.screen.show(line("  ", mark(result.status, self.screen), " ", result.name))
+        self.tell(line("  ", mark(result.status, self.screen), " ", result.name))
 
     def line(self, text: str) -> None:
-        self.screen.show(line("  ", text))
+        self.tell(line("  ", text))
+
+    def tell(self, text: Text) -> None:
+        if self.title: self.screen.show(line(self.title))
+        self.title = ""                     # it stands above the first line, if there is one
+        self.screen.show(text)
 
 
 class Spinner(Watch):
@@ -57,8 +62,7 @@ def watching(title: str, quiet: bool = False) -> Iterator[Watch]:
     if quiet:
         yield Watch()
     elif not screen.live:
-        screen.show(line(title))
-        yield Lines(screen)
+        yield Lines(screen, title)
     else:
         spinner = Spinner(screen, title)
         with spinner.status: yield spinner
