@@ -1028,7 +1028,7 @@ def plain_place(i):
 
 
 def numbers_first(array, index):
-    """What is left to index, and with what, once numbers among arrays are taken, as PyTorch takes them: first.
+    """What is left to index, and with what, once the numbers among arrays are taken, first, as in PyTorch.
 
     So x[0, :, places] is x[0][:, places]. NumPy would take the 0 for another array, and turn the result.
     """

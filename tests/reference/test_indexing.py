@@ -430,8 +430,9 @@ def index(draw, shape):
     parts, dots = [], draw(st.booleans())
     for n in shape[: draw(st.integers(0, len(shape)))]:
         start, stop = draw(st.integers(-n - 1, n + 1)), draw(st.integers(-n - 1, n + 1))
+        part = slice(start, stop, draw(st.integers(1, 3)))
         parts.append(draw(st.one_of(
-            st.integers(-n, n - 1), st.just(slice(None)), st.just(slice(start, stop, draw(st.integers(1, 3)))),
+            st.integers(-n, n - 1), st.just(slice(None)), st.just(part),
             st.lists(st.integers(-n, n - 1), min_size=2, max_size=2).map(np.array),
             st.lists(st.booleans(), min_size=n, max_size=n).map(np.array))))
         if draw(st.integers(0, 5)) == 0: parts.append(None)
