@@ -73,7 +73,8 @@ def commands(rounds=11):
             learner.type("module", "complete", lesson.name, quiet=True)
         python = [sys.executable, "-c", "pass"]
         yield "`python -c pass`", median(seconds(python, folder) for _ in range(rounds)), None
-        for line, limit, times in ("--help", 0.15, rounds), ("status", 0.3, rounds), ("module test 02", 10, 5):
+        waits = ("--help", 0.15, rounds), ("status", 0.3, rounds), ("module test 02", 10, 5)
+        for line, limit, times in waits:
             command = [*TITO, *line.split()]
             yield f"`tito {line}`", median(seconds(command, folder) for _ in range(times)), limit
 

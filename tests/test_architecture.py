@@ -33,7 +33,7 @@ def name_of(path: Path) -> str:
 
 def house(name: str) -> str:
     """The longest part of a module's name that has arrows of its own: tito.core.errors -> tito.core."""
-    parts = name.split(".")
+    parts = name.replace("tito.services_", "tito.app.services_").split(".")       # rooms of app
     return next((h for n in range(len(parts), 0, -1) if (h := ".".join(parts[:n])) in ARROWS), name)
 
 
