@@ -274,14 +274,14 @@ def peak_memory(run: Run) -> int:
     #| hint Note what is in use, reset the peak, run, and look at the peak.
     tracing = tracemalloc.is_tracing()
     if not tracing: tracemalloc.start()
-    ### BEGIN SOLUTION
     try:
+        ### BEGIN SOLUTION
         before, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
         run()
         _, peak = tracemalloc.get_traced_memory()
         return peak - before
-    ### END SOLUTION
+        ### END SOLUTION
     finally:
         if not tracing: tracemalloc.stop()
 
