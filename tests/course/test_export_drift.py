@@ -10,7 +10,7 @@ import pytest
 from tito.checkout import open_checkout
 from tito.core.export import defined_names
 from tito.core.faces import installed
-from tito.core.lesson import notebook, shown
+from tito.core.lesson import notebook, shown, stripped
 from tito.ports.notebooks import NotebooksOnDisk, round_trip_differences
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,3 +84,12 @@ def test_a_check_says_a_sentence_for_each_assert(lesson, chapter):
     for cell in chapter.checks():
         asserts = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Assert)]
         assert asserts and all(node.msg for node in asserts), cell.id
+
+
+@pytest.mark.parametrize(("lesson", "chapter"), CHAPTERS)
+def test_every_blank_is_python_and_says_whose_turn_it_is(lesson, chapter):
+    for cell in chapter.cells:
+        if cell.exercise:
+            blank = stripped(cell).source
+            compile(blank, cell.id, "exec")
+            assert 'raise NotImplementedError("your turn: ' in blank, cell.id
