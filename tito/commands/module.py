@@ -132,7 +132,8 @@ def test(lesson: str | None, seconds: float | None, as_json: bool) -> int:
     wanted = at_hand(place, lesson)
     with watching(wanted.label, quiet=as_json) as watch:
         report = place.test(wanted, limits(seconds), watch.result)
-    reply(as_json, "report", report.as_json(), view.tested, wanted, report)
+    complete = place.standing().lesson(wanted.name).mark == "done"
+    reply(as_json, "report", report.as_json(), view.tested, wanted, report, complete)
     return OK if report.ok else CHECKS_FAILED
 
 

@@ -75,19 +75,19 @@ def started(started: Started, opened: Opened | None, screen: Screen) -> Renderab
     )
 
 
-def tested(lesson: Lesson, found: Report, screen: Screen) -> RenderableType:
+def tested(lesson: Lesson, found: Report, complete: bool, screen: Screen) -> RenderableType:
     """What the checks found, and what comes next when there is nothing left to do."""
     next_ = [(f"tito module complete {lesson.number:02}", "put it into your package")]
     return page(
         report(found, lesson.label, f"tito module hint {lesson.number:02}", screen),
-        indented(commands(next_, screen)) if found.ok else None,
+        indented(commands(next_, screen)) if found.ok and not complete else None,
     )
 
 
 def completed(done: Completion, screen: Screen) -> RenderableType:
     """What was put into the package and what that makes possible."""
     if not done.report.ok:
-        return page(tested(done.lesson, done.report, screen), "Not complete yet: every check has to pass.")
+        return page(tested(done.lesson, done.report, False, screen), "Not complete yet: every check has to pass.")
     return page(
         summary(done.report, done.lesson.label, screen),
         stack("Yours now", *(indented(Text(file)) for file in done.files)) if done.files else None,
