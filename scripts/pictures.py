@@ -10,13 +10,18 @@ from __future__ import annotations
 import io
 import re
 import sys
+from itertools import takewhile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from tito.app import create_workspace
 from tito.core.advice import advice
 from tito.core.curriculum import parse
+from tito.core.lesson import shown
 from tito.core.milestones import Standing, standing
 from tito.core.progress import LessonRecord, MilestoneRecord, Progress
-from tito.core.results import CodeLine, Report, Result
+from tito.core.results import Report
+from tito.ports.notebooks import NotebooksOnDisk
 from tito.view import checks, course
 from tito.view.screen import Screen
 
@@ -30,7 +35,7 @@ def halfway() -> Standing:
         {
             "setup": LessonRecord(started="2026-11-02", completed="2026-11-02T21:10", digest="setup"),
             "tensor": LessonRecord(
-                started="2026-11-03", tested="2026-11-04", passed=23, total=41, stuck_at="broadcast"
+                started="2026-11-03", tested="2026-11-04", passed=23, total=41, stuck_at="broadcast_shapes"
             ),
         }
     )
@@ -52,21 +57,20 @@ def stand(lessons: dict[str, LessonRecord], milestones: dict[str, MilestoneRecor
 
 
 def a_failing_check() -> Report:
-    at = CodeLine("02_tensor.ipynb", "broadcast", 7, "    return tuple(max(m, n) for m, n in zip(x, y))")
-    wrong = Result(
-        "broadcast",
-        "failed",
-        "a missing dimension counts as 1, on the left: shapes meet at their right ends",
-        "(2, 3)",
-        "(3,)",
-        "broadcast",
-        "When shapes meet",
-        3,
-        at,
-    )
-    passed = tuple(Result(f"check {n}", "passed") for n in range(23))
-    coming = ("matmul", "sum", "mean", "max", "getitem", "setitem")
-    return Report("tensor", (*passed, wrong, *(Result(n, "todo", exercise=n) for n in coming)), seconds=2.4)
+    """A real run: everything before broadcast_shapes is right, and shapes are lined up at the wrong end."""
+    mistake = """\
+#| export exercise
+def broadcast_shapes(*shapes: tuple[int, ...]) -> Size:
+    met = [max(lengths) for lengths in zip(*shapes)]
+    return Size(met)"""
+    with TemporaryDirectory() as folder:
+        place = create_workspace(Path(folder) / "mytorch")
+        lesson = place.course.curriculum.lesson("tensor")
+        exercises = place.course.chapter(lesson).exercises()
+        before = takewhile(lambda cell: cell.name != "broadcast_shapes", exercises)
+        cells = {cell.id: shown(cell, solution=True) for cell in before} | {"broadcast_shapes": mistake}
+        NotebooksOnDisk().replace(place.notebook(lesson), cells)
+        return place.test(lesson)
 
 
 HOME = Path.home() / "mytorch"

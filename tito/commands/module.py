@@ -20,6 +20,7 @@ from tito.commands import (
     workspace,
 )
 from tito.core.errors import CHECKS_FAILED, OK, Locked
+from tito.core.lesson import Chapter
 from tito.core.results import WORST, Report, Status
 
 exercise = click.argument("exercise", required=False)
@@ -84,16 +85,17 @@ def show_(lesson: str | None, exercise: str | None, as_json: bool) -> None:
         return reply(as_json, "exercise", facts, view.source, wanted, exercise, "as you wrote it", code)
     standing = place.standing().lesson(wanted.name)
     chapter = place.course.chapter(wanted) if standing.mark != "unwritten" else None
-    values = (standing, chapter, exercise_marks(place.last_report(wanted)))
+    values = (standing, chapter, marks(chapter, place.last_report(wanted)))
     return reply(as_json, "lesson", data.of_chapter(*values), view.page_of, *values)
 
 
-def exercise_marks(report: Report | None) -> Mapping[str, Status]:
-    """The worst that was found about each exercise."""
-    found: dict[str, Status] = {}
-    for t in report.tests if report else ():
-        if t.exercise: found[t.exercise] = min(t.status, found.get(t.exercise, "passed"), key=WORST.index)
-    return found
+def marks(chapter: Chapter | None, report: Report | None) -> Mapping[str, Status]:
+    """The worst that was found about each exercise; one without a check passes with the whole lesson."""
+    untested: Status = "passed" if report and report.ok else "todo"
+    about: dict[str, list[Status]] = {cell.name: [] for cell in chapter.exercises()} if chapter else {}
+    for test in report.tests if report else ():
+        if test.exercise in about: about[test.exercise].append(test.status)
+    return {name: min(found, key=WORST.index, default=untested) for name, found in about.items()}
 
 
 # ------------------------------------------------------------------------------------------- working
@@ -209,7 +211,8 @@ def solution(lesson: str, exercise: str, give_up: bool, as_json: bool) -> None:
     place = workspace()
     wanted = at_hand(place, lesson)
     code = place.solution(wanted, exercise)
-    if not give_up and exercise_marks(place.last_report(wanted)).get(exercise) != "passed":
+    found = marks(place.course.chapter(wanted), place.last_report(wanted))
+    if not give_up and found.get(exercise) != "passed":
         raise Locked(f"{exercise} has not passed yet: the pleasure of finding it is still yours.",
                      f"`tito module hint {wanted.number:02} {exercise}` helps; --give-up shows it anyway.")
     facts = {"lesson": wanted.name, "exercise": exercise, "source": code}

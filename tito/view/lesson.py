@@ -87,7 +87,8 @@ def tested(lesson: Lesson, found: Report, complete: bool, screen: Screen) -> Ren
 def completed(done: Completion, screen: Screen) -> RenderableType:
     """What was put into the package and what that makes possible."""
     if not done.report.ok:
-        return page(tested(done.lesson, done.report, False, screen), "Not complete yet: every check has to pass.")
+        found = tested(done.lesson, done.report, False, screen)
+        return page(found, "Not complete yet: every check has to pass.")
     return page(
         summary(done.report, done.lesson.label, screen),
         stack("Yours now", *(indented(Text(file)) for file in done.files)) if done.files else None,
