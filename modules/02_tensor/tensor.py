@@ -404,14 +404,15 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest dtype that can stand for both, by PyTorch's rules."""
     #| hint If one category is higher, that type wins as it is: int64 with float16 is float16.
     #| hint Within one category NumPy agrees with PyTorch: np.promote_types(type1.numpy, type2.numpy).
+    #| hint One exception: for uint64 and int64 NumPy answers float64, another category. Refuse: RuntimeError.
     ### BEGIN SOLUTION
     if type1.category != type2.category:
         return max(type1, type2, key=lambda kind: kind.category)
     wider = dtype_of(np.empty(0, np.promote_types(type1.numpy, type2.numpy)))
-    ### END SOLUTION
     if wider.category != type1.category:
         raise RuntimeError(f"{type1} and {type2} have no integer type in common: convert one of them first")
     return wider
+    ### END SOLUTION
 
 # %%
 #| check 2
