@@ -186,7 +186,7 @@ def as_array(data, kind: dtype | None = None):
     elif isinstance(data, np.generic): data = np.asarray(data)
     elif not hasattr(data, "dtype"):
         data = np.asarray(data)
-        if data.dtype == np.float64: data = data.astype(get_default_dtype().numpy)
+        if kind is None and data.dtype == np.float64: kind = get_default_dtype()
     return (kind or dtype_of(data)).cast(data)
 
 
