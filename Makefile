@@ -1,6 +1,6 @@
 # make demo        plays a learner through every lesson that exists
 # make test        all tests but the slow ones
-# make check       style, types, generated files and the architecture, in about a minute
+# make check       style, types, generated files, the architecture and tito's own tests, in a minute
 # make test-slow   the tests that build, install or train for minutes
 # make book        every lesson as a notebook with its solutions, in build/book
 # make bench       measures, and writes the table of benchmarks/README.md
@@ -33,7 +33,7 @@ check: $(VENV)/ready-dev
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/tito export --check
-	$(BIN)/python -m pytest tests/test_architecture.py
+	$(BIN)/python -m pytest -m "not slow" tests/test_architecture.py tests/tito
 
 book: $(VENV)/ready
 	mkdir -p build/book
