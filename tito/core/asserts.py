@@ -118,16 +118,11 @@ class Judge:
     def asking(self, expression: str) -> None: self.asked, self.pair = expression, lambda: ("", "")
 
     def compare(self, sign: str, left: Any, right: Any, swapped: bool) -> bool:
-        self._remember(sign, left, right, swapped)
-        try:
-            return truth(COMPARE[sign](left, right))
-        except (ValueError, TypeError):     # arrays of shapes that do not meet, or an array and a tuple
-            if sign == "==" and shape(left) != shape(right): return False
-            raise
+        return truth(self._compared(sign, left, right, swapped))
 
     def compare_all(self, sign: str, left: Any, right: Any, swapped: bool) -> bool:
-        self._remember(sign, left, right, swapped)
-        return truth(COMPARE[sign](left, right).all())
+        found = self._compared(sign, left, right, swapped)
+        return truth(found.all() if hasattr(found, "all") else found)
 
     def same(self, function: Callable[..., Any], got: Any, expected: Any, *rest: Any, **options: Any) -> bool:
         tolerance = {k: v for k, v in options.items() if k in ("rtol", "atol", "equal_nan")}
@@ -152,6 +147,14 @@ class Judge:
         except Exception as problem:    # a learner's objects may refuse to be looked at
             got, expected = f"a value that cannot be shown: {type(problem).__name__}: {problem}", ""
         return Failed(str(message), got, expected, self.asked)
+
+    def _compared(self, sign: str, left: Any, right: Any, swapped: bool) -> Any:
+        self._remember(sign, left, right, swapped)
+        try:
+            return COMPARE[sign](left, right)
+        except (ValueError, TypeError):     # arrays of shapes that do not meet, or an array and a tuple
+            if sign == "==" and shape(left) != shape(right): return False
+            raise
 
     def _remember(self, sign: str, left: Any, right: Any, swapped: bool) -> None:
         got, expected = (right, left) if swapped else (left, right)

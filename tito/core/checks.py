@@ -38,6 +38,16 @@ def names_in(source: str) -> tuple[str, ...]:
         return ()
 
 
+def imported_in(source: str) -> tuple[str, ...]:
+    """The names that the import statements of a cell bring."""
+    try:
+        nodes = ast.walk(ast.parse(source))
+    except SyntaxError:
+        return ()
+    imports = (n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom))
+    return tuple((a.asname or a.name).partition(".")[0] for n in imports for a in n.names)
+
+
 def listed(names: Sequence[str]) -> str:
     quoted = [f"`{name}`" for name in names]
     return f"{quoted[0]} is" if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]} are"

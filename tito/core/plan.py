@@ -16,7 +16,7 @@ class Limits:
     test: float = 60                # seconds a check or a test
     lesson: float = 600             # seconds all of them together
     memory: int = 4 << 30           # bytes, where the system can limit them
-    output: int = 20_000            # characters of print kept for each check
+    output: int = 20_000            # bytes of print kept for each check
 
 
 VARIABLES = {"TITO_TEST_SECONDS": "test", "TITO_LESSON_SECONDS": "lesson", "TITO_MEMORY_MB": "memory"}

@@ -57,7 +57,7 @@ class Report:
     @property
     def status(self) -> Status:
         found = {t.status for t in self.tests}
-        return next((s for s in WORST if s in found), "failed")     # type: ignore[return-value]
+        return next((s for s in WORST if s in found), "failed")
 
     @property
     def ok(self) -> bool: return bool(self.tests) and all(t.ok for t in self.tests)

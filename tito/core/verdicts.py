@@ -9,6 +9,7 @@ from tito.core.checks import (
     IMPORT,
     TURN,
     asked_at,
+    imported_in,
     line_in,
     listed,
     names_in,
@@ -62,6 +63,8 @@ class Verdicts:
         self.mine = {cell.id: cell for cell in lesson.lift.cells}
         self.sources = {lesson.file(c): c for c in lesson.lift.cells}
         self.broken: dict[str, str] = {}        # name -> why it is not there
+        self.held: dict[str, Result] = {}       # on exercises that did not run: their check says so
+        self.checked = {c.id for check in self.chapter.checks() for c in self.covered(check)}
         self.waiting = in_order(lesson)
 
     def take(self, outcome: Outcome) -> Iterator[Result]:
@@ -79,33 +82,34 @@ class Verdicts:
     def until(self, unit: str) -> Iterator[Result]:
         while self.waiting:
             cell = self.waiting.pop(0)
-            if cell.exported:
-                yield from self.on_cell(cell)
-            elif cell.check:
-                yield self.on_check(cell)
+            if cell.check:
+                yield from self.on_check(cell)
+            elif cell.exported and (result := self.on_cell(cell)):
+                if cell.id in self.checked:
+                    self.held[cell.id] = result
+                else:
+                    yield result
             if cell.id == unit: return
 
-    def on_cell(self, cell: Cell) -> Iterator[Result]:
-        """Says something only if the cell did not do its work."""
-        names = names_in(cell.source)
+    def on_cell(self, cell: Cell) -> Result | None:
+        """A result only if the cell did not do its work."""
+        names = (*names_in(cell.source), *imported_in(cell.source))
         outcome = self.outcomes.get(cell.id)
         if cell.id not in self.mine:
             self.broken |= dict.fromkeys(names, "is gone")
             where = f"the cell `{cell.id}` is gone from {self.lesson.notebook}"
-            yield self.about(cell, "failed", f"{where}: `{self.again(cell)}` brings it back")
-        elif outcome is None:
+            return self.about(cell, "failed", f"{where}: `{self.again(cell)}` brings it back")
+        if outcome is None or turn(outcome):
+            self.broken |= dict.fromkeys(names, "is still yours to write" if outcome else "did not run")
+            return None
+        if outcome.outcome != "passed":
+            needs = self.needs(outcome.name) if outcome.name in self.broken else ""
             self.broken |= dict.fromkeys(names, "did not run")
-        elif turn(outcome):
-            self.broken |= dict.fromkeys(names, "is still yours to write")
-        elif outcome.name in self.broken:
-            yield self.about(cell, "skipped", self.needs(outcome.name))
-            self.broken |= dict.fromkeys(names, "did not run")
-        elif outcome.outcome != "passed":
-            self.broken |= dict.fromkeys(names, "did not run")
-            yield self.told(outcome, cell.name, cell)
-        elif lost := [n for n in outcome.undefined if not self.defined_elsewhere(n, cell)]:
+            return self.about(cell, "skipped", needs) if needs else self.told(outcome, cell.name, cell)
+        if lost := [n for n in outcome.undefined if not self.defined_elsewhere(n, cell)]:
             self.broken |= dict.fromkeys(lost, "is no longer defined")
-            yield replace(self.about(cell, "failed", self.undefined(lost, cell)), output=outcome.output)
+            return replace(self.about(cell, "failed", self.undefined(lost, cell)), output=outcome.output)
+        return None
 
     def undefined(self, names: Sequence[str], cell: Cell) -> str:
         where = f"in the cell `{cell.id}`" if self.mine[cell.id].source.strip() else "since its cell is empty"
@@ -113,9 +117,16 @@ class Verdicts:
 
     def needs(self, name: str) -> str: return f"needs `{name}`, which {self.broken[name]}"
 
-    def on_check(self, check: Cell) -> Result:
-        outcome, about = self.outcomes.get(check.id), self.chapter.about(check)
+    def on_check(self, check: Cell) -> Iterator[Result]:
         result = self.named(check)
+        held = [self.held.pop(c.id) for c in self.covered(check) if c.id in self.held]
+        if not held:
+            yield self.verdict(check, result)
+        for number, one in enumerate(held):
+            yield replace(one, points=0 if number else check.points)
+
+    def verdict(self, check: Cell, result: Result) -> Result:
+        outcome, about = self.outcomes.get(check.id), self.chapter.about(check)
         if outcome is None:
             return replace(result, status="skipped", message=self.not_reached())
         result = replace(result, seconds=outcome.seconds, output=outcome.output)

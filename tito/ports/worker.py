@@ -92,8 +92,9 @@ class Printed:
 
     def text(self) -> str:
         os.lseek(self.number, 0, os.SEEK_SET)
-        text = os.read(self.number, self.limit + 1).decode("utf-8", "replace")
-        return text if len(text) <= self.limit else text[:self.limit] + "\n… (the rest was dropped)"
+        found = os.read(self.number, self.limit + 1)
+        text = found[:self.limit].decode("utf-8", "replace")
+        return text if len(found) <= self.limit else text + "\n… (the rest was dropped)"
 
     def hold(self) -> None:
         """Keeps what bypasses Python (a child process, a C library) from filling the disk."""
