@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ class Screen:
 
     def carries(self, signs: Signs) -> bool:
         """Whether these signs arrive as they are."""
-        if self.console.is_dumb_terminal: return False
+        if os.environ.get("TERM") == "dumb": return False
         try:
             "".join(vars(signs).values()).encode(self.console.encoding)
         except (UnicodeEncodeError, LookupError):
