@@ -100,7 +100,7 @@ class Screen:
         """Write a block; its lines end where their text ends."""
         with self.console.capture() as shown:
             self.console.print(block)
-        lines = shown.get().splitlines()
+        lines = shown.get().removesuffix("\n").split("\n")
         self.file.write("".join(line.rstrip(" ") + "\n" for line in lines))
         self.file.flush()
 
