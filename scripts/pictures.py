@@ -53,7 +53,8 @@ def first_milestone() -> Standing:
 def stand(lessons: dict[str, LessonRecord], milestones: dict[str, MilestoneRecord] | None = None) -> Standing:
     curriculum = parse((ROOT / "modules/curriculum.toml").read_text("utf-8"))
     written = [x.name for x in curriculum if (ROOT / "modules" / x.folder).is_dir()]
-    return standing(curriculum, Progress(lessons, milestones or {}), written, {n: n for n in lessons})
+    gates = [x.name for x in curriculum.milestones if (ROOT / "milestones" / x.name).is_dir()]
+    return standing(curriculum, Progress(lessons, milestones or {}), written, {n: n for n in lessons}, gates)
 
 
 def a_failing_check() -> Report:

@@ -63,7 +63,8 @@ def stand(done=(), started=None, written=("first", "second"), unlocked=()):
     begun = LessonRecord(started="2026-11-03", tested="2026-11-03", passed=2, total=5, stuck_at="mul")
     lessons = dict.fromkeys(done, finished) | ({started: begun} if started else {})
     gates = {name: MilestoneRecord("2026-11-04T08:00", {"accuracy": 0.96543}) for name in unlocked}
-    return standing(a_course(), Progress(lessons, gates), written, dict.fromkeys(done, "d"))
+    gates_written = ("foundation", "training")
+    return standing(a_course(), Progress(lessons, gates), written, dict.fromkeys(done, "d"), gates_written)
 
 
 FAILED = Result(

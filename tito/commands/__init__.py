@@ -147,7 +147,8 @@ def around() -> Standing:
         from tito.core.milestones import standing
         from tito.core.progress import Progress
         course = open_course()
-        return standing(course.curriculum, Progress(), course.written(), {})
+        gates = {m.name for m in course.curriculum.milestones if course.program(m)}
+        return standing(course.curriculum, Progress(), course.written(), {}, gates)
 
 
 # ------------------------------------------------------------------------------------------------ answers

@@ -28,7 +28,7 @@ def of_lesson(standing: LessonStanding) -> Advice:
     test, complete = f"tito module test {number}", f"tito module complete {number}"
     if standing.mark == "stale":
         return Advice("Your code has changed since it passed.", (
-            (test, "check it again"), (complete, "put it into your package"), ("tito undo", "go back")))
+            (test, "check it again"), (complete, "put it into your package")))
     if standing.mark == "open":
         return Advice("", ((f"tito module start {number}", "open the lesson"),))
     if record.total and record.passed == record.total:

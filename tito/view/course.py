@@ -186,7 +186,8 @@ def milestone_state(standing: MilestoneStanding) -> str:
     if standing.unlocked:
         return "unlocked, but the code has changed since" if standing.stale else "unlocked"
     if standing.ready: return "ready to be unlocked"
-    return "optional" if standing.milestone.optional else ""
+    optional, coming = standing.milestone.optional, not standing.written
+    return ", ".join(word for word, said in (("optional", optional), ("being written", coming)) if said)
 
 
 def detailed(standing: Standing, screen: Screen) -> RenderableType:
