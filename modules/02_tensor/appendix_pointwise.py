@@ -551,7 +551,7 @@ def erf_single(x):
 
 # %%
 #| export
-def piecewise(function, x, size: int = 1 << 16):
+def piecewise(function, x, size: int = 1 << 15):
     """`function`, number by number, on pieces of `x` that fit into the cache."""
     if x.size <= size or not (isinstance(x, np.ndarray) and x.flags.c_contiguous): return function(x)
     out = np.empty_like(x)
@@ -595,7 +595,7 @@ def erf_double(x):
 #| export
 def in_double(function, x):
     """`function` of a float64, in the dtype of `x`."""
-    return function(x.astype(np.float64, copy=False)).astype(x.dtype, copy=False)
+    return piecewise(lambda x: function(x.astype(np.float64, copy=False)).astype(x.dtype, copy=False), x)
 
 
 @floating
@@ -693,7 +693,7 @@ def digamma(input, /):
     def value(x):
         mirrored = digamma_above(np.where(x < 0, 1 - x, 1)) - math.pi / np.tan(turns(x))
         mirrored = np.where((x == np.round(x)) & (x < 0), np.nan, mirrored)
-        above = digamma_above(np.where(x > 0, x, 1))
+        above = digamma_above(np.where(x <= 0, 1, x))
         return np.where(x == 0, np.copysign(np.inf, -x), np.where(x < 0, mirrored, above))
     return in_double(value, input)
 
