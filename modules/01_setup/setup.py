@@ -239,6 +239,7 @@ def timed(
 #| check 3
 clock, costs = HandClock(), iter([64.0])
 first_slow = timed(lambda: clock.turn(next(costs, 0.25)), repeat=5, at_least=1.0, clock=clock)
+assert len(first_slow.seconds) == 5, "repeat is the number of batches that are timed"
 assert first_slow.seconds == (0.25,) * 5, \
     "the first run is a warm-up: its 64 seconds count nowhere, and a batch is divided by its runs"
 clock, calls = HandClock(), []
@@ -365,6 +366,7 @@ assert abs(gemm_ceiling(100, watch) - 1.0) < 1e-9, \
     "2 million operations in a best time of 2 milliseconds are 1 GFLOP/s"
 assert abs(gemm_ceiling(200, watch) - 8.0) < 1e-9, \
     "twice the side, eight times the work: 8 GFLOP/s"
+assert not np.all(seen[0] == 1), "a matrix product adds up n products for each number: a @ b, not a * b"
 assert seen[0].shape == (100, 100) and seen[0].dtype == np.float32, \
     "what is timed is the product of two n by n matrices of float32; NumPy's float64 is half as fast"
 
@@ -392,13 +394,18 @@ def bandwidth_ceiling(megabytes: int = 64, timer: Callable[[Run], Timing] = time
 
 # %%
 #| check 2
-def watch(run): return run() or Timing((0.003, 0.002, 0.004))
+def watch(run):
+    run()
+    return Timing((0.003, 0.002, 0.004))
 assert abs(bandwidth_ceiling(8, watch) - 8.0) < 1e-9, \
     "8 MB read and 8 MB written in a best time of 2 milliseconds: 8 GB/s"
 assert abs(bandwidth_ceiling(1, watch) - 1.0) < 1e-9, \
     "1 MB read and 1 MB written in 2 milliseconds: 1 GB/s"
 kept = []
-bandwidth_ceiling(4, lambda run: kept.append(peak_memory(run)) or Timing((1.0,)))
+def weigh(run):
+    kept.append(peak_memory(run))
+    return Timing((1.0,))
+bandwidth_ceiling(4, weigh)
 assert kept[0] < 1_000_000, "the arrays are made before the timer starts: what is timed only copies"
 
 # %% [markdown]
@@ -406,7 +413,8 @@ assert kept[0] < 1_000_000, "the arrays are made before the timer starts: what i
 
 # %%
 gflops, bandwidth = max([gemm_ceiling() for _ in range(4)]), max([bandwidth_ceiling() for _ in range(4)])
-print(f"{gflops:.0f} GFLOP/s and {bandwidth:.0f} GB/s: one number is {4 * gflops / bandwidth:.0f} operations")
+print(f"{gflops:.0f} GFLOP/s, {bandwidth:.0f} GB/s")
+print(f"{4 * gflops / bandwidth:.0f} operations in the time that one float32 needs to arrive")
 
 # %% [markdown]
 # That last number is the reason for half of this course. It takes far longer to fetch a number than to
@@ -428,12 +436,12 @@ def least_seconds(flops: float, moved: float, gflops: float, bandwidth: float) -
 
 # %%
 #| check 1
+assert abs(least_seconds(10e9, 2e9, gflops=50.0, bandwidth=10.0) - 0.2) < 1e-12, \
+    "both at the same time: the longer one counts, they do not add up"
 assert least_seconds(100e9, 1e9, gflops=50.0, bandwidth=10.0) == 2.0, \
     "much arithmetic, few bytes: 100 GFLOP at 50 GFLOP/s take 2 seconds"
 assert least_seconds(1e9, 30e9, gflops=50.0, bandwidth=10.0) == 3.0, \
     "few operations, many bytes: 30 GB at 10 GB/s take 3 seconds"
-assert abs(least_seconds(10e9, 2e9, gflops=50.0, bandwidth=10.0) - 0.2) < 1e-12, \
-    "both at the same time: the longer one counts, they do not add up"
 
 # %% [markdown]
 # Now predict before you measure. Which of these will come close to its limit: an addition, a matrix times a

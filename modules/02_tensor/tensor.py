@@ -236,6 +236,7 @@ def stride(tensor: Tensor, dim: int | None = None) -> tuple[int, ...] | int:
 # %%
 #| check 1
 assert Tensor(np.zeros((2, 3), np.float32)).stride() == (3, 1), "strides count numbers, not bytes"
+assert Tensor(np.zeros((2, 3), np.float64)).stride() == (3, 1), "a number may take 1, 2, 4 or 8 bytes"
 assert Tensor(np.zeros((2, 3), np.float64).T).stride() == (1, 3), "a transpose swaps the strides"
 assert Tensor(np.zeros((2, 3), np.int16)).stride(0) == 3, "stride(dim) is the step along that dimension alone"
 
@@ -257,6 +258,7 @@ def is_contiguous(tensor: Tensor) -> bool:
 assert Tensor(np.zeros((2, 3))).is_contiguous(), "freshly made numbers lie in order"
 assert not Tensor(np.zeros((2, 3)).T).is_contiguous(), "a transposed walk jumps"
 assert not Tensor(np.zeros((4, 6))[:, ::2]).is_contiguous(), "a walk over every second number leaves gaps"
+assert not Tensor(np.zeros((4, 6))[:, :3]).is_contiguous(), "a walk over half of each row leaves gaps"
 assert Tensor(np.zeros((1, 5)).T).is_contiguous(), "the stride of a dimension of length 1 does not matter"
 assert Tensor(np.zeros((3, 0))[:, ::2].T).is_contiguous(), "where there is nothing, nothing is out of order"
 
@@ -294,6 +296,7 @@ def runs(shape: tuple[int, ...], stride: tuple[int, ...]) -> list[tuple[int, int
 # %%
 #| check 2
 assert runs((3, 4), (4, 1)) == [(12, 1)], "three rows of four, laid out in order, are one run of twelve"
+assert runs((3, 4), (8, 2)) == [(12, 2)], "a run may leave gaps, as long as they are all the same"
 assert runs((4, 3), (1, 4)) == [(4, 1), (3, 4)], "a transposed walk stays two runs"
 assert runs((2, 3, 4), (24, 4, 1)) == [(2, 24), (12, 1)], "every second block of twelve: two runs"
 assert runs((2, 1, 3), (3, 99, 1)) == [(6, 1)], "a dimension of length 1 belongs to no run"
@@ -661,6 +664,36 @@ def using(engine: Engine) -> Iterator[Engine]:
 # Infinity and NaN are answers here, as in PyTorch: our own arithmetic does not warn of them.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tinytorch\.")
 
+# %%
+#| check 3
+kinds = []
+
+@Op
+def halves(x, y, /): return kinds.extend([type(x), type(y)]) or (x[:1], x[1:])
+
+@sharing
+def tail(x, /): return x[1:]
+
+@pointwise
+def mixed(x, y, /, *, share=0.5): return share * x + (1 - share) * y
+
+one = tensor([2.0, 4.0])
+try: parts = halves(one, 3.0)
+except KeyError: parts = ()                     # a Tensor has no x[:1] yet
+assert kinds == [np.ndarray, float], "the forward gets arrays: a Tensor is taken out of its box, numbers stay"
+assert [type(part) for part in parts] == [Tensor, Tensor], "several results are put into several boxes"
+assert type(mixed(one, 0.0)) is Tensor, "what comes out is put into a box again"
+assert mixed(one, 0.0, share=0.25).tolist() == [0.5, 1.0], "settings reach the forward, by keyword"
+assert mixed(one, tensor([1, 1])).dtype.name == "float32", "op.promote comes first: dtypes meet in float32"
+assert tail(one)._base is one, "a view notes whose memory it shows: boxed knows how"
+try: told = str(mixed(one, tensor([1.0, 2.0, 3.0])))
+except ValueError as error: told = str(error)
+assert "mixed cannot take (2,) and (3,)" in told, "an error is explained: what was asked, what was given"
+faster = Engine()
+faster.kernels = {mixed: lambda x, y: x}
+with using(faster): found = mixed(one, 0.0).tolist()
+assert found == [2.0, 4.0], "where there is a kernel for an op, it runs in place of the forward"
+
 # %% [markdown]
 # ## One number at a time
 #
@@ -683,6 +716,8 @@ assert (tensor([1.0, 2.0]) + tensor([10.0, 20.0])).tolist() == [11.0, 22.0], "x 
 assert (tensor([[1.0], [2.0]]) + tensor([10.0, 20.0])).tolist() == [[11.0, 21.0], [12.0, 22.0]], \
     "shapes meet by broadcasting"
 assert add(tensor([1.0]), tensor([2.0]), alpha=3).item() == 7.0, "alpha scales what is added"
+x, y = tensor([1.0]), tensor([2.0])
+assert add(x, y).item() == add(x, y).item() == 3.0, "an op never changes its inputs"
 assert (tensor([1, 2]) + 0.5).dtype.name == "float32", \
     "whole numbers and a Python float meet in float32, not in float64"
 
@@ -707,6 +742,8 @@ def mul(input, other, /):
 #| check 1
 assert (10 - tensor([1.0, 2.0])).tolist() == [9.0, 8.0], "10 - x takes x away from ten, not ten from x"
 assert sub(tensor([5.0]), tensor([2.0]), alpha=2).item() == 1.0, "alpha scales what is taken away"
+x, y = tensor([5.0]), tensor([2.0])
+assert sub(x, y).item() == sub(x, y).item() == 3.0, "an op never changes its inputs"
 assert (tensor([1.0, -2.0]) * tensor([3.0, 4.0])).tolist() == [3.0, -8.0], \
     "x * y multiplies element by element"
 
@@ -773,6 +810,9 @@ assert abs(exp(tensor(1.0)).item() - math.e) < 1e-6, "exp(1) is e"
 assert log(tensor([1.0, 0.0])).tolist() == [0.0, -math.inf], \
     "log is the natural logarithm, and minus infinity at 0"
 assert sqrt(tensor([9.0, 2.25])).tolist() == [3.0, 1.5], "sqrt undoes squaring"
+x = tensor([4.0])
+assert [f(x).dtype.name for f in (exp, log, sqrt)] == ["float32"] * 3, "float32 in, float32 out"
+assert x.item() == 4.0, "an op never changes its input"
 
 # %% [markdown]
 # ## Many numbers into one
@@ -812,6 +852,8 @@ assert table.sum(dim=(0, 1), keepdim=True).shape == (1, 1), \
     "keepdim leaves a 1 for every dimension that was summed"
 assert sum_(tensor([200, 100], dtype=as_dtype(np.uint8))).item() == 300, \
     "small whole numbers add up in int64, or they overflow"
+assert sum_(tensor([200, 100], dtype=as_dtype(np.uint8))).dtype is int64, \
+    "the sum of any whole numbers is int64"
 assert table.sum().dtype.name == "float32" and table.array.sum() == 21.0, \
     "a sum of floats keeps their dtype, and its input as it was"
 
@@ -869,12 +911,13 @@ assert table.tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 9.0]], "an op never change
 @Op
 def matmul(input, other, /):
     """The matrix product; leading dimensions broadcast.  (*, n, k), (*, k, m) -> (*, n, m)"""
-    columns, rows = input.shape[-1:], other.shape[-2:][:1]
-    #| hint columns and rows hold one number each, or none when there is no dimension to multiply along.
-    ### BEGIN SOLUTION
-    if not columns or columns != rows: raise mismatch(input, other)
     if input.dtype != other.dtype:
         raise RuntimeError(f"matmul wants one dtype, not {dtype_of(input)} and {dtype_of(other)}: use .to()")
+    columns, rows = input.shape[-1:], other.shape[-2:][:1]
+    #| hint columns and rows hold one number each, or none when there is no dimension to multiply along.
+    #| hint If they differ, or there are none: raise mismatch(input, other), which has the sentence.
+    ### BEGIN SOLUTION
+    if not columns or columns != rows: raise mismatch(input, other)
     return input @ other
     ### END SOLUTION
 
@@ -929,6 +972,7 @@ x = tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 assert x.T.tolist() == [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]], "rows become columns"
 assert np.shares_memory(x.array, transpose(x, 0, 1).array), "a transpose is a view: it shows the same memory"
 assert x.T.stride() == (1, 3), "a transpose swaps strides, and nothing else"
+assert transpose(Tensor(2, 3, 4), 0, 1).shape == (3, 2, 4), "the two that are named change places, no others"
 assert Tensor(np.zeros((2, 3, 4))).permute(2, 0, 1).shape == (4, 2, 3), \
     "dims says which old dimension stands in each new place"
 

@@ -108,6 +108,7 @@ def relu(input, /):
 #| check 1
 x = tensor([-2.0, 0.0, 3.0])
 assert relu(x).tolist() == [0.0, 0.0, 3.0], "relu keeps what is positive and turns the rest into 0"
+assert relu(tensor([-math.inf])).item() == 0.0, "relu turns even minus infinity into 0"
 assert x.tolist() == [-2.0, 0.0, 3.0], "an op never changes its input"
 assert relu(tensor([1.5])).dtype.name == "float32", "a bend keeps the dtype: no float64 leaks in"
 assert relu(tensor([-1, 2])).dtype.name == "int64", "a bend keeps the dtype: whole numbers stay whole"
@@ -238,6 +239,8 @@ assert abs(tanh(tensor(0.5)).item() - math.tanh(0.5)) < 1e-6, "tanh is the hyper
 assert abs(tanh(tensor(1e-4)).item() / 1e-4 - 1) < 1e-6, \
     "near 0 tanh(x) is x: 2 * sigmoid(2x) - 1 would lose half the digits there"
 assert tanh(tensor([1])).dtype.name == "float32", "whole numbers become float32, not float64"
+x = tensor([0.5])
+assert tanh(x).item() == tanh(x).item() and x.item() == 0.5, "an op never changes its input"
 
 # %% [markdown]
 # ## From scores to probabilities
@@ -276,6 +279,9 @@ def softmax(input, /, dim, dtype=None):
 
 # %%
 #| check 3
+square = softmax(tensor([[1.0, 2.0], [7.0, 0.0]]), 1)
+assert np.allclose(square.array.sum(axis=1), 1), \
+    "each row adds up to 1: keepdims, or rows meet other rows' sums"
 x = tensor([[1.0, 2.0, 3.0], [2.0, 2.0, 2.0]])
 p = softmax(x, 1)
 assert np.allclose(p.array, [[0.0900306, 0.2447285, 0.6652410], [1 / 3, 1 / 3, 1 / 3]], atol=1e-6), \
@@ -291,6 +297,8 @@ assert np.allclose(softmax(tensor([[1000.0, 1000.0], [-1000.0, -1000.0]]), 1).ar
 assert x.tolist() == [[1.0, 2.0, 3.0], [2.0, 2.0, 2.0]], "an op never changes its input"
 assert p.dtype.name == "float32" and softmax(tensor([1, 2]), 0, dtype=np.float64).dtype.name == "float64", \
     "float32 stays float32, unless dtype asks for another"
+assert softmax(tensor([0.0, 200.0]), 0).tolist() == [0.0, 1.0], \
+    "subtract the largest score, and no other: the exponents may not be positive"
 assert softmax(tensor([[-math.inf, 0.0]]), -1).tolist() == [[0.0, 1.0]], \
     "a score of minus infinity has probability 0"
 assert math.isnan(softmax(tensor([-math.inf, -math.inf]), 0)[0].item()), \
@@ -338,12 +346,14 @@ def log_softmax(input, /, dim, dtype=None):
 x = tensor([[1.0, 2.0, 3.0], [-1.0, 0.0, 200.0]])
 assert np.allclose(log_softmax(x, 1).array[0], [-2.4076059, -1.4076059, -0.4076059], atol=1e-5), \
     "log_softmax is the natural logarithm of softmax"
+assert np.allclose(log_softmax(tensor([1e4, 1e4]), 0).array, -math.log(2)), \
+    "large scores overflow unless the largest is subtracted first"
+assert np.allclose(log_softmax(tensor([[0.0, 0.0], [-1e4, -1e4]]), 1).array, -math.log(2)), \
+    "every line has its own largest score: keepdims and the same axis"
 assert np.allclose(log_softmax(x, 1).array[1], [-201, -200, 0], atol=1e-3), \
     "a tiny probability keeps its logarithm: never take log of a number that was rounded to 0"
 assert np.allclose(np.exp(log_softmax(x, 0).array).sum(axis=0), 1), \
     "along dim 0 every column's probabilities add up to 1: max and sum go along the same dim"
-assert np.allclose(log_softmax(tensor([1e4, 1e4]), 0).array, -math.log(2)), \
-    "large scores overflow unless the largest is subtracted first"
 assert x.tolist() == [[1.0, 2.0, 3.0], [-1.0, 0.0, 200.0]], "an op never changes its input"
 assert log_softmax(tensor([1, 2]), 0).dtype.name == "float32", "whole numbers become float32, not float64"
 
