@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import tinytorch
 from tinytorch.tensor import boxed, contiguous_strides, position, runs, view_strides
 
-torch = pytest.importorskip("torch", reason="PyTorch is the reference here: pip install 'tinytorch-tito[dev]'")
+torch = pytest.importorskip("torch", reason="PyTorch is the reference: pip install 'tinytorch-tito[dev]'")
 
 DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
 SHAPES = st.lists(st.integers(0, 4), max_size=4).map(tuple)

@@ -135,8 +135,8 @@ def _filled(curriculum: Curriculum, modules: Names, course: Names, theirs: Names
 
 
 def _listed(lesson: Lesson, face: str, modules: Names, theirs: Names) -> list[str]:
-    """The names a lesson gives to a face: those of its modules ("*"), those of them that PyTorch has there, too
-    ("torch.*"), those it spells out, without those it leaves out ("-name")."""
+    """The names a lesson gives to a face: those of its modules ("*"), those of them that PyTorch has
+    there, too ("torch.*"), those it spells out, without those it leaves out ("-name")."""
     entries = lesson.exports.get(face, ())
     public = _public(lesson, modules)
     shared = set(theirs.get(face.replace("tinytorch", "torch", 1), ()))
