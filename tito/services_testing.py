@@ -84,7 +84,8 @@ class Tests:
             run = self.honest(self.runner.run(plan, lambda outcome: tell(verdicts.take(outcome))))
         tell(verdicts.rest())
         if not run.finished and all(r.ok for r in found):
-            tell([Result("the checks", "error", f"{run.ending or 'the process'} before they were done")])
+            said = f"{run.ending or 'the process ended'} before they were done"
+            tell([Result("the checks", "error", said, output=run.noise)])
         return found
 
     def lines(self, lesson: Lesson, tested: Tested) -> dict[str, list[Line]]:

@@ -102,3 +102,19 @@ def place(course, fresh_workspace, tmp_path):
 
 @pytest.fixture
 def learner(place): return Learner(place)
+
+
+@pytest.fixture(scope="session")
+def finished_workspace(course, fresh_workspace, tmp_path_factory):
+    """Both lessons complete."""
+    from tito.app import Workspace
+    root = Path(shutil.copytree(fresh_workspace, tmp_path_factory.mktemp("finished") / "ws"))
+    Learner(Workspace(root, course)).complete(1, 2)
+    return root
+
+
+@pytest.fixture
+def graduate(course, finished_workspace, tmp_path):
+    """A learner who has completed both lessons."""
+    from tito.app import Workspace
+    return Learner(Workspace(Path(shutil.copytree(finished_workspace, tmp_path / "graduate")), course))

@@ -58,7 +58,8 @@ def lesson_tests(run: Run, package: Package, chapter: Chapter, limits: Limits) -
         if outcomes:
             results.append(test_result(name, outcomes, len(units), package, chapter, limits))
     if not run.finished and not any(not r.ok for r in results):
-        results.append(Result("lesson tests", "error", f"{run.ending or 'the process ended'} before its end"))
+        said = f"{run.ending or 'the process ended'} before they were done"
+        results.append(Result("lesson tests", "error", said, output=run.noise))
     return tuple(results)
 
 
@@ -100,7 +101,8 @@ def milestone_report(run: Run, package: Package, limits: Limits) -> tuple[tuple[
             name = "import tinytorch" if outcome.unit == IMPORT else "the program"
             return (test_result(name, [outcome], 1, package, Chapter(()), limits),), {}
     try:
-        report = json.loads(run.report.strip().rpartition("\n")[2]) if run.finished else None
+        last = run.report.strip().rpartition("\n")[2]
+        report = json.loads(last) if run.finished and last else None
         tests = tuple(handed_in(test) for test in report["tests"]) if report else ()
         numbers = dict(report["numbers"]) if report else {}
     except (ValueError, KeyError, TypeError) as problem:

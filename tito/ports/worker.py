@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -452,7 +453,11 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     faulthandler.enable(file=channel.out)       # a crash says in which line, into the channel, as plain text
     sys.stdin, sys.dont_write_bytecode = io.TextIOWrapper(io.BytesIO()), True
-    Worker(plan, channel).run()
+    try:
+        Worker(plan, channel).run()
+    except BaseException:       # ours, not the learner's: said as plain text, after which nothing counts
+        write(channel.out, traceback.format_exc().encode())
+        leave(1)
     leave(0)                                    # threads of the learner's do not keep us
 
 
