@@ -340,7 +340,7 @@ def cdist(x1, x2, /, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         raise RuntimeError(f"cdist wants floats, not {dtype_of(x1)} and {dtype_of(x2)}")
     many = max(x1.shape[-2], x2.shape[-2]) > 25 and "donot" not in compute_mode
     if p == 2 and (many or compute_mode == "use_mm_for_euclid_dist"): return through_product(x1, x2)
-    return length_of(x1[..., :, None, :] - x2[..., None, :, :], p)
+    return length_of(x1[..., :, None, :] - x2[..., None, :, :], p, -1)
 
 
 def through_product(x, y):
@@ -348,10 +348,12 @@ def through_product(x, y):
     return np.sqrt(np.maximum(squares, 0))
 
 
-def length_of(gap, p: float):
-    """The p-norm of the last dimension."""
-    if p == 0: return (gap != 0).sum(-1).astype(gap.dtype)
-    if p == 2: return np.sqrt((gap * gap).sum(-1))
-    gap = np.abs(gap)
-    if p == 1: return gap.sum(-1)
-    return gap.max(-1) if p == math.inf else (gap**p).sum(-1) ** (1 / p)
+def length_of(x, p: float, axis, keepdims: bool = False):
+    """The p-norm along one dimension or several."""
+    along = {"axis": axis, "keepdims": keepdims}
+    if p == 2: return np.sqrt((x * x).sum(**along))
+    if p == 0: return (x != 0).sum(**along).astype(x.dtype)
+    x = np.abs(x)
+    if p == 1: return x.sum(**along)
+    if abs(p) == math.inf: return x.max(**along) if p > 0 else x.min(**along)
+    return (x**p).sum(**along) ** (1 / p)

@@ -1,7 +1,5 @@
 """Products of all kinds, line by line against PyTorch."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,9 +10,9 @@ import tinytorch as tt
 
 def names(t):
     a, v = t.arange(6.0).reshape(2, 3), t.arange(3.0)
-    return {"a": a, "b": t.arange(12.0).reshape(3, 4), "v": v, "i": t.arange(6).reshape(2, 3), "inf": math.inf,
+    return {"a": a, "b": t.arange(12.0).reshape(3, 4), "v": v, "i": t.arange(6).reshape(2, 3), "inf": np.inf,
             "A": t.arange(24.0).reshape(2, 3, 4) / 7, "B": t.arange(40.0).reshape(2, 4, 5) / 9,
-            "q": t.arange(48.0).reshape(2, 2, 3, 4) / 5, "square": t.arange(9.0).reshape(3, 3),
+            "q": t.arange(48.0).reshape(2, 2, 3, 4) / 5, "square": t.arange(9.0).view(3, 3),
             "points": t.tensor(np.sin(np.arange(90, dtype="f").reshape(30, 3)))}
 
 
