@@ -60,7 +60,8 @@ def test_progress_of_a_newer_tito_is_not_repaired_away(graduate):
 
 def test_a_damaged_notebook_is_named_and_left_alone(place):
     place.notebook(1).write_text("{")
-    assert found(place, fix=True)["01_counting.ipynb"].status == "bad" and place.notebook(1).read_text() == "{"
+    assert found(place, fix=True)["01_counting.ipynb"].status == "bad"
+    assert place.notebook(1).read_text() == "{"
 
 
 def test_a_tinytorch_that_is_a_link_is_named_with_both_paths(place, tmp_path):
@@ -74,9 +75,10 @@ def test_another_tinytorch_on_the_way_is_named_with_both_paths(place, tmp_path, 
     other = tmp_path / "other/tinytorch/__init__.py"
     other.parent.mkdir(parents=True)
     other.write_text("")
-    monkeypatch.setattr(place.tests, "runner", type("Found", (), {"imported": lambda self, folder: str(other)})())
+    monkeypatch.setattr(place.tests.runner, "imported", lambda folder: str(other))
     finding = found(place)["tinytorch"]
-    assert finding.status == "bad" and str(other) in finding.what and str(place.root / "tinytorch") in finding.what
+    assert finding.status == "bad"
+    assert str(other) in finding.what and str(place.root / "tinytorch") in finding.what
 
 
 def test_missing_packages_and_old_pythons_are_said_with_a_cure(monkeypatch):

@@ -47,9 +47,11 @@ minutes = 1
 needs = ["b"]
 """)
 WRITTEN = {"a", "b"}
+NOTHING = Progress()
+DONE = NOTHING.with_lesson("a", completed="x", digest="1")
 
 
-def stands(progress=Progress(), digests=None, gates=None):
+def stands(progress=NOTHING, digests=None, gates=None):
     return standing(CURRICULUM, progress, WRITTEN, digests or {}, gates)
 
 
@@ -57,8 +59,8 @@ def marks(*args, **more): return {s.lesson.name: s.mark for s in stands(*args, *
 
 
 def test_progress_survives_being_written_down():
-    progress = Progress().with_lesson("a", started="now", hints={"f": 2}, versions={"tito": "1"}).with_milestone(
-        "one", MilestoneRecord("then", {"accuracy": 0.97}, {"a": "sha256:1"}, {}, 2.0))
+    progress = NOTHING.with_lesson("a", started="now", hints={"f": 2}, versions={"tito": "1"})
+    progress = progress.with_milestone("one", MilestoneRecord("then", {"loss": 0.1}, {"a": "1"}, {}, 2.0))
     assert from_json(to_json(progress)) == progress
 
 
@@ -80,17 +82,18 @@ def test_progress_of_a_newer_tito_is_refused_and_not_called_damaged():
 def test_one_record_can_be_put_back_without_touching_the_others():
     before = Progress().with_lesson("a", started="x")
     after = before.with_lesson("a", completed="y").with_lesson("b", started="z")
-    assert after.with_entry("lessons", "a", before.entry("lessons", "a")) == before.with_lesson("b", started="z")
+    again = after.with_entry("lessons", "a", before.entry("lessons", "a"))
+    assert again == before.with_lesson("b", started="z")
     assert after.with_entry("lessons", "b", None).lessons.keys() == {"a"}
 
 
 def test_marks_go_from_locked_to_done_and_stale():
-    begun, done = Progress().with_lesson("a", started="x"), Progress().with_lesson("a", completed="x", digest="1")
+    begun = NOTHING.with_lesson("a", started="x")
     assert marks() == {"a": "open", "b": "locked", "c": "unwritten"}
     assert marks(begun) == {"a": "started", "b": "locked", "c": "unwritten"}
-    assert marks(done, {"a": "1"}) == {"a": "done", "b": "open", "c": "unwritten"}
-    assert marks(done, {"a": "2"}) == {"a": "stale", "b": "open", "c": "unwritten"}
-    assert marks(done) == {"a": "stale", "b": "open", "c": "unwritten"}
+    assert marks(DONE, {"a": "1"}) == {"a": "done", "b": "open", "c": "unwritten"}
+    assert marks(DONE, {"a": "2"}) == {"a": "stale", "b": "open", "c": "unwritten"}
+    assert marks(DONE) == {"a": "stale", "b": "open", "c": "unwritten"}
 
 
 def test_a_milestone_counts_its_gate_as_a_step_and_is_ready_only_with_code_that_passed():
@@ -108,13 +111,14 @@ def test_a_milestone_counts_its_gate_as_a_step_and_is_ready_only_with_code_that_
 
 def test_next_is_what_went_stale_then_what_was_begun_then_what_is_open():
     assert stands().next_lesson.lesson.name == "a"
-    assert stands(Progress().with_lesson("a", completed="x", digest="1"), {"a": "1"}).next_lesson.lesson.name == "b"
-    assert stands(Progress().with_lesson("a", completed="x", digest="1"), {"a": "2"}).next_lesson.lesson.name == "a"
+    assert stands(DONE, {"a": "1"}).next_lesson.lesson.name == "b"
+    assert stands(DONE, {"a": "2"}).next_lesson.lesson.name == "a"
 
 
 @pytest.mark.parametrize("environment, options, limits", [
     ({}, {}, Limits(60, 600, 4 << 30)),
-    ({"TITO_TEST_SECONDS": "5", "TITO_LESSON_SECONDS": "50", "TITO_MEMORY_MB": "512"}, {}, Limits(5, 50, 512 << 20)),
+    ({"TITO_TEST_SECONDS": "5", "TITO_LESSON_SECONDS": "50", "TITO_MEMORY_MB": "512"}, {},
+     Limits(5, 50, 512 << 20)),
     ({"TITO_TEST_SECONDS": "5"}, {"test": 2.5}, Limits(2.5, 600, 4 << 30)),
     ({"TITO_TEST_SECONDS": ""}, {"test": None, "memory": 100}, Limits(60, 600, 100 << 20)),
 ])
@@ -124,4 +128,5 @@ def test_limits_come_from_options_then_the_environment_then_the_default(environm
 
 @pytest.mark.parametrize("text", ["soon", "-1", "0", "nan", "inf"])
 def test_a_limit_that_is_no_number_above_zero_is_refused(text):
-    with pytest.raises(UsageProblem, match="must be a number above 0"): limits_from({"TITO_TEST_SECONDS": text})
+    with pytest.raises(UsageProblem, match="must be a number above 0"):
+        limits_from({"TITO_TEST_SECONDS": text})

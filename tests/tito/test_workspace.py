@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def snapshot(root):
     """Every file a learner cares about."""
-    files = [p for p in root.rglob("*") if p.is_file() and ".tito" not in p.parts and "__pycache__" not in p.parts]
+    files = [p for p in root.rglob("*") if p.is_file() and not {".tito", "__pycache__"} & set(p.parts)]
     return {p.relative_to(root).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
@@ -38,7 +38,8 @@ def test_a_new_workspace_has_notebooks_beside_an_empty_package(place):
 
 def test_a_workspace_is_found_from_any_folder_inside_it(place, course):
     assert open_workspace(place.root / "tinytorch", course).root == place.root
-    with pytest.raises(NotFound, match="is not in a workspace") as problem: open_workspace(place.root.parent, course)
+    with pytest.raises(NotFound, match="is not in a workspace") as problem:
+        open_workspace(place.root.parent, course)
     assert "tito init" in problem.value.cure
 
 
@@ -115,8 +116,8 @@ def test_complete_exports_records_and_says_what_it_opens(learner):
     assert record.digest.startswith("sha256:") and record.versions.keys() == {"tito", "python", "numpy"}
     assert [m.name for m in learner.complete(2).milestones] == ["foundation"]
     code = "import tinytorch as t; print(t.add(2, 3), t.__file__)"
-    said = subprocess.run([sys.executable, "-c", code], cwd=learner.root, capture_output=True, text=True).stdout
-    assert said.split() == ["5", str(learner.root / "tinytorch/__init__.py")]
+    ran = subprocess.run([sys.executable, "-c", code], cwd=learner.root, capture_output=True, text=True)
+    assert ran.stdout.split() == ["5", str(learner.root / "tinytorch/__init__.py")]
 
 
 def test_complete_changes_nothing_when_a_test_fails(learner):
@@ -183,7 +184,8 @@ def test_reset_puts_the_blank_back_and_undo_brings_the_work_back_and_undo_again_
     learner.solve(1)
     work = snapshot(learner.root)
     change = learner.place.reset(1)
-    assert [t.status for t in learner.place.test(1).tests[:3]] == ["todo"] * 3 and change.what == "reset 01 counting"
+    assert change.what == "reset 01 counting"
+    assert [t.status for t in learner.place.test(1).tests[:3]] == ["todo"] * 3
     learner.place.undo()
     assert snapshot(learner.root) == work
     learner.place.undo()
@@ -215,7 +217,7 @@ def test_reset_of_a_damaged_notebook_keeps_it_in_the_backup(place):
 
 
 def test_reset_of_something_that_is_no_exercise_guesses(place):
-    with pytest.raises(NotFound, match="no exercise `twicee`. Did you mean `twice`") as problem:
+    with pytest.raises(NotFound, match=r"no exercise `twicee`\. Did you mean `twice`") as problem:
         place.reset(1, "twicee")
     assert "tito module show 01" in problem.value.cure and place.changes() == []
 
@@ -284,14 +286,16 @@ def test_a_milestone_is_unlocked_by_its_gate_and_the_evidence_is_kept(graduate):
     gate = graduate.place.milestone_unlock(say=said.append)
     record = graduate.place.progress().milestones["foundation"]
     assert gate.record == record and record.numbers == {"pebbles": 1957} and said[-1] == "You counted 1957."
-    assert record.digests == {n: r.digest for n, r in records(graduate.place).items()} and record.versions["python"]
+    assert record.digests == {n: r.digest for n, r in records(graduate.place).items()}
+    assert record.versions["python"]
     assert [x.name for x in gate.opens] == ["multiplying"]
     assert graduate.place.standing().milestone("foundation").percent == 100
 
 
 def test_a_milestone_is_locked_while_a_lesson_is_missing_or_stale(learner):
     learner.complete(1)
-    with pytest.raises(Locked, match=r"Missing: 02 adding \(not begun\)"): learner.place.milestone_unlock("foundation")
+    with pytest.raises(Locked, match=r"Missing: 02 adding \(not begun\)"):
+        learner.place.milestone_unlock("foundation")
     learner.complete(2)
     file = learner.root / "tinytorch/counting.py"
     file.write_text(file.read_text() + "\n")
@@ -326,7 +330,7 @@ def test_a_gate_that_fails_says_what_was_measured(graduate):
     assert (found.status, found.expected, found.got) == ("failed", "1957", "1960")
 
 
-# -------------------------------------------------------------------------------- damage, disks, interruptions
+# ----------------------------------------------------------------------------- damage, disks, interruptions
 
 @pytest.mark.parametrize("damage", ["", "{", '{"format": 1}', None])
 def test_damaged_progress_is_a_sentence_and_doctor_brings_the_last_good_one_back(learner, damage):
@@ -362,14 +366,14 @@ def test_interrupted_at_any_write_the_work_is_as_before_or_as_after(graduate, mo
     monkeypatch.setattr(place, "_tried", lambda *args: trial)
     monkeypatch.setattr(place.tests, "whole", lambda *args: None)
     if verb == "complete": (graduate.root / "tinytorch/counting.py").write_text("# other\n")
-    change = {"complete": lambda: place.complete(1), "reset": lambda: place.reset(1), "undo": place.undo}[verb]
+    changes = {"complete": lambda: place.complete(1), "reset": lambda: place.reset(1), "undo": place.undo}
     before, points = snapshot(graduate.root), 0
     for number in range(100):
         with monkeypatch.context() as patch:
             real = os.fsync
             patch.setattr("tito.ports.files.os.fsync", Interrupted(problem, number, real))
             try:
-                change()
+                changes[verb]()
                 break
             except (KeyboardInterrupt, EnvironmentProblem, OSError):
                 points += 1
@@ -409,7 +413,8 @@ def tito(place, *words):
 def worker_of(process):
     """The process that runs the learner's code, once there is one."""
     for _ in range(200):
-        found = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True)
+        command = ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)]
+        found = subprocess.run(command, capture_output=True, text=True)
         for line in found.stdout.splitlines():
             if "worker.py" in line: return int(line.split()[0])
         time.sleep(0.05)
@@ -450,9 +455,12 @@ def test_two_at_once_the_second_says_who_holds_the_workspace(learner, monkeypatc
 # ---------------------------------------------------------------------------------------------------- speed
 
 def test_where_one_stands_is_known_without_reading_notebooks(learner):
-    code = ("import sys; from pathlib import Path; from tito.app import Workspace; from tito.services_course import Course\n"
-            f"Workspace(Path({str(learner.root)!r}), Course(Path({str(learner.place.course.root)!r}))).standing()\n"
-            "print([m for m in ('numpy', 'jupytext', 'nbformat', 'filelock', 'subprocess', 'rich') if m in sys.modules])")
+    root, course = str(learner.root), str(learner.place.course.root)
+    code = ("import sys; from pathlib import Path\n"
+            "from tito.app import Workspace; from tito.services_course import Course\n"
+            f"Workspace(Path({root!r}), Course(Path({course!r}))).standing()\n"
+            "heavy = 'numpy', 'jupytext', 'nbformat', 'filelock', 'subprocess', 'rich'\n"
+            "print([m for m in heavy if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
 
