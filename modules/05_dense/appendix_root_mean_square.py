@@ -1,0 +1,59 @@
+# %% [markdown]
+# # Appendix: a norm without a mean
+#
+# Layer norm moves the mean to 0 and then the spread to 1. Large language models leave the first half out
+# (Zhang and Sennrich 2019): divide by the root of the mean square, and that is all. One pass and a bias less,
+# and they learn as well.
+
+# %%
+#| export
+"""RMSNorm: the norm of large language models."""
+
+# %%
+#| export
+from __future__ import annotations
+
+import numpy as np
+
+from tinytorch.creation import ones
+from tinytorch.dense import ends_in
+from tinytorch.dtypes import finfo
+from tinytorch.layers import Module, Parameter
+from tinytorch.tensor import Kept, Op, Tensor
+
+# %%
+#| export
+@Op
+def rescale(input, weight=None, /, last=1, eps=1e-5):
+    """The last `last` dimensions scaled to a mean square of 1, then by weight.  (*) -> (*)"""
+    rstd = 1 / np.sqrt((input * input).mean(axis=tuple(range(-last, 0)), keepdims=True) + eps)
+    out = input * rstd
+    if weight is not None: out *= weight
+    return Kept(out, rstd)
+
+
+def rms_norm(input: Tensor, normalized_shape, weight=None, eps: float | None = None) -> Tensor:
+    """Each example scaled to a mean square of 1, over its last dimensions.  (*, shape) -> (*, shape)"""
+    dims = ends_in("rms_norm", input, normalized_shape, weight)
+    return rescale(input, weight, dims, finfo(input.dtype).eps if eps is None else eps)
+
+
+class RMSNorm(Module):
+    """Scales each example to a mean square of 1, then to where training wants it.  (*, shape) -> (*, shape)"""
+
+    def __init__(
+        self, normalized_shape, eps: float | None = None, elementwise_affine: bool = True, device=None, dtype=None,
+    ):
+        super().__init__()
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.weight = Parameter(ones(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
+
+    def reset_parameters(self) -> None:
+        """Weights of 1, which change nothing."""
+        if self.weight is not None: self.weight.data.fill_(1)
+
+    def forward(self, x): return rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
