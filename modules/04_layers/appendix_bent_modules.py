@@ -45,7 +45,8 @@ class Bent(Module):
     def forward(self, input: Tensor) -> Tensor: return type(self).function(input, **self.settings())
 
     def extra_repr(self) -> str:
-        return ", ".join([f"{name}={value}" for name, value in self.settings().items() if name not in self.silent])
+        told = {name: value for name, value in self.settings().items() if name not in self.silent}
+        return ", ".join([f"{name}={value}" for name, value in told.items()])
 
 # %% [markdown]
 # ## Without settings
@@ -161,7 +162,8 @@ class ELU(Bent):
 
     function = bends.elu
 
-    def __init__(self, alpha: float = 1.0, inplace: bool = False): super().__init__(alpha=alpha, inplace=inplace)
+    def __init__(self, alpha: float = 1.0, inplace: bool = False):
+        super().__init__(alpha=alpha, inplace=inplace)
 
 
 class CELU(Bent):
@@ -169,7 +171,8 @@ class CELU(Bent):
 
     function = bends.celu
 
-    def __init__(self, alpha: float = 1.0, inplace: bool = False): super().__init__(alpha=alpha, inplace=inplace)
+    def __init__(self, alpha: float = 1.0, inplace: bool = False):
+        super().__init__(alpha=alpha, inplace=inplace)
 
 
 class Threshold(Bent):
@@ -188,10 +191,10 @@ class Hardtanh(Bent):
 
     def __init__(
         self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False,
-        min_value: float | None = None, max_value: float | None = None,         # older words for the first two
+        min_value: float | None = None, max_value: float | None = None,     # older words for the first two
     ):
         low, high = min_val if min_value is None else min_value, max_val if max_value is None else max_value
-        if not high > low: raise ValueError(f"hardtanh cuts off below min_val and above max_val: not {low}, {high}")
+        if not high > low: raise ValueError(f"min_val is below max_val, and {low} is not below {high}")
         super().__init__(min_val=low, max_val=high, inplace=inplace)
 
 
@@ -200,7 +203,8 @@ class Softplus(Bent):
 
     function = bends.softplus
 
-    def __init__(self, beta: float = 1.0, threshold: float = 20.0): super().__init__(beta=beta, threshold=threshold)
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0):
+        super().__init__(beta=beta, threshold=threshold)
 
 
 class Hardshrink(Bent):
@@ -270,7 +274,8 @@ class Softmax2d(Module):
     """Probabilities over the channels, at every place of a picture.  (*, C, H, W) -> (*, C, H, W)"""
 
     def forward(self, input: Tensor) -> Tensor:
-        if input.ndim not in (3, 4): raise ShapeError(f"Softmax2d wants (N, C, H, W) or (C, H, W), not {shape_of(input)}")
+        if input.ndim not in (3, 4):
+            raise ShapeError(f"Softmax2d wants (N, C, H, W) or (C, H, W), not {shape_of(input)}")
         return activations.softmax(input, -3)
 
 # %% [markdown]

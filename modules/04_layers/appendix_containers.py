@@ -38,7 +38,9 @@ class ModuleList(Row, Module):
     def _some(self, items): return type(self)([part for _, part in items])
     def __add__(self, other): return ModuleList([*self, *as_row(self, other)])
     def insert(self, index: int, module: Module) -> None: super().insert(index, module)
-    def __repr__(self): return tree(self._get_name(), self.extra_repr(), list(alike([repr(part) for part in self])))
+
+    def __repr__(self):
+        return tree(self._get_name(), self.extra_repr(), list(alike([repr(part) for part in self])))
 
 
 def alike(texts: list[str]) -> Iterator[tuple[str, str]]:
@@ -84,7 +86,7 @@ def pairs(container, given) -> Iterable[tuple]:
     if hasattr(given, "items"): return given.items()
     found = [tuple(pair) for pair in as_row(container, given)]
     for number, pair in enumerate(found):
-        if len(pair) != 2: raise ValueError(f"number {number} is no pair of a name and a value, but has {len(pair)}")
+        if len(pair) != 2: raise ValueError(f"number {number} has {len(pair)} parts: it is no name and value")
     return found
 
 # %% [markdown]
@@ -126,7 +128,7 @@ class ParameterList(Module):
 
     def __setitem__(self, idx: int, param) -> None: setattr(self, self._name_at(idx), as_parameter(param))
     def __iadd__(self, parameters: Iterable): return self.extend(parameters)
-    def __call__(self, *args, **kwargs): raise RuntimeError("a ParameterList holds parameters: it is not called")
+    def __call__(self, *args, **kwargs): raise RuntimeError("a ParameterList is not called")
 
     def append(self, value):
         """Adds a value at the end."""
@@ -146,7 +148,8 @@ class ParameterList(Module):
         return str(number % self._size)
 
     def extra_repr(self) -> str:
-        return "\n".join([f"  ({i}): {label(value, getattr(value, 'dtype', ''))}" for i, value in enumerate(self)])
+        labels = [label(value, getattr(value, "dtype", "")) for value in self]
+        return "\n".join([f"  ({i}): {text}" for i, text in enumerate(labels)])
 
 # %%
 #| export
@@ -172,14 +175,14 @@ class ParameterDict(Module):
     def __iter__(self): return iter(self._keys)
     def __reversed__(self): return reversed(self._keys)
     def __contains__(self, key: str): return key in self._keys
-    def __call__(self, *args, **kwargs): raise RuntimeError("a ParameterDict holds parameters: it is not called")
+    def __call__(self, *args, **kwargs): raise RuntimeError("a ParameterDict is not called")
 
     def keys(self): return self._keys.keys()
     def values(self): return (self[key] for key in self._keys)
     def items(self): return ((key, self[key]) for key in self._keys)
-    def get(self, key: str, default=None): return self[key] if key in self else default     # noqa: SIM401  no dict
+    def get(self, key: str, default=None): return self[key] if key in self else default  # noqa: SIM401
     def copy(self): return ParameterDict(OrderedDict(self.items()))
-    def fromkeys(self, keys: Iterable[str], default=None): return ParameterDict([(key, default) for key in keys])
+    def fromkeys(self, keys, default=None): return ParameterDict([(key, default) for key in keys])
 
     def setdefault(self, key: str, default=None):
         """What lies under a key; the default is put there if nothing does."""

@@ -14,14 +14,17 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MethodType
 
 from tinytorch.creation import empty_like
 from tinytorch.dtypes import as_dtype, dtype, float16, float32, float64, named
+from tinytorch.errors import shape_of
 from tinytorch.tensor import Tensor
 
 DRAWERS = ("_parameters", "_buffers", "_modules")
-KINDS: dict[str, type] = {}         # what lies in which drawer; the lesson writes it down when there are classes
+KINDS: dict[str, type] = {}         # the class of what lies in a drawer, once the lesson has written it
 
 # %% [markdown]
 # A later lesson that has something to say to modules adds a row to this table, as ops do for tensors. The
@@ -53,7 +56,8 @@ class Housekeeping:
         """Adds a tensor that belongs to the state but does not learn; `persistent`: it is saved, too."""
         admit(self, "_buffers", name, tensor)
         self._buffers[name] = tensor
-        (self._non_persistent_buffers_set.discard if persistent else self._non_persistent_buffers_set.add)(name)
+        self._non_persistent_buffers_set.discard(name)
+        if not persistent: self._non_persistent_buffers_set.add(name)
 
     def register_module(self, name: str, module) -> None:
         """Adds a part; None keeps a place for one."""
@@ -219,6 +223,76 @@ def tree(name: str, extra: str, rows: list[tuple[str, str]]) -> str:
     lines += [f"{label}: {text}".replace("\n", "\n  ") for label, text in rows]
     if not rows and len(lines) < 2: return f"{name}({extra})"
     return "\n  ".join([f"{name}(", *lines]) + "\n)"
+
+# %%
+#| export
+def put(module, drawer: str | None, name: str, value) -> None:
+    """Puts a value under a name into a drawer and out of all others, or makes it an ordinary attribute."""
+    if drawer is None:
+        object.__setattr__(module, name, value)
+        return
+    if drawer not in vars(module): raise not_set_up(module)
+    if drawer != "_modules" and hasattr(type(module), name):
+        raise KeyError(f"{type(module).__name__} already has an attribute {name!r}, in its class")
+    for other in (vars(module), *[vars(module)[d] for d in DRAWERS if d != drawer]): other.pop(name, None)
+    vars(module)[drawer][name] = value
+    if isinstance(value, KINDS["_buffers"]): module.register_buffer(name, value, value.persistent)
+
+
+def found(module, name: str):
+    """What `module.name` is when it is no ordinary attribute: from a drawer, or from a later lesson."""
+    for drawer in DRAWERS:
+        if name in vars(module).get(drawer, ()): return vars(module)[drawer][name]
+    if name in MODULE_METHODS: return MethodType(MODULE_METHODS[name], module)
+    if hasattr(type(module), name): return object.__getattribute__(module, name)    # a property's own error
+    raise AttributeError(f"{type(module).__name__!r} object has no attribute {name!r}", name=name, obj=module)
+
+
+def take_out(module, name: str) -> None:
+    """What `del module.name` does."""
+    drawer = next((d for d in DRAWERS if name in vars(module)[d]), None)
+    if drawer is None:
+        object.__delattr__(module, name)
+        return
+    del vars(module)[drawer][name]
+    module._non_persistent_buffers_set.discard(name)
+
+# %% [markdown]
+# ## What does not fit
+#
+# A state that does not fit is refused in one sentence that names all differences.
+
+# %%
+#| export
+class IncompatibleKeys(namedtuple("IncompatibleKeys", "missing_keys unexpected_keys")):
+    """What `load_state_dict` left out."""
+
+    def __repr__(self): return super().__repr__() if any(self) else "<All keys matched successfully>"
+
+
+def complaint(module, found, own: Mapping, given: Mapping, strict: bool) -> str:
+    """What does not fit, in words; "" if everything does."""
+    def quoted(keys): return ", ".join([f'"{key}"' for key in keys])
+    lines = [f'"{key}" has shape {shape_of(given[key])} in the state and {shape_of(own[key])} in the module'
+             for key in found.misshaped]
+    if strict and found.missing: lines.append(f"missing in the state: {quoted(found.missing)}")
+    if strict and found.unexpected: lines.append(f"unexpected in the state: {quoted(found.unexpected)}")
+    return refused(module, lines) if lines else ""
+
+
+def refused(module, lines: Iterable[str]) -> str:
+    return "\n    ".join([f"{type(module).__name__} cannot load this state:", *lines])
+
+
+def put_in_place(parts: Iterable, own: Mapping, given: Mapping) -> None:
+    """With `assign`: the tensors that were given become the module's own."""
+    for start, part in parts:
+        for drawer in ("_parameters", "_buffers"):
+            for name, old in vars(part)[drawer].items():
+                if start + name not in own or start + name not in given: continue
+                new, kind = given[start + name], KINDS[drawer]
+                wrap = drawer == "_parameters" and not isinstance(new, kind)
+                vars(part)[drawer][name] = kind(new, old.requires_grad) if wrap else new
 
 # %% [markdown]
 # ## Parts in a row

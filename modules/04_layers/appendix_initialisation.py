@@ -69,7 +69,7 @@ def eye_(tensor: Tensor) -> Tensor:
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """The convolution that changes nothing: each channel looks at itself.  (out, in, *window)"""
     if tensor.ndim not in (3, 4, 5):
-        raise ValueError(f"dirac_ fills the weight of a convolution, of 3 to 5 dimensions, not {shape_of(tensor)}")
+        raise ValueError(f"dirac_ fills a convolution's weight, of 3 to 5 dimensions, not {shape_of(tensor)}")
     if tensor.shape[0] % groups: raise ValueError(f"{tensor.shape[0]} channels do not make {groups} groups")
     of_group, middle = tensor.shape[0] // groups, [length // 2 for length in tensor.shape[2:]]
     weight = zeros_(tensor).data
@@ -121,7 +121,7 @@ def kaiming_uniform_(
 #| export
 def orthogonal_(tensor: Tensor, gain: float = 1, generator=None) -> Tensor:
     """A random turn: rows, or columns if there are fewer, at right angles and of length gain.  (out, *)"""
-    if tensor.ndim < 2: raise ValueError(f"orthogonal_ fills a weight of 2 or more dimensions, not {shape_of(tensor)}")
+    if tensor.ndim < 2: raise ValueError(f"orthogonal_ fills 2 or more dimensions, not {shape_of(tensor)}")
     if not tensor.numel(): return tensor
     rows = tensor.shape[0]
     columns = tensor.numel() // rows

@@ -33,13 +33,15 @@ from tinytorch.tensor import Engine, Op, Tensor, using
 # %%
 #| export
 FLOPS: dict[str, Callable] = {}
-MOVES = frozenset(
-    "cat stack clone convert move gather index_select masked_select take take_along_dim scatter index_copy flip "
-    "roll repeat tril triu where masked_fill pad embedding one_hot unfold".split())
+MOVES = frozenset({
+    "cat", "stack", "clone", "convert", "move", "gather", "index_select", "masked_select", "take", "scatter",
+    "index_copy", "flip", "roll", "repeat", "tril", "triu", "where", "masked_fill", "fill", "pad",
+    "embedding",
+})
 
 
 def flops(*names: str) -> Callable:
-    """`@flops("matmul")` above a function `(out, *inputs, **settings)` makes it the cost of that operation."""
+    """`@flops("matmul")` above a function of out, *inputs, **settings makes it the cost of that operation."""
     def enter(rule: Callable) -> Callable:
         FLOPS.update(dict.fromkeys(names, rule))
         return rule
@@ -143,7 +145,7 @@ class Line:
 
     path: str
     kind: str
-    parameters: int             # its own, without those of its parts; a shared one counts where it comes first
+    parameters: int             # its own, not those of its parts; a shared one counts where it comes first
     learning: int               # of these, those that want a gradient
     bytes_held: int             # by its own parameters and buffers
     page: Page
@@ -154,8 +156,9 @@ class Line:
         return f"{'  ' * (len(above) + 1)}{name} {self.kind}" if self.path else self.kind
 
     def cells(self) -> tuple[str, ...]:
-        shapes = ", ".join(map(str, self.page.shapes)) + (f" x{self.page.calls}" if self.page.calls > 1 else "")
-        return self.label, shapes, f"{self.parameters:,}", short(self.page.flops), f"{short(self.page.bytes)}B"
+        page = self.page
+        shapes = ", ".join(map(str, page.shapes)) + (f" x{page.calls}" if page.calls > 1 else "")
+        return self.label, shapes, f"{self.parameters:,}", short(page.flops), f"{short(page.bytes)}B"
 
 
 @dataclass(frozen=True)
@@ -175,20 +178,25 @@ class Summary:
         rows = [("layer", "output", "parameters", "FLOPs", "moves"), *[line.cells() for line in self.lines]]
         rows = [tuple("-" if cell in ("", "0", "0 ", "0 B") else cell for cell in row) for row in rows]
         wide = [max(map(len, column)) for column in zip(*rows)]
-        text = ["  ".join([cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, wide))])
+        text = ["  ".join([*map(str.ljust, row[:2], wide[:2]), *map(str.rjust, row[2:], wide[2:])])
                 for row in rows]
         rule = "-" * len(text[0])
+        return "\n".join([text[0], rule, *text[1:], rule, self.total()])
+
+    def total(self) -> str:
+        """All in one line."""
         still = self.parameters - self.learning
-        held = f"{self.parameters:,} parameters{f', {still:,} of them frozen' if still else ''}, "
-        return "\n".join([text[0], rule, *text[1:], rule,
-                          f"{held}{short(self.bytes_held)}B; {short(self.flops)}FLOP; moves {short(self.bytes)}B"])
+        held = f"{self.parameters:,} parameters{f', {still:,} of them frozen' if still else ''}"
+        return f"{held}, {short(self.bytes_held)}B; {short(self.flops)}FLOP; moves {short(self.bytes)}B"
 
 
 def short(n: float) -> str:
     """A large number in three digits and a letter: 12345 is "12.3 k"."""
     if not n: return "0 "
     size = min(int(math.log10(n) // 3), 5)
-    return f"{n / 1000**size:.{0 if size == 0 else max(2 - int(math.log10(n / 1000**size)), 0)}f} {' kMGTP'[size].strip()}"
+    if size == 0: return f"{n} "
+    n /= 1000**size
+    return f"{n:.{max(2 - int(math.log10(n)), 0)}f} {'kMGTP'[size - 1]}"
 
 # %%
 #| export

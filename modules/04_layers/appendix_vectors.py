@@ -29,7 +29,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """Cuts a vector up, and makes the pieces the numbers of the parameters.  (n) -> (...), (...), ..."""
-    if not isinstance(vec, Tensor): raise TypeError(f"the numbers come as a Tensor, not as {type(vec).__name__}")
+    if not isinstance(vec, Tensor): raise TypeError(f"the numbers are a Tensor, not a {type(vec).__name__}")
     parameters = list(parameters)
     wanted = sum([parameter.numel() for parameter in parameters])
     if vec.ndim != 1 or vec.numel() < wanted:
@@ -46,6 +46,6 @@ def skip_init(module_cls: type, *args, **kwargs) -> Module:
     the generator where it was."""
     if not issubclass(module_cls, Module): raise RuntimeError(f"{module_cls} is no Module")
     if "device" not in inspect.signature(module_cls).parameters:
-        raise RuntimeError(f"{module_cls.__name__} takes no device=, as a module does that can skip its first numbers")
+        raise RuntimeError(f"{module_cls.__name__} takes no device=, and is not for skip_init")
     from tinytorch.randomness import fork_rng
     with fork_rng(): return module_cls(*args, **kwargs)

@@ -18,15 +18,27 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, namedtuple
-from collections.abc import Iterable, Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from tinytorch.activations import relu
 from tinytorch.creation import ones, zeros
 from tinytorch.errors import shape_of
 from tinytorch.hooks import HOOKS, Hooks, asked
-from tinytorch.housekeeping import DRAWERS, KINDS, MODULE_METHODS, Housekeeping, Row, not_set_up
+from tinytorch.housekeeping import (
+    DRAWERS,
+    KINDS,
+    Housekeeping,
+    IncompatibleKeys,
+    Row,
+    complaint,
+    found,
+    put,
+    put_in_place,
+    refused,
+    take_out,
+)
 from tinytorch.tensor import Tensor, tensor
 
 # %% [markdown]
@@ -47,9 +59,9 @@ network(tensor([[1.0, 2.0, 3.0]]))
 # Did you see that a tensor is missing from the list? Neither does Python. The cure is to keep no list: a
 # tensor that can be learned is of a class of its own, and says so itself.
 #
-# **Your turn.** A **parameter** is a tensor that shares the memory it is given, and wants a gradient unless it
-# is told otherwise. `Tensor(array)` is a box around an array, without a copy; `x.requires_grad_(flag)` sets
-# the flag, and refuses for whole numbers.
+# **Your turn.** A **parameter** is a tensor that shares the memory it is given, and wants a gradient unless
+# it is told otherwise. `Tensor(array)` is a box around an array, without a copy; `x.requires_grad_(flag)`
+# sets the flag, and refuses for whole numbers.
 
 # %%
 #| export exercise
@@ -71,11 +83,14 @@ class Parameter(Tensor):
 #| check 1
 x = tensor([1.0, 2.0])
 p = Parameter(x)
-assert isinstance(p, Tensor) and p.tolist() == [1.0, 2.0], "a parameter is a tensor with the numbers it was given"
+assert isinstance(p, Tensor) and p.tolist() == [1.0, 2.0], \
+    "a parameter is a tensor with the numbers it was given"
 x[0] = 5.0
 assert p.tolist() == [5.0, 2.0], "a parameter shares the memory it is given: it makes no copy"
-assert p.requires_grad is True and x.requires_grad is False, "a parameter wants a gradient; the tensor it is made of does not"
-assert Parameter(x, requires_grad=False).requires_grad is False, "requires_grad=False makes a parameter that stands still"
+assert p.requires_grad is True and x.requires_grad is False, \
+    "a parameter wants a gradient; the tensor it is made of does not"
+assert Parameter(x, requires_grad=False).requires_grad is False, \
+    "requires_grad=False makes a parameter that stands still"
 assert type(p * 2) is Tensor, "what is computed from a parameter is an ordinary tensor"
 
 # %% [markdown]
@@ -114,7 +129,7 @@ class Module(Hooks, Housekeeping):
     def forward(self, *input):
         raise NotImplementedError(f"{type(self).__name__} has no forward: write def forward(self, x)")
 
-    def __setattr__(self, name: str, value) -> None: put(self, name, value)
+    def __setattr__(self, name: str, value) -> None: put(self, drawer_for(self, name, value), name, value)
     def __getattr__(self, name: str): return found(self, name)
     def __delattr__(self, name: str) -> None: take_out(self, name)
 
@@ -169,35 +184,6 @@ def drawer_for(module: Module, name: str, value) -> str | None:
     return None
     ### END SOLUTION
 
-
-def put(module: Module, name: str, value) -> None:
-    """What `module.name = value` does."""
-    if "_modules" not in vars(module) and isinstance(value, tuple(KINDS.values())): raise not_set_up(module)
-    drawer = drawer_for(module, name, value)
-    if drawer is None: return object.__setattr__(module, name, value)
-    if drawer != "_modules" and hasattr(type(module), name):
-        raise KeyError(f"{type(module).__name__} already has an attribute {name!r}, in its class")
-    for other in (vars(module), *[vars(module)[d] for d in DRAWERS if d != drawer]): other.pop(name, None)
-    vars(module)[drawer][name] = value
-    if isinstance(value, Buffer): module.register_buffer(name, value, value.persistent)
-
-
-def found(module: Module, name: str):
-    """What `module.name` is when it is no ordinary attribute: it lies in a drawer, or a later lesson brings it."""
-    for drawer in DRAWERS:
-        if name in vars(module).get(drawer, ()): return vars(module)[drawer][name]
-    if name in MODULE_METHODS: return MODULE_METHODS[name].__get__(module)
-    if hasattr(type(module), name): return object.__getattribute__(module, name)    # a property's own error
-    raise AttributeError(f"{type(module).__name__!r} object has no attribute {name!r}", name=name, obj=module)
-
-
-def take_out(module: Module, name: str) -> None:
-    """What `del module.name` does."""
-    drawer = next((d for d in DRAWERS if name in vars(module)[d]), None)
-    if drawer is None: return object.__delattr__(module, name)
-    del vars(module)[drawer][name]
-    module._non_persistent_buffers_set.discard(name)
-
 # %%
 #| check 3
 part = Module()
@@ -206,7 +192,8 @@ assert "weight" in part._parameters, "a Parameter goes into the drawer of parame
 assert "inner" in part._modules, "a Module goes into the drawer of parts"
 assert "mean" in part._buffers, "a Buffer goes into the drawer of buffers"
 assert part.size == 3 and "size" in vars(part), "a number is an ordinary attribute"
-assert drawer_for(part, "note", ones(2)) is None, "an ordinary tensor is an ordinary attribute: it does not learn"
+assert drawer_for(part, "note", ones(2)) is None, \
+    "an ordinary tensor is an ordinary attribute: it does not learn"
 part.mean = ones(2)
 assert part._buffers["mean"].tolist() == [1.0, 1.0] and "mean" not in vars(part), \
     "a name among the buffers takes any tensor, and stays a buffer"
@@ -219,7 +206,8 @@ try: told = part.__setattr__("scale", ones(1))
 except TypeError as error: told = str(error)
 assert told and "scale" in told, "a parameter is not replaced by an ordinary tensor: TypeError, with its name"
 part.scale = Module()
-assert "scale" in part._modules and "scale" not in part._parameters, "the class of the value comes first: a Module moves the name"
+assert "scale" in part._modules and "scale" not in part._parameters, \
+    "the class of the value comes first: a Module moves the name"
 
 # %% [markdown]
 # Now parts can be written by themselves, and put into each other:
@@ -287,12 +275,14 @@ assert "left.leaf" in paths, "the path of a part of a part has a dot between the
 assert paths[1:] == ["left", "left.leaf", "right"], \
     "below each part before the next one; a part in two places once; an empty place not at all"
 assert dict(walk(root, set()))["left.leaf"] is leaf, "each path comes with the module that lies there"
-assert [path for path, _ in walk(root, set(), "", False)] == ["", "left", "left.leaf", "left.twin", "right"], \
+paths = [path for path, _ in walk(root, set(), "", False)]
+assert paths == ["", "left", "left.leaf", "left.twin", "right"], \
     "with remove_duplicate=False a part shows up under each of its paths"
 assert [path for path, _ in walk(root, {left}, "net")] == ["net", "net.right"], \
     "the prefix comes in front of every path, and what was seen before is left out with all that is below it"
 leaf.back = root
-assert len(list(walk(root, set()))) == 4, "a part may know the whole: who is seen before going on does not go in circles"
+assert len(list(walk(root, set()))) == 4, \
+    "a part may know the whole: who is seen before going on does not go in circles"
 
 # %% [markdown]
 # Why a generator? `list(walk(model, set()))` of a large model would be a list that nobody asked for; a
@@ -309,7 +299,8 @@ def members(
 ) -> Iterator[tuple]:
     """All that lies in a drawer of the module, and with `recurse` of the modules below, with paths."""
     seen: set = set()
-    parts = module.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, module)]
+    everywhere = module.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+    parts = everywhere if recurse else [(prefix, module)]
     #| hint Two loops: over the (path, part) of parts, and over vars(part)[drawer].items().
     #| hint Leave out None, and whatever is in seen. When duplicates are to be left out, write it into seen.
     ### BEGIN SOLUTION
@@ -327,14 +318,18 @@ tied.a, tied.b, tied.free = Module(), Module(), Parameter(ones(1))
 tied.a.weight = tied.b.weight = Parameter(ones(2))
 tied.b.bias, tied.b.scale = None, Parameter(ones(1))
 names = [name for name, _ in members(tied, "_parameters")]
-assert names[:2] == ["free", "a.weight"], "a module's own come first, then those of its parts, with their paths"
+assert names[:2] == ["free", "a.weight"], \
+    "a module's own come first, then those of its parts, with their paths"
 assert "b.bias" not in names, "an empty place holds no parameter"
-assert names == ["free", "a.weight", "b.scale"], "a tensor that two parts share comes once, under its first name"
-assert [name for name, _ in members(tied, "_parameters", remove_duplicate=False)][2:] == ["b.weight", "b.scale"], \
+assert names == ["free", "a.weight", "b.scale"], \
+    "a tensor that two parts share comes once, under its first name"
+names = [name for name, _ in members(tied, "_parameters", remove_duplicate=False)]
+assert names == ["free", "a.weight", "b.weight", "b.scale"], \
     "with remove_duplicate=False it comes under both names"
 assert [name for name, _ in members(tied, "_parameters", "m", recurse=False)] == ["m.free"], \
     "recurse=False stays with the module itself, and the prefix comes first"
-assert [name for name, _ in members(tied, "_modules", recurse=False)] == ["a", "b"], "it works for every drawer"
+assert [name for name, _ in members(tied, "_modules", recurse=False)] == ["a", "b"], \
+    "it works for every drawer"
 assert dict(members(tied, "_parameters"))["a.weight"] is tied.b.weight, "each name comes with its tensor"
 
 # %% [markdown]
@@ -357,7 +352,7 @@ sum(p.numel() for p in net.parameters()), sum(p.numel() * p.element_size() for p
 #| export exercise
 def switch(module: Module, mode: bool) -> Module:
     """Tells a module and all that is below it whether they are learning; returns the module."""
-    if not isinstance(mode, bool): raise ValueError(f"a module is in training or not, True or False: not {mode!r}")
+    if not isinstance(mode, bool): raise ValueError(f"training is True or False, not {mode!r}")
     ### BEGIN SOLUTION
     module.training = mode
     for child in module.children(): child.train(mode)
@@ -435,17 +430,19 @@ assert names[:1] == ["weight"], "the parameters come first, whatever was set fir
 assert "mean" in names, "a buffer is part of the state"
 assert "scratch" not in names, "a buffer that is not persistent is not saved"
 assert names == ["weight", "mean"], "only what the module itself holds, and no empty places"
-assert list(norm.state_dict()) == ["weight", "mean", "part.weight"], "the state dict has one entry a tensor, by its path"
-assert norm.state_dict()["weight"].requires_grad is False, "what is saved are numbers: the tensors in it do not learn"
+assert list(norm.state_dict()) == ["weight", "mean", "part.weight"], \
+    "the state dict has one entry a tensor, by its path"
+assert norm.state_dict()["weight"].requires_grad is False, \
+    "what is saved are numbers: the tensors in it do not learn"
 norm.state_dict()["mean"][0] = 7.0
 assert norm.mean.tolist() == [7.0, 0.0], "the state looks at the module's memory, and costs nothing"
 
 # %% [markdown]
 # ## Loading
 #
-# A checkpoint that does not fit is an everyday accident: another version of the code, a layer renamed, a class
-# more. The worst reply is to load what fits and be silent, and the second worst is to stop at the first
-# difference. **Your turn.** Find all three kinds.
+# A checkpoint that does not fit is an everyday accident: another version of the code, a layer renamed, a
+# class more. The worst reply is to load what fits and be silent, and the second worst is to stop at the
+# first difference. **Your turn.** Find all three kinds.
 
 # %%
 #| export
@@ -460,7 +457,7 @@ class Differences(NamedTuple):
 #| export exercise
 def compare(own: Mapping, given: Mapping) -> Differences:
     """How the state that a module has, and the one that it is given, differ."""
-    #| hint Three list comprehensions over keys. In the third, a key must be in both before you compare shapes.
+    #| hint Three list comprehensions over keys. In the third, be sure of both before you compare shapes.
     ### BEGIN SOLUTION
     missing = [key for key in own if key not in given]
     unexpected = [key for key in given if key not in own]
@@ -486,7 +483,7 @@ assert compare(own, own) == ([], [], []), "equal states do not differ, and equal
 #| export exercise
 def take_over(own: Mapping, given: Mapping) -> None:
     """Writes the numbers that were given over those of the same name, in place."""
-    #| hint copy_ writes over a tensor. Write over own[key].data: the parameters themselves may be under watch.
+    #| hint x.copy_(y) writes y over x. Write over own[key].data: the parameter itself may be under watch.
     ### BEGIN SOLUTION
     for key in own:
         if key in given: own[key].data.copy_(given[key])
@@ -501,61 +498,39 @@ assert p.tolist() == [1.0, 2.0], "the numbers that were given arrive under their
 assert p.array is memory, "they are written into the memory that was there: an optimizer holds on to it"
 assert p.dtype.name == "float32" and p.requires_grad, "a parameter keeps its dtype, and stays a parameter"
 p.data.mul_(10.0)
-assert saved["p"].tolist() == [1, 2], "what was given is copied, not shared: training on must not change a checkpoint"
+assert saved["p"].tolist() == [1, 2], \
+    "what was given is copied, not shared: training on must not change a checkpoint"
 assert q.tolist() == [0.0], "what was not given stays as it was"
 
 # %% [markdown]
-# The rest is politeness: a sentence that names all differences, and nothing written before everything is
-# known to fit.
+# The rest is politeness, and done by the appendix on housekeeping: `complaint` makes a sentence of all the
+# differences, and nothing is written before everything is known to fit.
 
 # %%
 #| export
-def complaint(module: Module, found: Differences, own: Mapping, given: Mapping, strict: bool) -> str:
-    """What does not fit, in words; "" if everything does."""
-    def quoted(keys): return ", ".join(f'"{key}"' for key in keys)
-    lines = [f'"{key}" has shape {shape_of(given[key])} in the state and {shape_of(own[key])} in the module'
-             for key in found.misshaped]
-    if strict and found.missing: lines.append(f"missing in the state: {quoted(found.missing)}")
-    if strict and found.unexpected: lines.append(f"unexpected in the state: {quoted(found.unexpected)}")
-    return "\n    ".join([f"{type(module).__name__} cannot load this state:", *lines]) if lines else ""
-
-
-class IncompatibleKeys(namedtuple("IncompatibleKeys", "missing_keys unexpected_keys")):
-    """What `load_state_dict` left out."""
-
-    def __repr__(self): return super().__repr__() if any(self) else "<All keys matched successfully>"
-
-
 def load(module: Module, state: OrderedDict, strict: bool, assign: bool) -> IncompatibleKeys:
     """What `load_state_dict` does: all of it, or, if something does not fit, nothing."""
-    parts, wrong = below_all(module), []
-    for start, part in parts:           # these hooks may rename keys, and complain
-        for hook, _ in asked(part._load_state_dict_pre_hooks): hook(part, state, start, {}, strict, [], [], wrong)
-    if wrong: raise RuntimeError("\n    ".join([f"{type(module).__name__} cannot load this state:", *wrong]))
+    parts, missing, unexpected, wrong = below_all(module), [], [], []
+    for start, part in parts:
+        for hook, _ in asked(part._load_state_dict_pre_hooks):      # it may rename keys, and complain
+            hook(part, state, start, {}, strict, missing, unexpected, wrong)
+    if wrong: raise RuntimeError(refused(module, wrong))
     own = {start + name: value for start, part in parts for name, value in own_state(part)}
     more = {f"{start}_extra_state": part for start, part in parts if says_more(part)}
     given = {key: value for key, value in state.items() if key not in more}
-    found = compare(own, given)
-    found.missing.extend([key for key in more if key not in state])
-    after = [(part, hook) for _, part in reversed(parts) for hook, _ in asked(part._load_state_dict_post_hooks)]
-    if said := complaint(module, found, own, given, strict and not after): raise RuntimeError(said)
-    if assign: put_in_place(parts, given)
+    differences = compare(own, given)
+    differences.missing.extend([*missing, *[key for key in more if key not in state]])
+    differences.unexpected.extend(unexpected)
+    hooks = [(part, part._load_state_dict_post_hooks) for _, part in reversed(parts)]
+    after = [(part, hook) for part, table in hooks for hook, _ in asked(table)]
+    if said := complaint(module, differences, own, given, strict and not after): raise RuntimeError(said)
+    if assign: put_in_place(parts, own, given)
     else: take_over(own, given)
     for key, part in more.items():
         if key in state: part.set_extra_state(state[key])
-    for part, hook in after: hook(part, IncompatibleKeys(found.missing, found.unexpected))
-    if said := complaint(module, found, own, given, strict): raise RuntimeError(said)
-    return IncompatibleKeys(found.missing, found.unexpected)
-
-
-def put_in_place(parts: Iterable, given: Mapping) -> None:
-    """With `assign`: the tensors that were given become the module's own."""
-    for start, part in parts:
-        for name, old in list(own_state(part)):
-            new = given.get(start + name, old)
-            if name in part._buffers: part._buffers[name] = new
-            elif isinstance(new, Parameter): part._parameters[name] = new
-            else: part._parameters[name] = Parameter(new, old.requires_grad)
+    for part, hook in after: hook(part, IncompatibleKeys(differences.missing, differences.unexpected))
+    if said := complaint(module, differences, own, given, strict): raise RuntimeError(said)
+    return IncompatibleKeys(differences.missing, differences.unexpected)
 
 # %%
 try: net.load_state_dict({"first.weight": ones(4, 3), "first.bias": zeros(4), "head.weight": ones(4, 1)})
@@ -586,7 +561,7 @@ class Sequential(Row, Module):
     def _some(self, items): return type(self)(OrderedDict(items))
 
     def __add__(self, other):
-        if not isinstance(other, Sequential): raise ValueError(f"Sequential + {type(other).__name__}: both are Sequential")
+        if not isinstance(other, Sequential): raise ValueError(f"Sequential + {type(other).__name__}")
         return Sequential(*self, *other)
 
     def __mul__(self, times: int): return Sequential(*list(self) * times)
@@ -599,11 +574,16 @@ class Sequential(Row, Module):
 # %%
 #| check 1
 class Step(Module):
-    def __init__(self, f): super().__init__(); self.f = f
     def forward(self, x): return self.f(x)
 
-double, plus_one = Step(lambda x: x * 2), Step(lambda x: x + 1)
-assert Sequential(double, plus_one)(3) == 7, "the first module gets the input, the second what the first gives"
+def step(f):
+    made = Step()
+    made.f = f
+    return made
+
+double, plus_one = step(lambda x: x * 2), step(lambda x: x + 1)
+assert Sequential(double, plus_one)(3) == 7, \
+    "the first module gets the input, the second what the first gives"
 assert Sequential(plus_one, double, double)(0) == 4, "each module runs once, in order"
 assert Sequential()(5) == 5, "an empty row hands its input on"
 calls = []
@@ -649,7 +629,7 @@ for spread in (0.1, 0.2): print(spread, [f"{depths(spread)[n]:.1e}" for n in (0,
 #| export exercise
 def fans(tensor: Tensor) -> tuple[int, int]:
     """The fan-in and the fan-out of a weight.  (out, in, *window)"""
-    if tensor.ndim < 2: raise ValueError(f"a fan needs a weight of shape (out, in, ...), not {shape_of(tensor)}")
+    if tensor.ndim < 2: raise ValueError(f"a fan needs a weight (out, in, ...), not {shape_of(tensor)}")
     out, into, *window = tensor.shape
     ### BEGIN SOLUTION
     return into * math.prod(window), out * math.prod(window)
@@ -657,8 +637,10 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 # %%
 #| check 1
-assert fans(zeros(10, 784)) == (784, 10), "a linear layer's weight is (out, in): each output sees `in` numbers"
-assert fans(zeros(64, 3, 5, 5)) == (75, 1600), "a window of 5 x 5 over 3 channels shows 75 numbers to each output"
+assert fans(zeros(10, 784)) == (784, 10), \
+    "a linear layer's weight is (out, in): each output sees `in` numbers"
+assert fans(zeros(64, 3, 5, 5)) == (75, 1600), \
+    "a window of 5 x 5 over 3 channels shows 75 numbers to each output"
 assert fans(zeros(8, 4, 3)) == (12, 24), "the window may have any number of dimensions"
 
 # %% [markdown]
@@ -677,7 +659,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity.startswith("conv"): return 1
     if nonlinearity in gains: return gains[nonlinearity]
     if nonlinearity not in ("relu", "leaky_relu"):
-        raise ValueError(f"no gain is known for {nonlinearity!r}: there are relu, leaky_relu, {', '.join(gains)}")
+        raise ValueError(f"no gain is known for {nonlinearity!r}: only relu, leaky_relu, {', '.join(gains)}")
     a = 0 if nonlinearity == "relu" else 0.01 if param is None else param
     #| hint Which share of the mean square is left: one half from the positive side, and from the negative?
     #| hint The gain squared, times that share, is 1.
@@ -687,8 +669,10 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 # %%
 #| check 1
-assert abs(calculate_gain("relu") - math.sqrt(2)) < 1e-9, "relu halves the mean square: the spread grows by the root of 2"
-assert abs(calculate_gain("leaky_relu", 1) - 1) < 1e-9, "a slope of 1 is no bend at all: nothing to make up for"
+assert abs(calculate_gain("relu") - math.sqrt(2)) < 1e-9, \
+    "relu halves the mean square: the spread grows by the root of 2"
+assert abs(calculate_gain("leaky_relu", 1) - 1) < 1e-9, \
+    "a slope of 1 is no bend at all: nothing to make up for"
 assert abs(calculate_gain("leaky_relu", 0.5) - math.sqrt(1.6)) < 1e-9, \
     "the negative half keeps a squared of its share: (1 + a * a) / 2 is left"
 
@@ -712,8 +696,10 @@ from tinytorch import manual_seed
 
 manual_seed(1)
 w = Parameter(zeros(400, 200))
-assert kaiming_normal_(w) is w and w.requires_grad, "the numbers are drawn in place, and the tensor is returned"
-assert abs(w.data.std().item() * 10 - 1) < 0.03, "200 inputs and a gain of root 2: a spread of root(2 / 200) = 0.1"
+assert kaiming_normal_(w) is w and w.requires_grad, \
+    "the numbers are drawn in place, and the tensor is returned"
+assert abs(w.data.std().item() * 10 - 1) < 0.03, \
+    "200 inputs and a gain of root 2: a spread of root(2 / 200) = 0.1"
 assert abs(w.data.mean().item()) < 0.002, "the numbers lie around 0"
 spread = kaiming_normal_(w, mode="fan_out").data.std().item()
 assert abs(spread * math.sqrt(200) - 1) < 0.03, "mode='fan_out' counts the 400 outputs instead"
