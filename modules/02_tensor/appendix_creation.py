@@ -19,7 +19,7 @@ import numpy as np
 
 from tinytorch.dtypes import as_dtype, dtype_of, get_default_dtype, int64
 from tinytorch.methods import METHODS, method
-from tinytorch.tensor import Tensor, as_array, current_engine
+from tinytorch.tensor import Op, Tensor, as_array, current_engine
 
 # %% [markdown]
 # Everything below ends the same way: a box, on the device that was asked for, with the flag that was asked
@@ -268,11 +268,15 @@ def is_tensor(obj) -> bool:
 
 # %% [markdown]
 # ## Writing over
-#
-# Two of the methods that end in an underscore have no plain form to derive from.
 
 # %%
 #| export
+@Op
+def fill(input, value, /):
+    """The input's shape and dtype, filled with one number.  (*), () -> (*)"""
+    return np.full_like(input, value)
+
+
 @method
 def fill_(tensor: Tensor, value) -> Tensor:
     """Writes one number everywhere."""

@@ -698,6 +698,41 @@ def digamma(input, /):
     return in_double(value, input)
 
 # %% [markdown]
+# The further slopes are sums of powers, 1/x² + 1/(x+1)² + …: eight terms as they stand, the endless rest by
+# the formula of Euler and Maclaurin.
+
+# %%
+#| export
+EULER_MACLAURIN = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000)
+
+
+def sum_of_powers(x, s: int):
+    """x**-s + (x + 1)**-s + …, without end, for x above 0 and s above 1, in float64."""
+    z, rising = x + 8, s
+    rest = z ** (1 - s) / (s - 1) + 0.5 * z**-s
+    for j, b in enumerate(EULER_MACLAURIN):
+        rest = rest + b * rising * z ** (-s - 2 * j - 1)
+        rising *= (s + 2 * j + 1) * (s + 2 * j + 2)
+    return sum([step**-s for step in eight_steps(x)]) + rest
+
+
+@floating
+def digamma_slope(input, /, n):
+    """The n-th slope of digamma, for numbers above 0.  (*) -> (*)"""
+    def value(x):
+        return (-1) ** (n + 1) * math.factorial(n) * sum_of_powers(np.where(x < 0, np.nan, x), n + 1.0)
+    return in_double(value, input)
+
+
+def polygamma(n: int, input):
+    """The n-th slope of digamma, for numbers above 0; with n = 0 digamma itself.  (*) -> (*)"""
+    if n < 0: raise RuntimeError(f"polygamma counts slopes from 0, not {n}")
+    return digamma(input) if n == 0 else digamma_slope(input, n)
+
+
+METHODS["polygamma"] = lambda self, n: polygamma(n, self)
+
+# %% [markdown]
 # ## Infinity, and what is not a number
 
 # %%
