@@ -142,7 +142,7 @@ def whole_power(x, n):
 @pointwise
 def square(input, /):
     """The number times itself.  (*) -> (*)"""
-    return input * input
+    return input * input if input.dtype.kind != "b" else input.astype(np.int64)
 
 
 @floating
@@ -508,7 +508,6 @@ def addcdiv(input, tensor1, tensor2, /, *, value=1):
     return input + (tensor1 / tensor2 if value == 1 else value * (tensor1 / tensor2))
 
 
-@method
 def rsub(input, other, *, alpha=1):
     """The difference the other way round: other - alpha * input.  (*), (*) -> (*)"""
     return sub(other, input, alpha=alpha)
@@ -910,7 +909,8 @@ def frexp(input):
 @method
 def ldexp(input, other):
     """The number times 2**other: undoes frexp.  (*), (*) -> (*)"""
-    return mul(input, pow_(2.0, other))
+    power = pow_(2.0, other)
+    return mul(input, power.to(input.dtype) if input.is_floating_point() else power)
 
 
 @pointwise
