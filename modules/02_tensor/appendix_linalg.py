@@ -21,7 +21,7 @@ import numpy as np
 from tinytorch.dtypes import as_dtype, dtype_of
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.methods import METHODS, method
-from tinytorch.pointwise import masked_fill
+from tinytorch.elementwise import masked_fill
 from tinytorch.products import cross as any_cross
 from tinytorch.products import length_of
 from tinytorch.shaping import diagonal as any_diagonal
@@ -122,12 +122,6 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     if len(dims or A.shape) == 1 and not isinstance(ord, str):
         return vector_norm(A, ord, dims, keepdim, dtype=dtype)
     return matrix_norm(A, ord, dims or (-2, -1), keepdim, dtype=dtype)
-
-
-@method
-def dist(input, other, p=2):
-    """The norm of the difference.  (*), (*) -> ()"""
-    return vector_norm(input - other, p)
 
 # %% [markdown]
 # ## Inverses and equations
