@@ -242,6 +242,12 @@ def test_a_listed_name_that_nobody_defines_is_refused():
     assert "lesson 02 tensor lists dott for tinytorch, but no exported cell" in refused.value.message
 
 
+def test_a_name_that_another_module_would_hide_is_refused():
+    with pytest.raises(LessonProblem) as refused:
+        faces(curriculum('["Tensor", "cat"]'), {**names(), "cat": ("dog",)}, True)
+    assert "tinytorch.cat would be the module cat.py" in refused.value.message
+
+
 def test_a_learners_package_may_lack_a_name_that_the_course_added_since():
     source = faces(curriculum('["Tensor", "newer"]'), names(), False, course=names())["_names.py"]
     assert '"02 tensor": "newer"' in source

@@ -88,6 +88,7 @@ def faces(
     all_faces = _filled(curriculum, modules, course, theirs or {})
     if reference:
         _refuse_undefined(curriculum, modules, all_faces)
+        _refuse_hidden(modules, all_faces["tinytorch"])
     closed = {face.path: _opening(curriculum, face.path) for face in all_faces.values()
               if not _is_open(face, all_faces, modules)}
     files = {}
@@ -170,6 +171,14 @@ def _refuse_undefined(curriculum: Curriculum, modules: Names, all_faces: Mapping
                     f"but no exported cell of {', '.join(lesson.files)} defines it.",
                     "Define it under `#| export`, or take it off the list in modules/curriculum.toml.",
                 )
+
+
+def _refuse_hidden(modules: Names, top: Face) -> None:
+    """A module that is loaded after a name was handed on takes its place: `tinytorch.sums` is then the module."""
+    for name, (module, _) in top.found.items():
+        if name in modules and name != module:
+            raise LessonProblem(f"tinytorch.{name} would be the module {name}.py, not what {module}.py defines.",
+                                f"Rename the lesson's file that makes {name}.py.")
 
 
 def _is_open(face: Face, all_faces: Mapping[str, Face], modules: Names) -> bool:
