@@ -140,6 +140,7 @@ def xor(x: Tensor) -> Tensor:
 
 # %%
 #| check 1
+assert xor(Tensor(5, 2)).shape == (5,), "every row is a question of its own, and gets one answer"
 assert xor(tensor([[1.0, 1.0], [0.0, 0.0]])).tolist() == [0.0, 0.0], \
     "none and both are the same answer: 0. The second bend must take away what the first gave"
 assert xor(tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])).tolist() == [1.0, 1.0, 0.0], \
@@ -284,6 +285,7 @@ assert np.allclose(square.array.sum(axis=1), 1), \
     "each row adds up to 1: keepdims, or rows meet other rows' sums"
 x = tensor([[1.0, 2.0, 3.0], [2.0, 2.0, 2.0]])
 p = softmax(x, 1)
+assert x.tolist() == [[1.0, 2.0, 3.0], [2.0, 2.0, 2.0]], "an op never changes its input"
 assert np.allclose(p.array, [[0.0900306, 0.2447285, 0.6652410], [1 / 3, 1 / 3, 1 / 3]], atol=1e-6), \
     "each is exp(x) over the sum of its row's"
 assert np.allclose(softmax(x, 0).array.sum(axis=0), 1), \
@@ -294,7 +296,6 @@ assert np.allclose(softmax(x - 1000, 1).array, p.array, atol=1e-4), \
     "nor may the largest exponent be far below 0: subtract the largest score of each line, whatever its sign"
 assert np.allclose(softmax(tensor([[1000.0, 1000.0], [-1000.0, -1000.0]]), 1).array, 0.5), \
     "every line has its own largest score: keepdims and the same axis"
-assert x.tolist() == [[1.0, 2.0, 3.0], [2.0, 2.0, 2.0]], "an op never changes its input"
 assert p.dtype.name == "float32" and softmax(tensor([1, 2]), 0, dtype=np.float64).dtype.name == "float64", \
     "float32 stays float32, unless dtype asks for another"
 assert softmax(tensor([0.0, 200.0]), 0).tolist() == [0.0, 1.0], \
@@ -343,9 +344,11 @@ def log_softmax(input, /, dim, dtype=None):
 
 # %%
 #| check 2
-x = tensor([[1.0, 2.0, 3.0], [-1.0, 0.0, 200.0]])
-assert np.allclose(log_softmax(x, 1).array[0], [-2.4076059, -1.4076059, -0.4076059], atol=1e-5), \
+row = tensor([1.0, 2.0, 3.0])
+assert np.allclose(log_softmax(row, 0).array, [-2.4076059, -1.4076059, -0.4076059], atol=1e-5), \
     "log_softmax is the natural logarithm of softmax"
+assert row.tolist() == [1.0, 2.0, 3.0], "an op never changes its input"
+x = tensor([[1.0, 2.0, 3.0], [-1.0, 0.0, 200.0]])
 assert np.allclose(log_softmax(tensor([1e4, 1e4]), 0).array, -math.log(2)), \
     "large scores overflow unless the largest is subtracted first"
 assert np.allclose(log_softmax(tensor([[0.0, 0.0], [-1e4, -1e4]]), 1).array, -math.log(2)), \
@@ -354,7 +357,6 @@ assert np.allclose(log_softmax(x, 1).array[1], [-201, -200, 0], atol=1e-3), \
     "a tiny probability keeps its logarithm: never take log of a number that was rounded to 0"
 assert np.allclose(np.exp(log_softmax(x, 0).array).sum(axis=0), 1), \
     "along dim 0 every column's probabilities add up to 1: max and sum go along the same dim"
-assert x.tolist() == [[1.0, 2.0, 3.0], [-1.0, 0.0, 200.0]], "an op never changes its input"
 assert log_softmax(tensor([1, 2]), 0).dtype.name == "float32", "whole numbers become float32, not float64"
 
 # %% [markdown]
@@ -413,13 +415,13 @@ def gelu(input, /, *, approximate="none"):
 x = tensor([-1.0, 0.0, 1.0, 2.0])
 assert np.allclose(gelu(x).array, [-0.1586553, 0, 0.8413447, 1.9544997], atol=1e-6), \
     "gelu(1) is 1 times the chance of being below 1, which is 84 %"
+assert x.tolist() == [-1.0, 0.0, 1.0, 2.0], "an op never changes its input"
 assert np.allclose(gelu(x, approximate="tanh").array, [-0.1588080, 0, 0.8411920, 1.9545977], atol=1e-6), \
     "the older formula: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))"
 assert np.allclose(gelu(tensor([-30.0, 30.0]), approximate="tanh").array, [0, 30]), \
     "far out, gelu is 0 on the left and x on the right"
 assert gelu(x).dtype.name == "float32" and gelu(x, approximate="tanh").dtype.name == "float32", \
     "a bend keeps float32: no float64 leaks in"
-assert x.tolist() == [-1.0, 0.0, 1.0, 2.0], "an op never changes its input"
 
 # %% [markdown]
 # All four, drawn by a few lines of code:
