@@ -505,13 +505,13 @@ roof(points, gflops, bandwidth)
 # ```
 #
 # It runs the checks on what you wrote and, if they pass, writes your cells to `tinytorch/setup.py`. Have a
-# look at that file: it is your code, every line of it, without the prose. From then on this works, here and
-# in every script beside the notebook:
+# look at that file: it is your code, every line of it, without the prose. From then on `tinytorch.timed` is
+# there, in this notebook and in every script beside it:
 
 # %%
 import tinytorch
 
-print(tinytorch.timed(lambda: np.sort(numbers)))
+hasattr(tinytorch, "timed")     # False until the lesson is complete
 
 # %% [markdown]
 # Whenever you change a cell, complete the lesson again. Nothing is ever run from a copy that you cannot see.

@@ -82,12 +82,13 @@ def dtype_of(array) -> dtype:
 def as_dtype(kind) -> dtype:
     """A dtype from what people write for one: ours, Python's float, int and bool, or NumPy's."""
     if isinstance(kind, dtype): return kind
-    if kind in PYTHON_TYPES: return PYTHON_TYPES[kind]() if kind is float else PYTHON_TYPES[kind]
+    if kind in PYTHON_TYPES: return PYTHON_TYPES[kind]
     return dtype_of(np.empty(0, kind))
 
 # %% [markdown]
-# Python's own numbers have a dtype too: an `int` is an `int64`, a `bool` a `bool`, and a `float` is whatever
-# the default is, which is `float32` unless somebody says otherwise.
+# Asked for by name, Python's `int` is `int64`, its `bool` is `bool` and its `float` is `float64`. Numbers
+# that somebody merely writes down are another matter: 0.5 becomes whatever the default is, which is `float32`
+# unless somebody says otherwise.
 
 # %%
 #| export
@@ -106,7 +107,7 @@ def set_default_dtype(d: dtype) -> None:
     _default[0] = as_dtype(d)
 
 
-PYTHON_TYPES: dict = {bool: bool_, int: int64, float: get_default_dtype}
+PYTHON_TYPES = {bool: bool_, int: int64, float: float64}
 
 # %% [markdown]
 # How far does a kind of number reach, and how finely?
