@@ -128,6 +128,13 @@ class Methods:
     def __float__(self): return float(METHODS["item"](self))
     def __index__(self): return operator.index(METHODS["item"](self))
 
+    def __array__(self, dtype=None, copy=None): return METHODS["to_array"](self, dtype, copy)
+    def __array_ufunc__(self, *args, **settings): return METHODS["array_ufunc"](self, *args, **settings)
+    def __array_function__(self, f, types, args, named): return METHODS["array_function"](f, args, named)
+    def __dlpack__(self, **settings): return METHODS["to_dlpack"](self, **settings)
+    def __dlpack_device__(self): return METHODS["dlpack_device"](self)
+
+    def __reduce_ex__(self, protocol): return METHODS["packed"](self)
     def __deepcopy__(self, memo): return METHODS["deepcopy"](self, memo)
     def __repr__(self): return METHODS["describe"](self)
     def __format__(self, spec): return format(METHODS["item"](self) if self.ndim == 0 else str(self), spec)
