@@ -23,6 +23,7 @@ import math
 import numpy as np
 
 from tinytorch.dtypes import as_dtype
+from tinytorch.elementwise import erf
 from tinytorch.methods import in_place
 from tinytorch.tensor import Op, Tensor, floating, tensor
 
@@ -379,14 +380,7 @@ print("x*x*x  ", timed(lambda: million * million * million))
 # %% [markdown]
 # `**` must be ready for any exponent, and for a negative `x` it falls back to a slow and careful path.
 #
-# **Your turn.** `erf.forward` is the array code of the op `erf`, which you have been given.
-
-# %%
-#| export
-@floating
-def erf(input, /):
-    """Twice the chance that a normal number of variance 1/2 lies between 0 and x.  (*) -> (*)"""
-    return np.vectorize(math.erf, otypes=[input.dtype])(input)
+# **Your turn.** `erf.forward` is the array code of the op `erf`, which an appendix of lesson 02 gave you.
 
 # %%
 #| export exercise
