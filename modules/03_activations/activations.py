@@ -511,4 +511,4 @@ for name, run in [("textbook", lambda: textbook(X.array)), ("softmax", lambda: s
 # Each of those would box its result, allocate it and, from lesson 09 on, keep it for the gradient: four
 # arrays instead of one. The price of an op is one more row in every later table: a gradient, a kernel, a
 # cost, an ONNX node. So the rule of this book is: an op when the pieces lose precision or waste passes, a
-# composition of ops otherwise. The appendix has thirty more bends; see which is which.
+# composition of ops otherwise. The appendix has twenty more bends; see which is which.

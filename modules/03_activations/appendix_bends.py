@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix: thirty more bends
+# # Appendix: twenty more bends
 #
 # Each of these was somebody's answer to "what if relu were a little different". They differ in three places:
 # what happens left of zero, whether there is a corner, and how far they go up. All of them are made of the
