@@ -396,7 +396,8 @@ class Workspace:
     def _opens(self, milestone: Milestone) -> tuple[Lesson, ...]:
         names = [m.name for m in self.course.curriculum.milestones]
         following = names[names.index(milestone.name) + 1:][:1]
-        return tuple(x for name in following for x in self.course.curriculum.lessons_of(name))
+        lessons = (x for name in following for x in self.course.curriculum.lessons_of(name))
+        return tuple(lesson for lesson in lessons if lesson.name in self.course.written())
 
     # ------------------------------------------------------------------------------------------- health
 

@@ -338,7 +338,7 @@ def test_a_milestone_is_unlocked_by_its_gate_and_the_evidence_is_kept(graduate):
     assert gate.record == record and record.numbers == {"pebbles": 1957} and said[-1] == "You counted 1957."
     assert record.digests == {n: r.digest for n, r in records(graduate.place).items()}
     assert record.versions["python"]
-    assert [x.name for x in gate.opens] == ["multiplying"]
+    assert gate.opens == ()         # the lesson after it is still being written
     assert graduate.place.standing().milestone("foundation").percent == 100
 
 
