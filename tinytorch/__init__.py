@@ -67,6 +67,7 @@ from .randomness import (
     Generator, default_generator, manual_seed, seed, initial_seed, get_rng_state, set_rng_state, rand, randn,
     randint, randperm, rand_like, randn_like, randint_like, normal, bernoulli, multinomial, poisson,
 )
+from .interchange import from_dlpack
 from .errors import ShapeError
 from .methods import method
 from .activations import relu, sigmoid, tanh, softmax, log_softmax
@@ -121,10 +122,10 @@ __all__ = [
     "mode", "nansum", "nanmean", "unique", "unique_consecutive", "bincount", "histc", "histogram", "cov",
     "corrcoef", "Generator", "default_generator", "manual_seed", "seed", "initial_seed", "get_rng_state",
     "set_rng_state", "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like",
-    "normal", "bernoulli", "multinomial", "poisson", "Op", "Engine", "Kept", "ShapeError", "pointwise",
-    "floating", "sharing", "method", "using", "current_engine", "set_default_engine", "relu", "sigmoid",
-    "tanh", "softmax", "log_softmax", "selu", "celu", "prelu", "rrelu", "threshold", "hardshrink", "relu_",
-    "selu_", "celu_", "rrelu_", "threshold_", "sigmoid_", "tanh_",
+    "normal", "bernoulli", "multinomial", "poisson", "from_dlpack", "Op", "Engine", "Kept", "ShapeError",
+    "pointwise", "floating", "sharing", "method", "using", "current_engine", "set_default_engine", "relu",
+    "sigmoid", "tanh", "softmax", "log_softmax", "selu", "celu", "prelu", "rrelu", "threshold", "hardshrink",
+    "relu_", "selu_", "celu_", "rrelu_", "threshold_", "sigmoid_", "tanh_",
 ]
 
 

@@ -72,7 +72,7 @@ def dtype_of(array) -> dtype:
 def as_dtype(kind) -> dtype:
     """A dtype from what people write for one: ours, Python's float, int and bool, or NumPy's."""
     if isinstance(kind, dtype): return kind
-    if kind in PYTHON_TYPES: return PYTHON_TYPES[kind]() if kind is float else PYTHON_TYPES[kind]
+    if kind in PYTHON_TYPES: return PYTHON_TYPES[kind]
     return dtype_of(np.empty(0, kind))
 
 
@@ -91,7 +91,7 @@ def set_default_dtype(d: dtype) -> None:
     _default[0] = as_dtype(d)
 
 
-PYTHON_TYPES: dict = {bool: bool_, int: int64, float: get_default_dtype}
+PYTHON_TYPES = {bool: bool_, int: int64, float: float64}
 
 
 class finfo:

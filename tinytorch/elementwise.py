@@ -462,7 +462,7 @@ ERF_TANH = (
 
 def erf_single(x):
     """erf to seven digits, for float32."""
-    x = np.clip(x, -4, 4)               # from 4 on it is 1
+    x = np.clip(x, -4.2, 4.2)           # farther out it is 1, and tanh says so exactly
     out = polynomial(ERF_TANH, x * x)
     out *= x
     return np.tanh(out)

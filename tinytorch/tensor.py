@@ -187,7 +187,8 @@ def result_type(*operands) -> dtype:
     ranks: list[dtype | None] = [None] * 3      # with dimensions, single-number tensors, Python numbers
     for x in operands:
         rank = 2 if not hasattr(x, "dtype") else 1 if x.ndim == 0 else 0
-        kind = as_dtype(type(x)) if rank == 2 else x.dtype if isinstance(x, Tensor) else dtype_of(x)
+        if rank == 2: kind = get_default_dtype() if type(x) is float else as_dtype(type(x))
+        else: kind = x.dtype if isinstance(x, Tensor) else dtype_of(x)
         ranks[rank] = kind if ranks[rank] is None else promote_types(ranks[rank], kind)
     met = outranks(ranks[0], outranks(ranks[1], ranks[2]))
     if met is None: raise TypeError("result_type needs at least one operand")
@@ -231,6 +232,7 @@ class Op:
         self.name, arity = plain_name(forward), code.co_posonlyargcount
         self.inputs, self.settings = names[:arity], names[arity:]
         self.variadic = bool(code.co_flags & 0x04)              # def cat(*tensors, dim=0)
+        if self.variadic: self.inputs = code.co_varnames[len(names) : len(names) + 1]
         self.arity = -1 if self.variadic else arity
         self.packs = self.settings[:1] in PACKED
         update_wrapper(self, forward)
@@ -242,11 +244,13 @@ class Op:
 
     def bind(self, args: tuple, settings: dict) -> tuple[tuple, dict]:
         """Sorts what a caller wrote into inputs and settings."""
-        inputs, rest = args[: self.arity], args[self.arity :]
-        if self.variadic: inputs, rest = tuple(args[0]), args[1:]
-        if settings:
-            settings = {k if k in self.settings else ALIASES.get(k, k): v for k, v in settings.items()}
-            inputs += tuple([settings.pop(name) for name in self.inputs[len(inputs) :] if name in settings])
+        if self.variadic:
+            inputs, rest = tuple(args[0] if args else settings.pop(self.inputs[0])), args[1:]
+        else:
+            inputs, rest = args[: self.arity], args[self.arity :]
+            missing = self.inputs[len(inputs) :] if settings else ()
+            inputs += tuple([settings.pop(name) for name in missing if name in settings])
+        settings = {k if k in self.settings else ALIASES.get(k, k): v for k, v in settings.items()}
         if len(rest) > 1 and self.packs: rest = (rest,)         # x.view(2, 3) means x.view((2, 3))
         if len(rest) > len(self.settings):
             known = ", ".join(self.inputs + self.settings)

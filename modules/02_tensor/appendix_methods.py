@@ -109,6 +109,14 @@ class Methods:
     __lt__, __le__, __gt__, __ge__ = comparing("lt"), comparing("le"), comparing("gt"), comparing("ge")
     __hash__ = object.__hash__            # by identity: two tensors with equal numbers are two tensors
 
+    itemsize = property(lambda self: self.array.itemsize)
+    nbytes = property(lambda self: self.array.nbytes)
+    is_cpu = property(lambda self: self.device.type == "cpu")
+    is_cuda = property(lambda self: self.device.type == "cuda")
+    H = property(lambda self: self.T)             # nothing here is complex: conjugate transposes are transposes
+    mH = property(lambda self: self.mT)
+    real = property(lambda self: self)
+
     def __neg__(self): return METHODS["neg"](self)
     def __pos__(self): return self
     def __abs__(self): return METHODS["abs"](self)

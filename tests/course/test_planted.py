@@ -96,14 +96,14 @@ def judged(lesson: verdicts.Tested, stage: Path) -> list[Result]:
 
 @pytest.fixture(scope="module")
 def judgements(request, stages):
-    """The mistakes that are asked for, run two at a time."""
+    """The mistakes that are asked for, run two at a time, and all of them before pytest goes on."""
     tests = [item for item in request.session.items if "judgements" in item.fixturenames]
     asked = [item.callspec.params["mistake"] for item in tests]
     places = {lesson: stages(lesson) for lesson in {m.lesson for m in asked}}
 
     def judge(m: Mistake) -> list[Result]: return judged(attempt(m, m.lesson), places[m.lesson])
     with ThreadPoolExecutor(2) as pool:
-        yield {m: pool.submit(judge, m) for m in asked}
+        return {m: pool.submit(judge, m) for m in asked}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=str)
