@@ -171,9 +171,19 @@ small = np.array([-12], np.float16)
 1 / (1 + np.exp(-small)), np.exp(small)                     # sigmoid(-12) is as good as exp(-12)
 
 # %% [markdown]
-# An `exp` of a negative number never overflows. **Your turn.** Write the sigmoid so that no exponent is ever
-# positive. For `x < 0` use the second form of the formula, else the first, and look for one expression that
-# is both.
+# An `exp` of a negative number never overflows. One thing is given: `exp_over(x)` is `np.exp(x)`, but writes
+# the result over `x` itself and so needs no new memory. It is for temporary arrays that nobody else holds, as
+# `-np.abs(input)` is.
+
+# %%
+#| export
+def exp_over(x):
+    """exp, written over `x`: for a temporary array of our own."""
+    return np.exp(x, out=x) if x.ndim else np.exp(x)        # NumPy's single numbers cannot be written over
+
+# %% [markdown]
+# **Your turn.** Write the sigmoid so that no exponent is ever positive. For `x < 0` use the second form of
+# the formula, else the first, and look for one expression that is both.
 
 # %%
 #| export exercise
@@ -183,7 +193,7 @@ def sigmoid(input, /):
     #| hint The denominators are 1 + exp(-x) and 1 + exp(x). One expression for both: 1 + exp(-|x|).
     #| hint The numerator is 1 for x >= 0 and exp(x) below: exp(min(x, 0)) is both.
     ### BEGIN SOLUTION
-    return np.exp(np.minimum(input, 0)) / (1 + np.exp(-np.abs(input)))
+    return exp_over(np.minimum(input, 0)) / (1 + exp_over(-np.abs(input)))
     ### END SOLUTION
 
 # %%
@@ -273,8 +283,7 @@ def softmax(input, /, dim, dtype=None):
     #| hint The largest score of each line: input.max(axis=dim, keepdims=True).
     #| hint Subtract it, take exp, divide by the sum along the same axis.
     ### BEGIN SOLUTION
-    out = np.subtract(input, input.max(axis=dim, keepdims=True), out=np.empty_like(input))
-    np.exp(out, out=out)
+    out = exp_over(input - input.max(axis=dim, keepdims=True))
     out /= out.sum(axis=dim, keepdims=True)
     return out
     ### END SOLUTION
@@ -307,6 +316,45 @@ assert math.isnan(softmax(tensor([-math.inf, -math.inf]), 0)[0].item()), \
     "where nothing is possible there are no probabilities: nan, and not a guess"
 
 # %% [markdown]
+# ## One array is enough
+#
+# The sum is right; look at the price. Written as `e = np.exp(x - m)` and `e / e.sum(...)` it makes three
+# arrays as large as the input: the differences, their `exp`, and the quotients. New memory is the dearest
+# memory there is, because the operating system hands it out page by page, at the first touch. But the second
+# and third array can live where the first one was: `exp_over(x - m)` writes over the differences, and
+# `out /= total` over what comes of that.
+#
+# > **Note.** Over *its own* temporary array, that is. The input belongs to the caller, and others may be
+# > looking at it.
+#
+# **Your turn.** Go back to `softmax` and make do with one large array. The check above must stay green, and
+# this one measures:
+
+# %%
+#| check 1
+from tinytorch import peak_memory
+
+x = Tensor(np.ones((500, 1000), np.float32))
+softmax(x, 1)
+assert peak_memory(lambda: softmax(x, 1)) < 1.5 * x.array.nbytes, \
+    "softmax needs the memory of its result, and no second array of that size: write over your own temporary"
+assert float(softmax(tensor(3.0), 0)) == 1.0, "a single number is certain: softmax works on it too"
+
+# %% [markdown]
+# What does it save?
+
+# %%
+def textbook(x):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+X = Tensor(np.random.default_rng(0).standard_normal((2000, 1000), dtype=np.float32))
+for name, run in [("textbook", lambda: textbook(X.array)), ("softmax", lambda: softmax(X, 1))]:
+    print(f"{name:>8}: {timed(run)}, {peak_memory(run) / 1e6:.0f} MB")
+
+# %% [markdown]
+# ## Sure and unsure
+#
 # `exp` exaggerates. Watch what a **temperature** does, a number the scores are divided by: cold networks are
 # sure of themselves, hot ones shrug.
 
@@ -338,7 +386,7 @@ def log_softmax(input, /, dim, dtype=None):
     #| hint log(a / b) is log(a) - log(b), and log(exp(z)) is z.
     #| hint With shifted = input - max: the result is shifted - log(sum(exp(shifted))).
     ### BEGIN SOLUTION
-    out = np.subtract(input, input.max(axis=dim, keepdims=True), out=np.empty_like(input))
+    out = input - input.max(axis=dim, keepdims=True)
     out -= np.log(np.exp(out).sum(axis=dim, keepdims=True))
     return out
     ### END SOLUTION
@@ -442,48 +490,12 @@ sketch(relu, sigmoid, tanh, gelu)
 # copy. Everything else is measured against that.
 
 # %%
-X = Tensor(np.random.default_rng(0).standard_normal((2000, 1000), dtype=np.float32))
 copy = X.array.nbytes * 2 / bandwidth_ceiling() / 1e9
 def in_copies(name, run): print(f"{name:>12} {timed(run)}, {timed(run).best / copy:.1f} copies")
 
 for bend in (relu, tanh, sigmoid, gelu): in_copies(bend.name, lambda bend=bend: bend(X))
 in_copies("gelu by tanh", lambda: gelu(X, approximate="tanh"))
 in_copies("softmax", lambda: softmax(X, 1))
-
-# %% [markdown]
-# Now look at your softmax. Written as `e = np.exp(x - m)` and `e / e.sum(...)` it makes three arrays as large
-# as the input: the differences, their `exp`, and the quotients. New memory is the dearest memory there is,
-# because the operating system hands it out page by page, at the first touch. But the second and third array
-# can live where the first one was: `np.exp(out, out=out)` writes its result over its input, and so does
-# `out /= total`.
-#
-# > **Note.** Over *its own* temporary array, that is. The input belongs to the caller, and others may be
-# > looking at it.
-#
-# **Your turn.** Go back to `softmax` and make do with one large array. (`a - b` of two single numbers is not
-# an array in NumPy and nothing can be written over it; `np.subtract(a, b, out=np.empty_like(a))` always is
-# one.) The check above must stay green, and this one measures:
-
-# %%
-#| check 1
-from tinytorch import peak_memory
-
-x = Tensor(np.ones((500, 1000), np.float32))
-softmax(x, 1)
-assert peak_memory(lambda: softmax(x, 1)) < 1.5 * x.array.nbytes, \
-    "softmax needs the memory of its result, and no second array of that size: reuse your temporary with out="
-assert float(softmax(tensor(3.0), 0)) == 1.0, "a single number is certain: softmax works on it too"
-
-# %% [markdown]
-# What does it save?
-
-# %%
-def textbook(x):
-    e = np.exp(x - x.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-
-for name, run in [("textbook", lambda: textbook(X.array)), ("softmax", lambda: softmax(X, 1))]:
-    print(f"{name:>8}: {timed(run)}, {peak_memory(run) / 1e6:.0f} MB")
 
 # %% [markdown]
 # ## Challenges
