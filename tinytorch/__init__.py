@@ -54,20 +54,19 @@ from .products import (
     mm, bmm, mv, dot, vdot, inner, outer, ger, addmm, addmv, addr, baddbmm, addbmm, einsum, tensordot, kron,
     trace, cross, cdist,
 )
-from .linalg import (
-    norm, det, slogdet, logdet, inverse, matrix_power, cholesky, qr, pinverse, chain_matmul, vander,
-)
 from .reductions import (
-    prod, amax, amin, argmax, argmin, max_ as max, min_ as min, aminmax, all_ as all, any_ as any,
+    norm, prod, amax, amin, argmax, argmin, max_ as max, min_ as min, aminmax, all_ as all, any_ as any,
     count_nonzero, std, var_mean, std_mean, dist, logsumexp, cumsum, cumprod, logcumsumexp, cummax, cummin,
     diff, trapezoid, cumulative_trapezoid, trapz, median, nanmedian, quantile, nanquantile, mode, nansum,
     nanmean, unique, unique_consecutive, bincount, histc, histogram, cov, corrcoef,
 )
+from .linalg import det, slogdet, logdet, inverse, matrix_power, cholesky, qr, pinverse, chain_matmul, vander
 from .randomness import (
     Generator, default_generator, manual_seed, seed, initial_seed, get_rng_state, set_rng_state, rand, randn,
     randint, randperm, rand_like, randn_like, randint_like, normal, bernoulli, multinomial, poisson,
 )
 from .interchange import from_dlpack
+from .shortfloat import bfloat16
 from .errors import ShapeError
 from .methods import method
 from .activations import relu, sigmoid, tanh, softmax, log_softmax
@@ -122,10 +121,11 @@ __all__ = [
     "mode", "nansum", "nanmean", "unique", "unique_consecutive", "bincount", "histc", "histogram", "cov",
     "corrcoef", "Generator", "default_generator", "manual_seed", "seed", "initial_seed", "get_rng_state",
     "set_rng_state", "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like",
-    "normal", "bernoulli", "multinomial", "poisson", "from_dlpack", "Op", "Engine", "Kept", "ShapeError",
-    "pointwise", "floating", "sharing", "method", "using", "current_engine", "set_default_engine", "relu",
-    "sigmoid", "tanh", "softmax", "log_softmax", "selu", "celu", "prelu", "rrelu", "threshold", "hardshrink",
-    "relu_", "selu_", "celu_", "rrelu_", "threshold_", "sigmoid_", "tanh_",
+    "normal", "bernoulli", "multinomial", "poisson", "from_dlpack", "bfloat16", "Op", "Engine", "Kept",
+    "ShapeError", "pointwise", "floating", "sharing", "method", "using", "current_engine",
+    "set_default_engine", "relu", "sigmoid", "tanh", "softmax", "log_softmax", "selu", "celu", "prelu",
+    "rrelu", "threshold", "hardshrink", "relu_", "selu_", "celu_", "rrelu_", "threshold_", "sigmoid_",
+    "tanh_",
 ]
 
 

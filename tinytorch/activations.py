@@ -12,7 +12,9 @@ from .elementwise import erf
 from .methods import in_place
 from .tensor import Op, Tensor, floating, tensor
 
-__all__ = ["collapsed", "Bend", "relu", "xor", "sigmoid", "tanh", "softmax", "log_softmax", "gelu"]
+__all__ = [
+    "collapsed", "Bend", "relu", "xor", "exp_over", "sigmoid", "tanh", "softmax", "log_softmax", "gelu",
+]
 
 
 def collapsed(w1, b1, w2, b2) -> tuple[Tensor, Tensor]:
@@ -50,10 +52,15 @@ def xor(x: Tensor) -> Tensor:
     return relu(count) - 2 * relu(count - 1)
 
 
+def exp_over(x):
+    """exp, written over `x`: for a temporary array of our own."""
+    return np.exp(x, out=x) if x.ndim else np.exp(x)        # NumPy's single numbers cannot be written over
+
+
 @floating
 def sigmoid(input, /):
     """1 / (1 + exp(-x)), which rises from 0 to 1; stable at both ends.  (*) -> (*)"""
-    return np.exp(np.minimum(input, 0)) / (1 + np.exp(-np.abs(input)))
+    return exp_over(np.minimum(input, 0)) / (1 + exp_over(-np.abs(input)))
 
 
 @floating
@@ -67,8 +74,7 @@ def softmax(input, /, dim, dtype=None):
     """Probabilities from scores: exp(x), scaled so that each line along `dim` adds up to 1.  (*) -> (*)"""
     if dtype is not None: input = as_dtype(dtype).cast(input)
     if not isinstance(dim, int): raise TypeError(f"softmax works along one dim, such as -1, not {dim!r}")
-    out = np.subtract(input, input.max(axis=dim, keepdims=True), out=np.empty_like(input))
-    np.exp(out, out=out)
+    out = exp_over(input - input.max(axis=dim, keepdims=True))
     out /= out.sum(axis=dim, keepdims=True)
     return out
 
@@ -78,7 +84,7 @@ def log_softmax(input, /, dim, dtype=None):
     """The logarithm of softmax, also where softmax itself rounds to 0.  (*) -> (*)"""
     if dtype is not None: input = as_dtype(dtype).cast(input)
     if not isinstance(dim, int): raise TypeError(f"log_softmax works along one dim, such as -1, not {dim!r}")
-    out = np.subtract(input, input.max(axis=dim, keepdims=True), out=np.empty_like(input))
+    out = input - input.max(axis=dim, keepdims=True)
     out -= np.log(np.exp(out).sum(axis=dim, keepdims=True))
     return out
 

@@ -109,7 +109,7 @@ def tanhshrink(input, /):
 
 def alike(input, number):
     """A Python number of the input's kind: a float setting must not make floats of whole numbers."""
-    return number if input.dtype.kind == "f" else int(number)
+    return int(number) if input.dtype.kind in "iu" else number
 
 
 @Bend

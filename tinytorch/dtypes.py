@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "ANSWERS", "COUNTS", "MEASURES", "dtype", "DTYPES", "bool_", "uint8", "uint16", "uint32", "uint64",
-    "int8", "int16", "short", "int32", "int_", "int64", "long", "float16", "half", "float32", "float_",
-    "float64", "double", "named", "dtype_of", "as_dtype", "get_default_dtype", "set_default_dtype",
+    "ANSWERS", "COUNTS", "MEASURES", "dtype", "DTYPES", "MEETINGS", "bool_", "uint8", "uint16", "uint32",
+    "uint64", "int8", "int16", "short", "int32", "int_", "int64", "long", "float16", "half", "float32",
+    "float_", "float64", "double", "named", "dtype_of", "as_dtype", "get_default_dtype", "set_default_dtype",
     "PYTHON_TYPES", "finfo", "iinfo", "Size", "device", "CPU", "device_of",
 ]
 
@@ -26,6 +26,8 @@ class dtype:
 
     is_floating_point = property(lambda self: self.category == MEASURES)
     is_complex = False
+    computes = property(lambda self: self.numpy)            # in what NumPy makes new numbers of this kind
+    limits = property(lambda self: np.finfo(self.numpy))    # how far and how finely floats of this kind reach
     is_signed = property(lambda self: self.name[0] not in "ub" or self.name == "bfloat16")
 
     def cast(self, array):
@@ -37,6 +39,7 @@ class dtype:
 
 
 DTYPES: dict[np.dtype, dtype] = {}        # from the dtype of an array to ours
+MEETINGS: dict[tuple[dtype, dtype], dtype] = {}     # where kinds meet that NumPy does not know
 
 
 bool_ = dtype("bool", np.bool_, ANSWERS)
@@ -100,7 +103,7 @@ class finfo:
     def __init__(self, type: dtype | None = None):
         type = type or get_default_dtype()
         if not type.is_floating_point: raise TypeError(f"finfo is for floats, {type} is none: use iinfo")
-        limits = np.finfo(type.numpy)
+        limits = type.limits
         self.dtype, self.bits = type.name, 8 * type.itemsize
         self.min, self.max, self.eps = float(limits.min), float(limits.max), float(limits.eps)
         self.tiny = self.smallest_normal = float(limits.tiny)

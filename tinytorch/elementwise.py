@@ -35,7 +35,7 @@ __all__ = [
 
 def whole(*inputs) -> bool:
     """Whether these are whole numbers, or bools."""
-    return all([x.dtype.kind != "f" if hasattr(x, "dtype") else isinstance(x, int) for x in inputs])
+    return all([x.dtype.kind in "iub" if hasattr(x, "dtype") else isinstance(x, int) for x in inputs])
 
 
 def divisible(input, other):
@@ -151,7 +151,9 @@ def abs_(input, /):
 @pointwise
 def sign(input, /):
     """1, 0 or -1; 0 also for nan.  (*) -> (*)"""
-    return input.copy() if input.dtype.kind == "b" else np.subtract(input > 0, input < 0, dtype=input.dtype)
+    if input.dtype.kind == "b": return input.copy()
+    kind = dtype_of(input)
+    return kind.cast(np.subtract(input > 0, input < 0, dtype=kind.computes))
 
 
 @pointwise
@@ -163,7 +165,7 @@ def sgn(input, /):
 @Op
 def signbit(input, /):
     """Where the number carries a minus sign, and be it a zero.  (*) -> (*) bool"""
-    return np.signbit(input) if input.dtype.kind == "f" else input < 0
+    return input < 0 if whole(input) else np.signbit(input)
 
 
 @floating
@@ -181,7 +183,7 @@ def positive(input, /):
 @pointwise
 def heaviside(input, values, /):
     """0 below zero, 1 above, and `values` at zero.  (*), (*) -> (*)"""
-    return np.where(input == 0, values, (input > 0).astype(input.dtype))
+    return np.where(input == 0, values, dtype_of(input).cast(input > 0))
 
 
 @floating
@@ -505,7 +507,7 @@ def erf_double(x):
 
 def in_double(function, x):
     """`function` of a float64, in the dtype of `x`."""
-    return piecewise(lambda x: function(x.astype(np.float64, copy=False)).astype(x.dtype, copy=False), x)
+    return piecewise(lambda x: dtype_of(x).cast(function(x.astype(np.float64, copy=False))), x)
 
 
 @floating
@@ -513,7 +515,7 @@ def erf(input, /):
     """How much of a bell curve lies within x of its middle; -1 for minus infinity.  (*) -> (*)"""
     if input.dtype == np.float64: return erf_double(input)
     single = input.astype(np.float32, copy=False)
-    return piecewise(erf_single, single).astype(input.dtype, copy=False)
+    return dtype_of(input).cast(piecewise(erf_single, single))
 
 
 @floating
@@ -796,7 +798,7 @@ def chosen(inputs):
     if condition.dtype.kind != "b" and condition.dtype != np.uint8:
         raise RuntimeError(f"where wants a condition of bools, not of {dtype_of(condition)}")
     kind = result_type(*rest)
-    rest = [kind.cast(x) if hasattr(x, "dtype") else kind.numpy.type(x) for x in rest]
+    rest = [kind.cast(x) if hasattr(x, "dtype") else kind.computes.type(x) for x in rest]
     return [condition.astype(bool, copy=False), *rest]
 
 
@@ -824,7 +826,8 @@ def masked_fill(input, mask, value, /):
         raise RuntimeError(f"masked_fill wants a mask of bools, not of {dtype_of(mask)}")
     if getattr(value, "ndim", 0):
         raise ShapeError(f"masked_fill wants a single number, not a shape {value.shape}")
-    return np.where(mask, np.asarray(value, input.dtype, like=input), input)
+    kind = dtype_of(input)
+    return np.where(mask, kind.cast(np.asarray(value, kind.computes, like=input)), input)
 
 
 absolute, divide, multiply, subtract, negative, clip, fix = abs_, div, mul, sub, neg, clamp, trunc

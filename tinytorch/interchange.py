@@ -16,7 +16,9 @@ __all__ = [
 
 def to_array(tensor: Tensor, dtype=None, copy: bool | None = None):
     """What `np.asarray(tensor)` calls: the memory itself where that will do, else a copy."""
-    return np.array(METHODS["numpy"](tensor), dtype, copy=copy)
+    array = METHODS["numpy"](tensor)
+    if array.dtype.kind == "V": raise TypeError(f"NumPy has no {tensor.dtype.name}: use .float()")
+    return np.array(array, dtype, copy=copy)
 
 
 METHODS["to_array"] = to_array

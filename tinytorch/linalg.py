@@ -76,7 +76,7 @@ def vector_norm(x, /, ord=2, dim=None, keepdim=False, *, dtype=None):
     if (ord < 0 or ord == inf) and 0 in [x.shape[d] for d in dims]:
         raise ShapeError(f"a norm of order {ord} needs numbers, and {shape_of(x)} has none along dim {dim}")
     wide = kind.numpy if kind.itemsize > 2 else np.float32          # small floats overflow when squared
-    return length_of(x.astype(wide, copy=False), ord, dims, keepdim).astype(kind.numpy, copy=False)
+    return kind.cast(length_of(x.astype(wide, copy=False), ord, dims, keepdim))
 
 
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided as window
 
 from .creation import lengths
-from .dtypes import Size, as_dtype, device as Device, dtype, int64, named
+from .dtypes import Size, as_dtype, device as Device, dtype, dtype_of, int64, named
 from .errors import ShapeError
 from .methods import METHODS, method
 from .tensor import (
@@ -515,7 +515,7 @@ def unfold(input, /, dimension, size, step):
     if input.ndim == 0: return input.reshape(1)[:size]
     shape, strides = list(input.shape), list(input.strides)
     shape[dim], strides[dim] = (n - size) // step + 1, step * stride
-    return window(input, [*shape, size], [*strides, stride])
+    return dtype_of(input).cast(window(input, [*shape, size], [*strides, stride]))
 
 
 def owner(array):
@@ -537,7 +537,7 @@ def strided(input, /, size, stride, shift):
     last = first + sum([(n - 1) * step for n, step in zip(size, stride)])
     if (0 not in size and not 0 <= first <= last < memory.size) or min(stride, default=0) < 0:
         raise ShapeError(f"as_strided would walk from {first} to {last} in a memory of {memory.size} numbers")
-    return window(memory[first:], size, [step * itemsize for step in stride])
+    return dtype_of(input).cast(window(memory[first:], size, [step * itemsize for step in stride]))
 
 
 @method

@@ -14,7 +14,7 @@ from functools import update_wrapper
 import numpy as np
 from numpy import ndarray
 
-from .dtypes import Size, as_dtype, device_of, dtype, dtype_of, get_default_dtype, int64
+from .dtypes import MEETINGS, Size, as_dtype, device_of, dtype, dtype_of, get_default_dtype, int64
 from .errors import ShapeError, explained, mismatch, shape_of
 from .methods import METHODS, Methods, method, plain_name
 
@@ -168,6 +168,7 @@ def broadcast_shapes(*shapes: tuple[int, ...]) -> Size:
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest dtype that can stand for both, by PyTorch's rules."""
+    if (type1, type2) in MEETINGS: return MEETINGS[type1, type2]        # kinds that NumPy has never heard of
     if type1.category != type2.category:
         return max(type1, type2, key=lambda kind: kind.category)
     wider = dtype_of(np.empty(0, np.promote_types(type1.numpy, type2.numpy)))
@@ -298,8 +299,9 @@ class Engine:
     def write(self, tensor: Tensor, value, index=...):
         """Puts `value` where `tensor[index]` is; everyone who looks at that memory sees it."""
         array, index = numbers_first(tensor.array, index)
+        if isinstance(value, Tensor): value = dtype_of(array).cast(value.array)
         try:
-            array[index] = value.array if isinstance(value, Tensor) else value
+            array[index] = value
         except ValueError as error:
             raise ShapeError(f"cannot write {shape_of(value)} into {shape_of(tensor)}: {error}") from None
         root = tensor if tensor._base is None else tensor._base

@@ -34,6 +34,8 @@ class dtype:
 
     is_floating_point = property(lambda self: self.category == MEASURES)
     is_complex = False
+    computes = property(lambda self: self.numpy)            # in what NumPy makes new numbers of this kind
+    limits = property(lambda self: np.finfo(self.numpy))    # how far and how finely floats of this kind reach
     is_signed = property(lambda self: self.name[0] not in "ub" or self.name == "bfloat16")
 
     def cast(self, array):
@@ -45,6 +47,7 @@ class dtype:
 
 
 DTYPES: dict[np.dtype, dtype] = {}        # from the dtype of an array to ours
+MEETINGS: dict[tuple[dtype, dtype], dtype] = {}     # where kinds meet that NumPy does not know
 
 # %%
 #| export
@@ -120,7 +123,7 @@ class finfo:
     def __init__(self, type: dtype | None = None):
         type = type or get_default_dtype()
         if not type.is_floating_point: raise TypeError(f"finfo is for floats, {type} is none: use iinfo")
-        limits = np.finfo(type.numpy)
+        limits = type.limits
         self.dtype, self.bits = type.name, 8 * type.itemsize
         self.min, self.max, self.eps = float(limits.min), float(limits.max), float(limits.eps)
         self.tiny = self.smallest_normal = float(limits.tiny)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided as window
 
 from tinytorch.creation import lengths
-from tinytorch.dtypes import Size, as_dtype, dtype, int64, named
+from tinytorch.dtypes import Size, as_dtype, dtype, dtype_of, int64, named
 from tinytorch.dtypes import device as Device
 from tinytorch.errors import ShapeError
 from tinytorch.methods import METHODS, method
@@ -609,7 +609,7 @@ def unfold(input, /, dimension, size, step):
     if input.ndim == 0: return input.reshape(1)[:size]
     shape, strides = list(input.shape), list(input.strides)
     shape[dim], strides[dim] = (n - size) // step + 1, step * stride
-    return window(input, [*shape, size], [*strides, stride])
+    return dtype_of(input).cast(window(input, [*shape, size], [*strides, stride]))
 
 # %%
 #| export
@@ -632,7 +632,7 @@ def strided(input, /, size, stride, shift):
     last = first + sum([(n - 1) * step for n, step in zip(size, stride)])
     if (0 not in size and not 0 <= first <= last < memory.size) or min(stride, default=0) < 0:
         raise ShapeError(f"as_strided would walk from {first} to {last} in a memory of {memory.size} numbers")
-    return window(memory[first:], size, [step * itemsize for step in stride])
+    return dtype_of(input).cast(window(memory[first:], size, [step * itemsize for step in stride]))
 
 
 @method

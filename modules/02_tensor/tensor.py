@@ -28,6 +28,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinytorch.dtypes import (
+    MEETINGS,
     Size,
     as_dtype,
     device_of,
@@ -407,6 +408,7 @@ assert meet((0, 3), (1, 3)) == (0, 3), "a 1 meets a 0 by vanishing, not by filli
 #| export exercise
 def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest dtype that can stand for both, by PyTorch's rules."""
+    if (type1, type2) in MEETINGS: return MEETINGS[type1, type2]        # kinds that NumPy has never heard of
     #| hint If one category is higher, that type wins as it is: int64 with float16 is float16.
     #| hint Within one category NumPy agrees with PyTorch: np.promote_types(type1.numpy, type2.numpy).
     #| hint One exception: for uint64 and int64 NumPy answers float64, another category. Refuse: RuntimeError.
@@ -607,8 +609,9 @@ class Engine:
     def write(self, tensor: Tensor, value, index=...):
         """Puts `value` where `tensor[index]` is; everyone who looks at that memory sees it."""
         array, index = numbers_first(tensor.array, index)
+        if isinstance(value, Tensor): value = dtype_of(array).cast(value.array)
         try:
-            array[index] = value.array if isinstance(value, Tensor) else value
+            array[index] = value
         except ValueError as error:
             raise ShapeError(f"cannot write {shape_of(value)} into {shape_of(tensor)}: {error}") from None
         root = tensor if tensor._base is None else tensor._base

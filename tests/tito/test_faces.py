@@ -132,6 +132,13 @@ def test_torch_star_stands_for_the_public_names_that_pytorch_has_in_the_same_pla
     assert "cat" not in source and "Tensor" not in source
 
 
+def test_a_module_that_pytorch_has_too_is_asked_last():
+    both = names() | {"numbers": ["add"]}
+    theirs = {"torch": ["add"], "torch.tensor": []}
+    source = faces(curriculum('["add"]'), both, True, theirs=theirs)["__init__.py"]
+    assert "from .numbers import add\n" in source and "from .tensor import add" not in source
+
+
 def test_star_imports_hide_no_builtin_and_dir_shows_all(built):
     ask = built(course=curriculum('["*"]'))
     assert ask("from tinytorch import *; print(sum([1, 2]), abs(-1), add(1, 2))") == "3 1 1"

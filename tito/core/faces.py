@@ -127,7 +127,7 @@ def _filled(curriculum: Curriculum, modules: Names, course: Names, theirs: Names
             raise LessonProblem(f"{face.path} is a lesson's module and has faces below it: not both.")
         for lesson in curriculum:
             for name in _listed(lesson, face.path, {**course, **modules}, theirs):
-                if place := _place(lesson, name, modules):
+                if place := _place(lesson, name, modules, theirs):
                     face.found.pop(name, None)          # a later lesson's comes later in the file
                     face.found[name] = place
                 else:
@@ -156,10 +156,14 @@ def plain(name: str) -> str:
     return name[:-1] if name.endswith("_") and hasattr(builtins, name[:-1]) else name
 
 
-def _place(lesson: Lesson, name: str, modules: Names) -> tuple[str, str] | None:
-    """The module that defines a name, and its spelling there; the exact spelling wins."""
+def _place(lesson: Lesson, name: str, modules: Names, theirs: Names) -> tuple[str, str] | None:
+    """The module that defines a name, and its spelling there; the exact spelling wins.
+
+    A module that PyTorch has too comes last: `torch.norm` is not what `torch.linalg.norm` is.
+    """
+    order = sorted((lesson.module, *lesson.modules), key=lambda module: f"torch.{module}" in theirs)
     return next(((module, spelling) for spelling in (name, f"{name}_")
-                 for module in (lesson.module, *lesson.modules) if spelling in modules.get(module, ())), None)
+                 for module in order if spelling in modules.get(module, ())), None)
 
 
 def _refuse_undefined(curriculum: Curriculum, modules: Names, all_faces: Mapping[str, Face]) -> None:
