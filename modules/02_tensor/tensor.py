@@ -184,7 +184,8 @@ def as_array(data, kind: dtype | None = None):
     """An array of what people keep numbers in: lists, numbers, tensors, arrays of any library."""
     if isinstance(data, (list, tuple)): data = [x.tolist() if isinstance(x, Tensor) else x for x in data]
     if isinstance(data, Tensor): data = data.array
-    elif isinstance(data, np.generic): data = np.asarray(data)
+    elif isinstance(data, np.generic) or not isinstance(getattr(data, "dtype", np.dtype(bool)), np.dtype):
+        data = np.asarray(data)                     # NumPy's single numbers, and tensors of other libraries
     elif not hasattr(data, "dtype"):
         data = np.asarray(data)
         if kind is None and data.dtype == np.float64: kind = get_default_dtype()
@@ -461,6 +462,7 @@ def result_type(*operands) -> dtype:
     """The dtype in which tensors, arrays and Python numbers meet."""
     ranks: list[dtype | None] = [None] * 3      # with dimensions, single-number tensors, Python numbers
     for x in operands:
+        if isinstance(x, np.generic): x = x.item()          # NumPy's single numbers count as Python's
         rank = 2 if not hasattr(x, "dtype") else 1 if x.ndim == 0 else 0
         if rank == 2: kind = get_default_dtype() if type(x) is float else as_dtype(type(x))
         else: kind = x.dtype if isinstance(x, Tensor) else dtype_of(x)
@@ -609,6 +611,7 @@ class Engine:
     def write(self, tensor: Tensor, value, index=...):
         """Puts `value` where `tensor[index]` is; everyone who looks at that memory sees it."""
         array, index = numbers_first(tensor.array, index)
+        if value is None: raise TypeError(f"None cannot be written into a tensor of {tensor.dtype}")
         if isinstance(value, Tensor): value = dtype_of(array).cast(value.array)
         try:
             array[index] = value
@@ -1070,6 +1073,7 @@ def plain_index(index):
 
 
 def plain_place(i):
+    if type(i) is int: return i
     if isinstance(i, slice):
         if i.step is not None and i.step < 0: raise ValueError("a slice steps forward here: use flip")
         return i

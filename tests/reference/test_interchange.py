@@ -106,6 +106,8 @@ def test_functions_of_numpy_come_through_the_door(x):
 def test_a_numpy_scalar_counts_as_a_python_number():
     assert (np.float64(2.5) * tt.tensor([1, 2])).dtype is tt.float32
     assert (np.int64(3) * tt.tensor([1], dtype=tt.uint8)).dtype is tt.uint8
+    assert (tt.tensor([1, 2]) * np.float64(2.5)).dtype is tt.float32
+    assert (tt.tensor([1.0]) + np.float64(0.1)).tolist() == (tt.tensor([1.0]) + 0.1).tolist()
 
 
 def test_what_cannot_be_is_refused_in_a_sentence(x):
@@ -154,6 +156,8 @@ def test_pytorch_reads_tensors_as_data(x):
     torch = pytest.importorskip("torch")
     assert torch.as_tensor(x).tolist() == x.tolist() and torch.tensor(x).tolist() == x.tolist()
     assert torch.from_numpy(np.asarray(x)).data_ptr() == x.array.ctypes.data
+    assert tt.tensor(torch.arange(3)).tolist() == [0, 1, 2] and tt.tensor(torch.ones(2)).dtype is tt.float32
+    assert tt.tensor(torch.ones(2, dtype=torch.float64)).dtype is tt.float64
 
 
 def test_our_own_tensors_pass_through(x):
