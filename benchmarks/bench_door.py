@@ -16,23 +16,25 @@ import timeit
 from datetime import date
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scripts"))
 
 import numpy as np  # noqa: E402      after the number of threads is set
-from demo import TITO, UTF8, Learner  # noqa: E402      scripts/demo.py
 
 import tinytorch as tt  # noqa: E402
 from tito.app import open_course  # noqa: E402
+
+# isort: split
+from demo import TITO, UTF8, Learner  # noqa: E402      scripts/demo.py
 
 BEGIN, END = "<!-- measured by make bench -->", "<!-- end -->"
 
 
 def through_the_door(rounds=41, calls=5000):
-    """Microseconds of one call: (name, raw NumPy, the same through the door)."""
+    """CPU microseconds of one call: (name, raw NumPy, the same through the door)."""
     a, b = (np.random.default_rng(seed).standard_normal((4, 4), np.float32) for seed in (0, 1))
     x, y = tt.tensor(a), tt.tensor(b)
     pairs = {
@@ -43,7 +45,8 @@ def through_the_door(rounds=41, calls=5000):
         "`x.sum(1)`, 4×4": (lambda: a.sum(1), lambda: x.sum(1)),
     }
     for name, functions in pairs.items():
-        times = [[timeit.timeit(f, number=calls) / calls * 1e6 for f in functions] for _ in range(rounds)]
+        timers = [timeit.Timer(f, timer=process_time) for f in functions]
+        times = [[timer.timeit(calls) / calls * 1e6 for timer in timers] for _ in range(rounds)]
         yield name, *(median(column) for column in zip(*times))
 
 
@@ -85,7 +88,7 @@ def machine() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     model = next((x.split(": ", 1)[1] for x in lines if x.startswith("model name")), platform.processor())
     return (f"{date.today():%d %B %Y}, {model}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-            f"NumPy {np.__version__}, one thread.")
+            f"NumPy {np.__version__}, one thread, {os.getloadavg()[0]:.1f} other processes at work.")
 
 
 def table() -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,18 +10,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tito.core import exercises
 from tito.core.curriculum import Lesson, Milestone
-from tito.core.errors import EnvironmentProblem, Locked, NotFound, UsageProblem
-from tito.core.milestones import LessonStanding, Standing, standing
+from tito.core.errors import EnvironmentProblem, Locked, NotFound
+from tito.core.faces import installed
+from tito.core.lesson import Cell, Chapter, lifted, notebook, shown, solved
+from tito.core.milestones import Standing, opened, ready, standing
 from tito.core.outcomes import Completion, Gate, Hint, Started
 from tito.core.plan import Limits
-from tito.core.progress import MilestoneRecord, Progress, to_json
+from tito.core.progress import MilestoneRecord, Progress
 from tito.core.results import Report
-from tito.services_course import Course, digest, open_course
-from tito.services_state import FORMAT, State, now
+from tito.services_course import Course, digest, open_course, package_files
+from tito.services_state import State, now
 
 if TYPE_CHECKING:       # loaded when a verb needs them: `tito status` is quick
-    from tito.core.lesson import Cell, Chapter, NotebookCell
+    from tito.core.lesson import Cell, Chapter
     from tito.core.outcomes import Change, Finding, Opened
     from tito.ports.changes import Records
     from tito.ports.editor import Editor
@@ -34,9 +35,6 @@ __all__ = ["Completion", "Course", "Gate", "Hint", "Started", "Workspace", "crea
            "open_workspace"]
 
 PACKAGE = "tinytorch"
-
-
-def nobody(told: object) -> None: pass
 
 
 # ----------------------------------------------------------------------------------------- the workspace
@@ -52,77 +50,11 @@ def open_workspace(start: Path | None = None, course: Course | None = None) -> W
 
 def create_workspace(folder: Path, course: Course | None = None) -> Workspace:
     """A new workspace: notebooks beside an empty tinytorch/; refuses to overwrite anything."""
-    from tito.core.lesson import notebook
-    from tito.ports.files import write, write_tree
+    from tito.services_create import make_folder
 
     course, root = course or open_course(), folder.absolute()
-    refuse_unfit(root, course)
-    place = Workspace(root, course)
-    lessons = [lesson for lesson in course.curriculum if lesson.name in course.written()]
-    given = [lesson for lesson in lessons if not lesson.needs]
-    sources = {m: s for lesson in given for m, s in course.sources(lesson, lesson.given).items()}
-    files = {f"{PACKAGE}/{name}": text for name, text in course.package(sources).items()}
-    texts = {"README.md": readme(course), ".gitignore": IGNORED}
-    names = [*texts, PACKAGE, *(lesson.notebook for lesson in lessons)]
-    if there := [name for name in names if (root / name).exists()]:
-        raise UsageProblem(f"{root} holds {there[0]} already.", "Name a folder that is empty or new.")
-    try:
-        write_tree(root, {**texts, **files})
-    except OSError as problem:
-        said = f"{root} cannot be made a workspace: {problem.strerror or problem}."
-        raise EnvironmentProblem(said, "Name another folder.") from problem
-    for lesson in lessons:
-        course.notebooks.write(notebook(course.chapter(lesson)), root / lesson.notebook)
-    write(root / ".tito" / "progress.json", to_json(Progress()))
-    write(root / ".tito" / "progress.json.bak", to_json(Progress()))
-    write(root / ".tito" / "workspace.json", marker(course))      # last: from now on it is a workspace
-    return place
-
-
-def marker(course: Course) -> str:
-    """What says that a folder is a workspace."""
-    return json.dumps({"format": FORMAT, "course": course.version, "created": now()}, indent=2) + "\n"
-
-
-def refuse_unfit(root: Path, course: Course) -> None:
-    """A workspace in a workspace, or in the course itself, would confuse everybody."""
-    if (root / ".tito").exists():
-        raise UsageProblem(f"{root} is a workspace already.", "cd there and type tito.")
-    outer = next((f for f in root.parents if (f / ".tito" / "workspace.json").exists()), None)
-    if outer:
-        raise UsageProblem(f"{root} would lie inside the workspace {outer}.", "Name a folder outside of it.")
-    if root == course.root.resolve():
-        raise UsageProblem(f"{root} is the course itself: its tinytorch/ is not yours.", "tito init mytorch")
-    if root.exists() and not root.is_dir():
-        raise UsageProblem(f"{root} is a file.", "Name a folder.")
-
-
-IGNORED = """\
-__pycache__/
-.ipynb_checkpoints/
-.tito/stage/
-.tito/lock
-.tito/lock.holder
-"""
-
-
-def readme(course: Course) -> str:
-    written = (x for x in course.curriculum if x.name in course.written())
-    lessons = "".join(f"- `{x.notebook}`: {x.question}\n" for x in written)
-    return f"""\
-# My own deep-learning framework
-
-The notebooks are lessons; what I write in them becomes the package `tinytorch/` beside them.
-
-    tito                    where am I, what is next
-    tito module start 01    open a lesson
-    tito module test        check what I wrote
-    tito module complete    put it into tinytorch/
-    tito undo               take the last change back
-
-{lessons}
-`tinytorch/` is written by tito: edit the notebooks. `.tito/` holds progress and backups.
-"""
+    make_folder(root, course)
+    return Workspace(root, course)
 
 
 class Workspace:
@@ -157,10 +89,7 @@ class Workspace:
 
     def sources(self) -> dict[str, str]:
         """Every module that lessons exported to ./tinytorch."""
-        from tito.core.faces import installed
-        from tito.ports.package import PackageFolder
-
-        return installed(self.course.curriculum, PackageFolder(self.root / PACKAGE).read())
+        return installed(self.course.curriculum, package_files(self.root / PACKAGE))
 
     def current(self) -> Lesson:
         """The lesson that a command without an argument means: worked on last, else the next one."""
@@ -179,10 +108,8 @@ class Workspace:
 
     def cell(self, lesson: str | Lesson, exercise: str) -> str:
         """What the learner has written for an exercise."""
-        from tito.core.lesson import lifted
-
         found, chapter = self._lesson(lesson), self.course.chapter(self._lesson(lesson))
-        cell = cell_of(found, chapter, exercise)
+        cell = exercises.cell_of(found, chapter, exercise)
         lift = lifted(chapter, self.course.notebooks.read(self.notebook(found)))
         if cell.id not in lift.sources:
             raise NotFound(f"The cell `{cell.id}` is gone from {found.notebook}.",
@@ -200,8 +127,6 @@ class Workspace:
 
     def start(self, lesson: str | Lesson, anyway: bool = False) -> Started:
         """Makes the notebook if it is missing and gives the given files; Locked if needs are missing."""
-        from tito.core.lesson import notebook
-
         lesson = self._unlocked(lesson, anyway)
         record, path = self.progress().lesson(lesson.name), self.notebook(lesson)
         created = not path.exists()
@@ -246,7 +171,7 @@ class Workspace:
     def _tried(self, lesson: Lesson, limits: Limits | None, listen: Listen | None) -> Trial:
         """Tests a lesson, and notes how it went."""
         self.progress()                 # before minutes are spent: can it be noted?
-        trial = self.tests.lesson(lesson, limits or Limits(), listen or nobody)
+        trial = self.tests.lesson(lesson, limits or Limits(), listen)
         report = trial.report
         stuck = next((t.exercise for t in report.tests if not t.ok and t.exercise), "")
         passed, total = sum(t.ok for t in report.tests), len(report.tests)
@@ -297,8 +222,6 @@ class Workspace:
     def export(self, lesson: str | Lesson) -> Change:
         """Writes the learner's cells to ./tinytorch without testing them (it may show as stale)."""
         from tito.core.export import banner, module_source
-        from tito.core.lesson import lifted
-
         lesson = self._lesson(lesson)
         chapter = self.course.chapter(lesson)
         cells = lifted(chapter, self.course.notebooks.read(self.notebook(lesson))).cells
@@ -323,10 +246,8 @@ class Workspace:
 
     def news(self, files: Mapping[str, str]) -> dict[str, str | None]:
         """What makes ./tinytorch consist of these files: path -> text, or None for one to remove."""
-        from tito.ports.package import PackageFolder
-
         self.tests.own(self.root / PACKAGE)
-        there = PackageFolder(self.root / PACKAGE).read()
+        there = package_files(self.root / PACKAGE)
         gone = [n for n, text in there.items() if n not in files and text.startswith("# Generated from")]
         return {n: text for n, text in files.items() if there.get(n) != text} | dict.fromkeys(gone)
 
@@ -352,11 +273,9 @@ class Workspace:
 
     def reset(self, lesson: str | Lesson, exercise: str | None = None) -> Change:
         """Puts the blank back: of one exercise, or the whole notebook. The old one is in the backup."""
-        from tito.core.lesson import notebook
-
         lesson = self._lesson(lesson)
         chapter = self.course.chapter(lesson)
-        cell = cell_of(lesson, chapter, exercise, exercise_only=False) if exercise else None
+        cell = exercises.cell_of(lesson, chapter, exercise, exercise_only=False) if exercise else None
         what = f"reset {lesson.label}" + (f" {exercise}" if exercise else "")
         with self.state.alone(what), \
                 self.state.changing("reset", lesson.name, what, [lesson.notebook]) as change:
@@ -368,14 +287,12 @@ class Workspace:
 
     def _blank(self, lesson: Lesson, chapter: Chapter, cell: Cell) -> None:
         """One cell as it was at the start; where it is gone, it comes back behind the cell it followed."""
-        from tito.core.lesson import shown
-
         path, notebooks = self.notebook(lesson), self.course.notebooks
         rows = notebooks.read(path)
         if any(row.id == cell.id for row in rows):
             notebooks.replace(path, {cell.id: shown(cell)})
         else:
-            notebooks.write(with_cell(rows, chapter, cell), path)
+            notebooks.write(exercises.with_cell(rows, chapter, cell), path)
 
     def undo(self, change: str | None = None) -> Change:
         """Takes back the last change (or the named one); the result is a change and can be undone too."""
@@ -406,8 +323,8 @@ class Workspace:
         lesson = self._lesson(lesson)
         chapter = self.course.chapter(lesson)
         record = self.progress().lesson(lesson.name)
-        name = exercise or record.stuck_at or first_exercise(lesson, chapter)
-        cell = cell_of(lesson, chapter, name)
+        name = exercise or record.stuck_at or exercises.first_exercise(lesson, chapter)
+        cell = exercises.cell_of(lesson, chapter, name)
         total = len(cell.hints)
         if not total:
             return Hint(lesson, cell.name, 0, 0, "")
@@ -422,17 +339,15 @@ class Workspace:
 
     def solution(self, lesson: str | Lesson, exercise: str) -> str:
         """The course's own source of the exercise."""
-        from tito.core.lesson import solved
-
         lesson = self._lesson(lesson)
-        return solved(cell_of(lesson, self.course.chapter(lesson), exercise)).source
+        return solved(exercises.cell_of(lesson, self.course.chapter(lesson), exercise)).source
 
     # --------------------------------------------------------------------------------------- milestones
 
     def milestone_test(self, name: str, limits: Limits | None = None, say: Say | None = None) -> Gate:
         """Runs the gate on ./tinytorch as it is; records nothing."""
         milestone = self.course.curriculum.milestone(name)
-        return Gate(milestone, self.tests.milestone(milestone, limits or Limits(), say or nobody))
+        return Gate(milestone, self.tests.milestone(milestone, limits or Limits(), say))
 
     def milestone_run(self, name: str, say: Say, limits: Limits | None = None) -> Gate:
         """The same program, told as a story: each line goes to `say`."""
@@ -445,7 +360,7 @@ class Workspace:
         milestone = self._next_gate(name)
         before = self.sources()
         self._refuse_unready(milestone)
-        report = self.tests.milestone(milestone, limits or Limits(), say or nobody)
+        report = self.tests.milestone(milestone, limits or Limits(), say)
         if not report.ok:
             return Gate(milestone, report)
         if self.sources() != before:
@@ -481,7 +396,8 @@ class Workspace:
     def _opens(self, milestone: Milestone) -> tuple[Lesson, ...]:
         names = [m.name for m in self.course.curriculum.milestones]
         following = names[names.index(milestone.name) + 1:][:1]
-        return tuple(x for name in following for x in self.course.curriculum.lessons_of(name))
+        lessons = (x for name in following for x in self.course.curriculum.lessons_of(name))
+        return tuple(lesson for lesson in lessons if lesson.name in self.course.written())
 
     # ------------------------------------------------------------------------------------------- health
 
@@ -498,48 +414,3 @@ WHY = {"stale": "its code has changed since it passed", "started": "begun", "ope
 
 def names_of(records: Records) -> dict[str, list[str]]:
     return {kind: list(records.get(kind, {})) for kind in ("lessons", "milestones")}
-
-
-def opened(before: Standing, after: Standing) -> tuple[Lesson, ...]:
-    """The lessons that could not be started before, and can be now."""
-    were = {s.lesson.name for s in before.lessons if can_start(s)}
-    return tuple(s.lesson for s in after.lessons if can_start(s) and s.lesson.name not in were)
-
-
-def can_start(stands: LessonStanding) -> bool: return stands.mark not in ("locked", "unwritten")
-
-
-def ready(before: Standing, after: Standing) -> tuple[Milestone, ...]:
-    """The milestones whose gate could not be tried before, and can be now."""
-    were = {m.milestone.name for m in before.milestones if m.ready}
-    return tuple(m.milestone for m in after.milestones
-                 if m.ready and not m.unlocked and m.milestone.name not in were)
-
-
-def cell_of(lesson: Lesson, chapter: Chapter, name: str, exercise_only: bool = True) -> Cell:
-    """The exercise (or other exported cell) of a lesson that a learner names."""
-    cells = chapter.exercises() if exercise_only else chapter.exported()
-    found = next((c for c in cells if name in (c.name, c.id)), None)
-    if found is None:
-        close = difflib.get_close_matches(name, [c.name for c in cells], 1)
-        guess = f" Did you mean `{close[0]}`?" if close else ""
-        raise NotFound(f"Lesson {lesson.label} has no exercise `{name}`.{guess}",
-                       f"`tito module show {lesson.number:02}` lists them.")
-    return found
-
-
-def first_exercise(lesson: Lesson, chapter: Chapter) -> str:
-    if not chapter.exercises():
-        raise NotFound(f"Lesson {lesson.label} has no exercises.", "")
-    return chapter.exercises()[0].name
-
-
-def with_cell(rows: Sequence[NotebookCell], chapter: Chapter, cell: Cell) -> list[NotebookCell]:
-    """A notebook with a cell put back behind the nearest one before it that is still there."""
-    from tito.core.lesson import NotebookCell, shown
-
-    blank = NotebookCell(cell.id, cell.kind, shown(cell))
-    before = [c.id for c in chapter.cells][:chapter.cells.index(cell)]
-    places = {row.id: index for index, row in enumerate(rows)}
-    place = next((places[id] + 1 for id in reversed(before) if id in places), min(1, len(rows)))
-    return [*rows[:place], blank, *rows[place:]]

@@ -12,6 +12,7 @@ from tito.core.curriculum import Curriculum, Lesson, Milestone, module_of, parse
 from tito.core.errors import EnvironmentProblem, NotFound
 from tito.core.lesson import Chapter, defined_names, directives
 from tito.ports.notebooks import Notebooks, NotebooksOnDisk
+from tito.ports.package import PackageFolder
 
 HERE = Path(__file__).resolve().parent
 CELL = re.compile(r"^# %%.*$", re.MULTILINE)
@@ -71,7 +72,10 @@ class Course:
         """Every file of a learner's package: the modules given, and faces that hand on what they define."""
         from tito.core.faces import package
 
-        return package(self.curriculum, sources, self.version, self.names, self.beside)
+        try:
+            return package(self.curriculum, sources, self.version, self.names, self.beside)
+        except SyntaxError:
+            raise unreadable(self.curriculum, sources) from None
 
     @cached_property
     def names(self) -> dict[str, tuple[str, ...]]:
@@ -95,6 +99,26 @@ class Course:
             cells = self.chapter(lesson, file).cells
             found[module_of(file)] = module_source(cells, banner(f"the course's {path}"), path)
         return found
+
+
+def unreadable(curriculum: Curriculum, sources: Mapping[str, str]) -> EnvironmentProblem:
+    """Which module of a package somebody changed so that it is no Python any more."""
+    for lesson in curriculum:
+        for module in lesson.modules:
+            try:
+                compile(sources.get(module, ""), module, "exec", dont_inherit=True)
+            except SyntaxError as problem:
+                said = f"tinytorch/{module}.py, line {problem.lineno}, is not Python: {problem.msg}."
+                return EnvironmentProblem(said, f"`tito module complete {lesson.number:02}` writes it anew.")
+    raise AssertionError
+
+
+def package_files(folder: Path) -> dict[str, str]:
+    """Every module of the package in a folder: path -> text."""
+    try:
+        return PackageFolder(folder).read()
+    except UnicodeDecodeError as problem:
+        raise EnvironmentProblem(f"A file in {folder} is not text in UTF-8: {problem}.") from problem
 
 
 def exported_names(text: str) -> tuple[str, ...]:

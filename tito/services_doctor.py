@@ -139,7 +139,7 @@ class Doctor:
         return Finding("workspace", "ok", f"course {self.course.version}")
 
     def write_marker(self) -> None:
-        from tito.app import marker
+        from tito.services_create import marker
 
         write(self.state.folder / "workspace.json", marker(self.course))
 

@@ -19,15 +19,12 @@ from tito.core.reports import Package, lesson_tests, milestone_report
 from tito.core.results import Report, Result
 from tito.core.verdicts import Tested, Verdicts, units
 from tito.ports.files import stage, write_tree
-from tito.ports.package import PackageFolder
-from tito.ports.runner import Runner
-from tito.services_course import Course, digest
+from tito.ports.runner import Runner, nobody
+from tito.services_course import Course, digest, package_files
 
+WRONG = ("failed", "error", "timeout")
 Listen = Callable[[Result], None]
 Say = Callable[[str], None]
-
-
-def nobody(told: object) -> None: pass
 
 
 @dataclass(frozen=True)
@@ -48,9 +45,9 @@ class Tests:
 
     # --------------------------------------------------------------------------------------- lessons
 
-    def lesson(self, lesson: Lesson, limits: Limits, listen: Listen = nobody) -> Trial:
+    def lesson(self, lesson: Lesson, limits: Limits, listen: Listen | None = None) -> Trial:
         """The course's checks on the learner's cells; if all pass, the lesson tests on their package."""
-        began = time.monotonic()
+        began, listen = time.monotonic(), listen or nobody
         chapter = self.course.chapter(lesson)
         rows = self.course.notebooks.read(self.root / lesson.notebook)
         tested = Tested(lesson.label, lesson.notebook, chapter, lifted(chapter, rows), rows, limits)
@@ -83,7 +80,7 @@ class Tests:
             plan = self.plan("cells", place, tested.limits, folder=self.root, units=units(tested))
             run = self.honest(self.runner.run(plan, lambda outcome: tell(verdicts.take(outcome))))
         tell(verdicts.rest())
-        if not run.finished and all(r.ok for r in found):
+        if not run.finished and not any(r.status in WRONG for r in found):
             said = f"{run.ending or 'the process ended'} before they were done"
             tell([Result("the checks", "error", said, output=run.noise)])
         return found
@@ -110,7 +107,8 @@ class Tests:
             run = self.honest(self.runner.run(plan))
             named = {f"{module}.py": some for module, some in lines.items()}
             package = Package(str(place / "tinytorch"), lesson.notebook, named, files)
-            return lesson_tests(run, package, tested.chapter, limits)
+            found = lesson_tests(run, package, tested.chapter, limits)
+        return found or ((Result("lesson tests", "error", "none of them ran"),) if tests else ())
 
     def before(self, lesson: Lesson) -> dict[str, str]:
         """The learner's modules of the lessons that this one stands on."""
@@ -119,7 +117,7 @@ class Tests:
 
     def sources(self) -> dict[str, str]:
         """Every module that lessons exported to the learner's package."""
-        return installed(self.course.curriculum, PackageFolder(self.root / "tinytorch").read())
+        return installed(self.course.curriculum, package_files(self.root / "tinytorch"))
 
     def whole(self, lesson: Lesson, files: Mapping[str, str], limits: Limits) -> Result | None:
         """A problem with the package that completing the lesson would make, if there is one."""
@@ -133,7 +131,7 @@ class Tests:
 
     # ------------------------------------------------------------------------------------ milestones
 
-    def milestone(self, milestone: Milestone, limits: Limits, say: Say = nobody) -> Report:
+    def milestone(self, milestone: Milestone, limits: Limits, say: Say | None = None) -> Report:
         """The milestone's program, on a copy of ./tinytorch as it is now."""
         program = self.course.program(milestone)
         if program is None:
@@ -143,7 +141,7 @@ class Tests:
         with self.staged(files) as place:
             surroundings = {"TITO_DATASETS": str(self.course.datasets), "TITO_ASSETS": str(program.parent)}
             plan = self.plan("program", place, longer, path=str(program), environment=surroundings)
-            run = self.honest(self.runner.run(plan, said=say))
+            run = self.honest(self.runner.run(plan, said=say or nobody))
             package = Package(str(place / "tinytorch"), "", {}, files)
             tests, numbers = milestone_report(run, package, longer)
         return Report(milestone.name, tests, numbers, str(self.root / "tinytorch"),
@@ -153,7 +151,7 @@ class Tests:
         """Every file of ./tinytorch, whoever wrote it."""
         folder = self.root / "tinytorch"
         self.own(folder)
-        files = PackageFolder(folder).read()
+        files = package_files(folder)
         if "__init__.py" not in files:
             raise EnvironmentProblem(f"{folder} is no package: it has no __init__.py.", "tito doctor --fix")
         return files

@@ -42,7 +42,7 @@ show_versions()
 # %% [markdown]
 # ## How long does it take?
 #
-# Here is a million numbers, and one way to time a function of them. Run the cell several times. What do you
+# Here are a million numbers, and one way to time a function of them. Run the cell several times. What do you
 # get?
 
 # %%
@@ -54,16 +54,16 @@ time.time() - start
 
 # %% [markdown]
 # Three things are wrong. `time.time()` is the clock on the wall: it can be set back while you look. Of the
-# clocks in Python, `time.perf_counter()` is the one for measuring, it only moves forward, in the smallest
-# steps there are:
+# clocks in Python, `time.perf_counter()` is the one for measuring: it only moves forward, in the smallest
+# steps there are. Here are the seconds between ten looks at it:
 
 # %%
 ticks = [time.perf_counter() for _ in range(10)]
 np.diff(ticks)
 
 # %% [markdown]
-# So even looking at the clock takes some ten nanoseconds, and an addition takes less. To measure something
-# short, do it many times and divide.
+# So even looking at the clock takes tens or hundreds of nanoseconds, and an addition takes less than one. To
+# measure something short, do it many times and divide.
 #
 # **Your turn.** How many seconds do `times` runs take together? The clock is an argument. You will see why in
 # a moment.
@@ -118,10 +118,10 @@ histogram(looks)
 print(f"the slowest took {max(looks) / min(looks):.1f} times as long as the fastest")
 
 # %% [markdown]
-# It is a hill with a steep side and a long tail. Nothing ever makes a computer faster than it is; much makes
-# it slower: other programs, the operating system, a processor that has got warm. So the **best** run tells
-# what the code can do, and the **median**, the run in the middle, what it usually does. The mean tells what
-# the accidents were like. Which of the three changes most when you run this cell again?
+# Usually it is a hill with a steep side and a long tail. Nothing ever makes a computer faster than it is;
+# much makes it slower: other programs, the operating system, a processor that has got warm. So the **best**
+# run tells what the code can do, and the **median**, the run in the middle, what it usually does. The mean
+# tells what the accidents were like. Which of the three changes most when you run this cell again?
 
 # %%
 for _ in range(3):
@@ -252,8 +252,8 @@ assert uneven.seconds == (1.0, 8.0, 3.0, 2.0), \
 assert uneven.best == 1.0 and uneven.median == 2.5, "best is the fastest, median the middle of all"
 
 # %% [markdown]
-# How much dearer is an `exp` than a change of sign? And a `sin`, an `arctan`?
-# Write your guesses on paper, then run.
+# How much dearer is an `exp` than a change of sign? And a `sin`, an `arctan`? Write your guesses on paper,
+# then run.
 
 # %%
 for f in (np.negative, np.exp, np.tanh, np.sin, np.arctan):
@@ -505,13 +505,13 @@ roof(points, gflops, bandwidth)
 # ```
 #
 # It runs the checks on what you wrote and, if they pass, writes your cells to `tinytorch/setup.py`. Have a
-# look at that file: it is your code, every line of it, without the prose. From then on this works, here and
-# in every script beside the notebook:
+# look at that file: it is your code, every line of it, without the prose. From then on `tinytorch.timed` is
+# there, in this notebook and in every script beside it:
 
 # %%
 import tinytorch
 
-print(tinytorch.timed(lambda: np.sort(numbers)))
+hasattr(tinytorch, "timed")     # False until the lesson is complete
 
 # %% [markdown]
 # Whenever you change a cell, complete the lesson again. Nothing is ever run from a copy that you cannot see.
@@ -523,8 +523,8 @@ print(tinytorch.timed(lambda: np.sort(numbers)))
 #    draw the result. (You will have to change its argument.)
 # 3. Run `gemm_ceiling` with `OMP_NUM_THREADS=1` and without. How many cores is your GFLOP/s made of? Do two
 #    threads copy memory twice as fast as one?
-# 4. What is the GFLOP/s of a matrix product written as three Python loops? How many years would the 1024 x
-#    1024 one of a thousandth of a second above have taken in 1957, at 40,000 operations a second?
+# 4. What is the GFLOP/s of a matrix product written as three Python loops? And how many days would the 1024 x
+#    1024 one have taken in 1957, on an IBM 704, at 12,000 floating-point additions a second?
 # 5. Make `timed` stop early when the batches agree, and go on when they do not. How will you test that it
 #    does?
 #

@@ -19,7 +19,7 @@ import numpy as np
 
 from tinytorch.dtypes import as_dtype, dtype_of, get_default_dtype, int64
 from tinytorch.methods import METHODS, method
-from tinytorch.tensor import Tensor, as_array, current_engine
+from tinytorch.tensor import Op, Tensor, as_array, current_engine
 
 # %% [markdown]
 # Everything below ends the same way: a box, on the device that was asked for, with the flag that was asked
@@ -63,8 +63,8 @@ def lengths(name: str, shape: tuple) -> tuple[int, ...]:
 def sized(make):
     """Turns `make(shape, dtype) -> array` into the function people call."""
     def create(*shape, size=None, dtype=None, device=None, requires_grad=False) -> Tensor:
-        shape = lengths(make.__name__, shape if size is None else (size,))
-        return boxed_on(make(shape, kind_or_default(dtype).numpy), device, requires_grad)
+        shape, kind = lengths(make.__name__, shape if size is None else (size,)), kind_or_default(dtype)
+        return boxed_on(kind.cast(make(shape, kind.computes)), device, requires_grad)
     update_wrapper(create, make)
     del create.__wrapped__              # its signature is the one people call
     return create
@@ -94,7 +94,8 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False) -> T
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full wants a shape such as (2, 3), not {size!r}")
     value = as_array(fill_value, dtype and as_dtype(dtype))
-    return boxed_on(np.full(lengths("full", tuple(size) or ((),)), value), device, requires_grad)
+    array = np.full(lengths("full", tuple(size) or ((),)), value)
+    return boxed_on(dtype_of(value).cast(array), device, requires_grad)
 
 # %%
 zeros(2, 3), full((2,), 7), full((2,), 7.0)
@@ -107,7 +108,7 @@ def empty_strided(size, stride, *, dtype=None, device=None, requires_grad=False)
     held = 0 if 0 in size else 1 + sum([(length - 1) * step for length, step in zip(size, stride)])
     line = np.empty(held, kind.numpy)
     window = np.ndarray(size, kind.numpy, line, 0, tuple([step * kind.itemsize for step in stride]))
-    return boxed_on(window, device, requires_grad)
+    return boxed_on(kind.cast(window), device, requires_grad)
 
 
 def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False) -> Tensor:
@@ -118,7 +119,8 @@ def scalar_tensor(s, *, dtype=None, device=None, requires_grad=False) -> Tensor:
 def eye(n, m=None, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Ones on the diagonal, zeros elsewhere.  () -> (n, m)"""
     rows, columns = lengths("eye", (n, n if m is None else m))
-    return boxed_on(np.eye(rows, columns, dtype=kind_or_default(dtype).numpy), device, requires_grad)
+    kind = kind_or_default(dtype)
+    return boxed_on(kind.cast(np.eye(rows, columns, dtype=kind.computes)), device, requires_grad)
 
 # %% [markdown]
 # ## Ranges
@@ -164,25 +166,33 @@ arange(5), arange(0, 1, 0.25), linspace(0, 1, 5)
 
 # %%
 #| export
+def kind_like(input, dtype):
+    """The dtype that was asked for, or else that of the input."""
+    return dtype_of(input.array) if dtype is None else as_dtype(dtype)
+
+
 def zeros_like(input, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Zeros, in the shape and dtype of `input`.  (*) -> (*)"""
-    return boxed_on(np.zeros_like(input.array, dtype and as_dtype(dtype).numpy), device, requires_grad)
+    kind = kind_like(input, dtype)
+    return boxed_on(kind.cast(np.zeros_like(input.array, kind.computes)), device, requires_grad)
 
 
 def ones_like(input, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Ones, in the shape and dtype of `input`.  (*) -> (*)"""
-    return boxed_on(np.ones_like(input.array, dtype and as_dtype(dtype).numpy), device, requires_grad)
+    kind = kind_like(input, dtype)
+    return boxed_on(kind.cast(np.ones_like(input.array, kind.computes)), device, requires_grad)
 
 
 def empty_like(input, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Memory to be written over, in the shape and dtype of `input`.  (*) -> (*)"""
-    return boxed_on(np.empty_like(input.array, dtype and as_dtype(dtype).numpy), device, requires_grad)
+    kind = kind_like(input, dtype)
+    return boxed_on(kind.cast(np.empty_like(input.array, kind.computes)), device, requires_grad)
 
 
 def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """The same number everywhere, in the shape and dtype of `input`.  (*) -> (*)"""
-    kind = dtype_of(input.array) if dtype is None else as_dtype(dtype)
-    return boxed_on(np.full_like(input.array, plain(fill_value), kind.numpy), device, requires_grad)
+    kind, value = kind_like(input, dtype), plain(fill_value)
+    return boxed_on(kind.cast(np.full_like(input.array, value, kind.computes)), device, requires_grad)
 
 # %% [markdown]
 # The methods `x.new_…` borrow dtype and device, and take a shape of their own.
@@ -193,8 +203,8 @@ def full_like(input, fill_value, *, dtype=None, device=None, requires_grad=False
 def new_empty(input, *shape, size=None, dtype=None, device=None, requires_grad=False) -> Tensor:
     """Memory to be written over, of the dtype and on the device of `input`.  () -> (size)"""
     shape = lengths("new_empty", shape if size is None else (size,))
-    kind = dtype_of(input.array) if dtype is None else as_dtype(dtype)
-    return boxed_on(np.empty_like(input.array, kind.numpy, shape=shape), device, requires_grad)
+    kind = kind_like(input, dtype)
+    return boxed_on(kind.cast(np.empty_like(input.array, kind.computes, shape=shape)), device, requires_grad)
 
 
 @method
@@ -222,8 +232,7 @@ def new_ones(input, *shape, size=None, dtype=None, device=None, requires_grad=Fa
 @method
 def new_tensor(input, data, *, dtype=None, device=None, requires_grad=False) -> Tensor:
     """A copy of the numbers in `data`, of the dtype and on the device of `input`."""
-    kind = dtype_of(input.array) if dtype is None else as_dtype(dtype)
-    return boxed_on(kind.cast(as_array(data)).copy(), device, requires_grad)
+    return boxed_on(kind_like(input, dtype).cast(as_array(data)).copy(), device, requires_grad)
 
 # %% [markdown]
 # ## From what is there already
@@ -259,7 +268,8 @@ def from_numpy(ndarray) -> Tensor:
 
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False) -> Tensor:
     """The bytes of a buffer, from `offset` on, read as numbers.  () -> (count)"""
-    return boxed_on(np.frombuffer(buffer, as_dtype(dtype).numpy, count, offset), None, requires_grad)
+    kind = as_dtype(dtype)
+    return boxed_on(kind.cast(np.frombuffer(buffer, kind.numpy, count, offset)), None, requires_grad)
 
 
 def is_tensor(obj) -> bool:
@@ -268,11 +278,15 @@ def is_tensor(obj) -> bool:
 
 # %% [markdown]
 # ## Writing over
-#
-# Two of the methods that end in an underscore have no plain form to derive from.
 
 # %%
 #| export
+@Op
+def fill(input, value, /):
+    """The input's shape and dtype, filled with one number.  (*), () -> (*)"""
+    return np.full_like(input, value)
+
+
 @method
 def fill_(tensor: Tensor, value) -> Tensor:
     """Writes one number everywhere."""

@@ -34,6 +34,8 @@ class dtype:
 
     is_floating_point = property(lambda self: self.category == MEASURES)
     is_complex = False
+    computes = property(lambda self: self.numpy)            # in what NumPy makes new numbers of this kind
+    limits = property(lambda self: np.finfo(self.numpy))    # how far and how finely floats of this kind reach
     is_signed = property(lambda self: self.name[0] not in "ub" or self.name == "bfloat16")
 
     def cast(self, array):
@@ -45,6 +47,7 @@ class dtype:
 
 
 DTYPES: dict[np.dtype, dtype] = {}        # from the dtype of an array to ours
+MEETINGS: dict[tuple[dtype, dtype], dtype] = {}     # where kinds meet that NumPy does not know
 
 # %%
 #| export
@@ -82,12 +85,13 @@ def dtype_of(array) -> dtype:
 def as_dtype(kind) -> dtype:
     """A dtype from what people write for one: ours, Python's float, int and bool, or NumPy's."""
     if isinstance(kind, dtype): return kind
-    if kind in PYTHON_TYPES: return PYTHON_TYPES[kind]() if kind is float else PYTHON_TYPES[kind]
+    if kind in PYTHON_TYPES: return PYTHON_TYPES[kind]
     return dtype_of(np.empty(0, kind))
 
 # %% [markdown]
-# Python's own numbers have a dtype too: an `int` is an `int64`, a `bool` a `bool`, and a `float` is whatever
-# the default is, which is `float32` unless somebody says otherwise.
+# Asked for by name, Python's `int` is `int64`, its `bool` is `bool` and its `float` is `float64`. Numbers
+# that somebody merely writes down are another matter: 0.5 becomes whatever the default is, which is `float32`
+# unless somebody says otherwise.
 
 # %%
 #| export
@@ -106,7 +110,7 @@ def set_default_dtype(d: dtype) -> None:
     _default[0] = as_dtype(d)
 
 
-PYTHON_TYPES: dict = {bool: bool_, int: int64, float: get_default_dtype}
+PYTHON_TYPES = {bool: bool_, int: int64, float: float64}
 
 # %% [markdown]
 # How far does a kind of number reach, and how finely?
@@ -119,7 +123,7 @@ class finfo:
     def __init__(self, type: dtype | None = None):
         type = type or get_default_dtype()
         if not type.is_floating_point: raise TypeError(f"finfo is for floats, {type} is none: use iinfo")
-        limits = np.finfo(type.numpy)
+        limits = type.limits
         self.dtype, self.bits = type.name, 8 * type.itemsize
         self.min, self.max, self.eps = float(limits.min), float(limits.max), float(limits.eps)
         self.tiny = self.smallest_normal = float(limits.tiny)

@@ -21,7 +21,7 @@ import numpy as np
 from tinytorch.dtypes import as_dtype, dtype_of
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.methods import METHODS, method
-from tinytorch.pointwise import masked_fill
+from tinytorch.elementwise import masked_fill
 from tinytorch.products import cross as any_cross
 from tinytorch.products import length_of
 from tinytorch.shaping import diagonal as any_diagonal
@@ -90,7 +90,7 @@ def vector_norm(x, /, ord=2, dim=None, keepdim=False, *, dtype=None):
     if (ord < 0 or ord == inf) and 0 in [x.shape[d] for d in dims]:
         raise ShapeError(f"a norm of order {ord} needs numbers, and {shape_of(x)} has none along dim {dim}")
     wide = kind.numpy if kind.itemsize > 2 else np.float32          # small floats overflow when squared
-    return length_of(x.astype(wide, copy=False), ord, dims, keepdim).astype(kind.numpy, copy=False)
+    return kind.cast(length_of(x.astype(wide, copy=False), ord, dims, keepdim))
 
 
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
@@ -122,12 +122,6 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     if len(dims or A.shape) == 1 and not isinstance(ord, str):
         return vector_norm(A, ord, dims, keepdim, dtype=dtype)
     return matrix_norm(A, ord, dims or (-2, -1), keepdim, dtype=dtype)
-
-
-@method
-def dist(input, other, p=2):
-    """The norm of the difference.  (*), (*) -> ()"""
-    return vector_norm(input - other, p)
 
 # %% [markdown]
 # ## Inverses and equations

@@ -109,6 +109,14 @@ class Methods:
     __lt__, __le__, __gt__, __ge__ = comparing("lt"), comparing("le"), comparing("gt"), comparing("ge")
     __hash__ = object.__hash__            # by identity: two tensors with equal numbers are two tensors
 
+    itemsize = property(lambda self: self.array.itemsize)
+    nbytes = property(lambda self: self.array.nbytes)
+    is_cpu = property(lambda self: self.device.type == "cpu")
+    is_cuda = property(lambda self: self.device.type == "cuda")
+    H = property(lambda self: self.T)             # nothing here is complex: conjugate transposes are transposes
+    mH = property(lambda self: self.mT)
+    real = property(lambda self: self)
+
     def __neg__(self): return METHODS["neg"](self)
     def __pos__(self): return self
     def __abs__(self): return METHODS["abs"](self)
@@ -128,6 +136,13 @@ class Methods:
     def __float__(self): return float(METHODS["item"](self))
     def __index__(self): return operator.index(METHODS["item"](self))
 
+    def __array__(self, dtype=None, copy=None): return METHODS["to_array"](self, dtype, copy)
+    def __array_ufunc__(self, *args, **settings): return METHODS["array_ufunc"](self, *args, **settings)
+    def __array_function__(self, f, types, args, named): return METHODS["array_function"](f, args, named)
+    def __dlpack__(self, **settings): return METHODS["to_dlpack"](self, **settings)
+    def __dlpack_device__(self): return METHODS["dlpack_device"](self)
+
+    def __reduce_ex__(self, protocol): return METHODS["packed"](self)
     def __deepcopy__(self, memo): return METHODS["deepcopy"](self, memo)
     def __repr__(self): return METHODS["describe"](self)
     def __format__(self, spec): return format(METHODS["item"](self) if self.ndim == 0 else str(self), spec)

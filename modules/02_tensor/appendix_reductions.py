@@ -23,7 +23,7 @@ from tinytorch.errors import ShapeError, shape_of
 from tinytorch.indexing import OutOfBounds, Ranked, gather, sort
 from tinytorch.linalg import matrix_norm, vector_norm
 from tinytorch.methods import method
-from tinytorch.pointwise import clamp, lerp, logical_xor, maximum, minimum
+from tinytorch.elementwise import clamp, lerp, logical_xor, maximum, minimum
 from tinytorch.shaping import along, cat, diagonal, movedim, narrow, place, places, ravel, unsqueeze
 from tinytorch.tensor import (
     ALIASES,

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided as window
 
 from tinytorch.creation import lengths
-from tinytorch.dtypes import Size, as_dtype, dtype, int64, named
+from tinytorch.dtypes import Size, as_dtype, dtype, dtype_of, int64, named
 from tinytorch.dtypes import device as Device
 from tinytorch.errors import ShapeError
 from tinytorch.methods import METHODS, method
@@ -64,7 +64,7 @@ def places(dims, ndim: int) -> tuple[int, ...]:
 
 def several(numbers) -> tuple[int, ...]:
     """One whole number or several, as a tuple."""
-    return (numbers,) if isinstance(numbers, int) else tuple(numbers)
+    return (int(numbers),) if isinstance(numbers, (int, np.integer)) else tuple(numbers)
 
 
 def along(dim: int, part) -> tuple:
@@ -191,7 +191,7 @@ def split(tensor, /, split_size_or_sections, dim=0):
 
 def sections(size, n: int) -> list[int]:
     """The lengths of the pieces into which `n` is cut."""
-    if not isinstance(size, int):
+    if not isinstance(size, (int, np.integer)):
         if sum(size) != n or min(size, default=0) < 0:
             raise ShapeError(f"pieces of lengths {list(size)} do not make up {n}")
         return list(size)
@@ -215,6 +215,12 @@ def chunk(input, chunks: int, dim: int = 0):
     if chunks < 1: raise ShapeError(f"chunk makes at least 1 piece, not {chunks}")
     n = input.shape[place(dim, input.ndim)] if input.ndim else 0
     return split(input, -(-n // chunks) if n else [0] * chunks, dim)
+
+
+@method
+def split_with_sizes(input, split_sizes, dim: int = 0):
+    """Pieces of the given lengths; views."""
+    return split(input, list(split_sizes), dim)
 
 
 @method
@@ -267,6 +273,44 @@ def narrow(input, /, dim, start, length):
 def select(input, /, dim, index):
     """One place along `dim`, which disappears; a view.  (n, *) -> (*)"""
     return input[(*along(place(dim, input.ndim), int(index)), ...)]
+
+# %% [markdown]
+# A view is there to be written into. Where the original has to stay as it was (and where gradients flow),
+# these give a copy with one part replaced.
+
+# %%
+#| export
+@Op
+def select_scatter(input, src, /, dim, index):
+    """A copy of the input with `src` in one place along `dim`.  (n, *), (*) -> (n, *)"""
+    return replaced(input, src, (*along(place(dim, input.ndim), int(index)), ...))
+
+
+@Op
+def slice_scatter(input, src, /, dim=0, start=None, end=None, step=1):
+    """A copy of the input with `src` in a slice of `dim`.  (n, *), (m, *) -> (n, *)"""
+    return replaced(input, src, along(place(dim, input.ndim), slice(start, end, step)))
+
+
+@Op
+def diagonal_scatter(input, src, /, offset=0, dim1=0, dim2=1):
+    """A copy of the input with `src` along a diagonal.  (n, n, *), (*, n) -> (n, n, *)"""
+    out = input.copy()
+    fitting(diagonal.forward(out, offset, dim1, dim2), src)[...] = src
+    return out
+
+
+def replaced(input, src, where):
+    """A copy of the input with `src` in a part of it."""
+    out = input.copy()
+    fitting(out[where], src)[...] = src
+    return out
+
+
+def fitting(part, src):
+    """The part, if `src` has its shape."""
+    if part.shape != src.shape: raise ShapeError(f"{src.shape} does not fit into {part.shape}")
+    return part
 
 # %% [markdown]
 # ## Ones that come and go
@@ -503,6 +547,15 @@ def diag(input, diagonal: int = 0):
 
 
 @method
+def fill_diagonal_(tensor, fill_value):
+    """Writes a number along the main diagonal, where all indices are equal."""
+    if tensor.ndim < 2: raise ShapeError("fill_diagonal_ wants a matrix: at least 2 dimensions")
+    if tensor.ndim > 2 and len(set(tensor.shape)) > 1: raise ShapeError("fill_diagonal_ wants equal lengths")
+    METHODS["as_strided"](tensor, (min(tensor.shape),), (sum(tensor.stride()),)).fill_(fill_value)
+    return tensor
+
+
+@method
 def diagflat(input, offset: int = 0):
     """A matrix with all the numbers of the input along a diagonal.  (*) -> (n, n)"""
     return diag_embed(ravel(input), offset)
@@ -556,7 +609,7 @@ def unfold(input, /, dimension, size, step):
     if input.ndim == 0: return input.reshape(1)[:size]
     shape, strides = list(input.shape), list(input.strides)
     shape[dim], strides[dim] = (n - size) // step + 1, step * stride
-    return window(input, [*shape, size], [*strides, stride])
+    return dtype_of(input).cast(window(input, [*shape, size], [*strides, stride]))
 
 # %%
 #| export
@@ -579,7 +632,7 @@ def strided(input, /, size, stride, shift):
     last = first + sum([(n - 1) * step for n, step in zip(size, stride)])
     if (0 not in size and not 0 <= first <= last < memory.size) or min(stride, default=0) < 0:
         raise ShapeError(f"as_strided would walk from {first} to {last} in a memory of {memory.size} numbers")
-    return window(memory[first:], size, [step * itemsize for step in stride])
+    return dtype_of(input).cast(window(memory[first:], size, [step * itemsize for step in stride]))
 
 
 @method
@@ -736,6 +789,11 @@ def conversion(kind: dtype):
 CONVERSIONS = dict(bool="bool", byte="uint8", char="int8", short="int16", int="int32", long="int64",
                    half="float16", float="float32", double="float64")
 METHODS.update({name: conversion(named(kind)) for name, kind in CONVERSIONS.items()})
+
+
+def can_cast(from_, to) -> bool:
+    """Whether numbers of one dtype may become another without a change of category: no float turns whole."""
+    return as_dtype(to).category >= as_dtype(from_).category
 
 
 def legacy_type(input, dtype=None, non_blocking=False):

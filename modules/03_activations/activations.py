@@ -23,6 +23,7 @@ import math
 import numpy as np
 
 from tinytorch.dtypes import as_dtype
+from tinytorch.elementwise import erf
 from tinytorch.methods import in_place
 from tinytorch.tensor import Op, Tensor, floating, tensor
 
@@ -140,6 +141,7 @@ def xor(x: Tensor) -> Tensor:
 
 # %%
 #| check 1
+assert xor(Tensor(5, 2)).shape == (5,), "every row is a question of its own, and gets one answer"
 assert xor(tensor([[1.0, 1.0], [0.0, 0.0]])).tolist() == [0.0, 0.0], \
     "none and both are the same answer: 0. The second bend must take away what the first gave"
 assert xor(tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])).tolist() == [1.0, 1.0, 0.0], \
@@ -169,9 +171,19 @@ small = np.array([-12], np.float16)
 1 / (1 + np.exp(-small)), np.exp(small)                     # sigmoid(-12) is as good as exp(-12)
 
 # %% [markdown]
-# An `exp` of a negative number never overflows. **Your turn.** Write the sigmoid so that no exponent is ever
-# positive. For `x < 0` use the second form of the formula, else the first, and look for one expression that
-# is both.
+# An `exp` of a negative number never overflows. One thing is given: `exp_over(x)` is `np.exp(x)`, but writes
+# the result over `x` itself and so needs no new memory. It is for temporary arrays that nobody else holds, as
+# `-np.abs(input)` is.
+
+# %%
+#| export
+def exp_over(x):
+    """exp, written over `x`: for a temporary array of our own."""
+    return np.exp(x, out=x) if x.ndim else np.exp(x)        # NumPy's single numbers cannot be written over
+
+# %% [markdown]
+# **Your turn.** Write the sigmoid so that no exponent is ever positive. For `x < 0` use the second form of
+# the formula, else the first, and look for one expression that is both.
 
 # %%
 #| export exercise
@@ -181,7 +193,7 @@ def sigmoid(input, /):
     #| hint The denominators are 1 + exp(-x) and 1 + exp(x). One expression for both: 1 + exp(-|x|).
     #| hint The numerator is 1 for x >= 0 and exp(x) below: exp(min(x, 0)) is both.
     ### BEGIN SOLUTION
-    return np.exp(np.minimum(input, 0)) / (1 + np.exp(-np.abs(input)))
+    return exp_over(np.minimum(input, 0)) / (1 + exp_over(-np.abs(input)))
     ### END SOLUTION
 
 # %%
@@ -271,8 +283,7 @@ def softmax(input, /, dim, dtype=None):
     #| hint The largest score of each line: input.max(axis=dim, keepdims=True).
     #| hint Subtract it, take exp, divide by the sum along the same axis.
     ### BEGIN SOLUTION
-    out = np.subtract(input, input.max(axis=dim, keepdims=True), out=np.empty_like(input))
-    np.exp(out, out=out)
+    out = exp_over(input - input.max(axis=dim, keepdims=True))
     out /= out.sum(axis=dim, keepdims=True)
     return out
     ### END SOLUTION
@@ -284,6 +295,7 @@ assert np.allclose(square.array.sum(axis=1), 1), \
     "each row adds up to 1: keepdims, or rows meet other rows' sums"
 x = tensor([[1.0, 2.0, 3.0], [2.0, 2.0, 2.0]])
 p = softmax(x, 1)
+assert x.tolist() == [[1.0, 2.0, 3.0], [2.0, 2.0, 2.0]], "an op never changes its input"
 assert np.allclose(p.array, [[0.0900306, 0.2447285, 0.6652410], [1 / 3, 1 / 3, 1 / 3]], atol=1e-6), \
     "each is exp(x) over the sum of its row's"
 assert np.allclose(softmax(x, 0).array.sum(axis=0), 1), \
@@ -294,7 +306,6 @@ assert np.allclose(softmax(x - 1000, 1).array, p.array, atol=1e-4), \
     "nor may the largest exponent be far below 0: subtract the largest score of each line, whatever its sign"
 assert np.allclose(softmax(tensor([[1000.0, 1000.0], [-1000.0, -1000.0]]), 1).array, 0.5), \
     "every line has its own largest score: keepdims and the same axis"
-assert x.tolist() == [[1.0, 2.0, 3.0], [2.0, 2.0, 2.0]], "an op never changes its input"
 assert p.dtype.name == "float32" and softmax(tensor([1, 2]), 0, dtype=np.float64).dtype.name == "float64", \
     "float32 stays float32, unless dtype asks for another"
 assert softmax(tensor([0.0, 200.0]), 0).tolist() == [0.0, 1.0], \
@@ -305,6 +316,45 @@ assert math.isnan(softmax(tensor([-math.inf, -math.inf]), 0)[0].item()), \
     "where nothing is possible there are no probabilities: nan, and not a guess"
 
 # %% [markdown]
+# ## One array is enough
+#
+# The sum is right; look at the price. Written as `e = np.exp(x - m)` and `e / e.sum(...)` it makes three
+# arrays as large as the input: the differences, their `exp`, and the quotients. New memory is the dearest
+# memory there is, because the operating system hands it out page by page, at the first touch. But the second
+# and third array can live where the first one was: `exp_over(x - m)` writes over the differences, and
+# `out /= total` over what comes of that.
+#
+# > **Note.** Over *its own* temporary array, that is. The input belongs to the caller, and others may be
+# > looking at it.
+#
+# **Your turn.** Go back to `softmax` and make do with one large array. The check above must stay green, and
+# this one measures:
+
+# %%
+#| check 1
+from tinytorch import peak_memory
+
+x = Tensor(np.ones((500, 1000), np.float32))
+softmax(x, 1)
+assert peak_memory(lambda: softmax(x, 1)) < 1.5 * x.array.nbytes, \
+    "softmax needs the memory of its result, and no second array of that size: write over your own temporary"
+assert float(softmax(tensor(3.0), 0)) == 1.0, "a single number is certain: softmax works on it too"
+
+# %% [markdown]
+# What does it save?
+
+# %%
+def textbook(x):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+X = Tensor(np.random.default_rng(0).standard_normal((2000, 1000), dtype=np.float32))
+for name, run in [("textbook", lambda: textbook(X.array)), ("softmax", lambda: softmax(X, 1))]:
+    print(f"{name:>8}: {timed(run)}, {peak_memory(run) / 1e6:.0f} MB")
+
+# %% [markdown]
+# ## Sure and unsure
+#
 # `exp` exaggerates. Watch what a **temperature** does, a number the scores are divided by: cold networks are
 # sure of themselves, hot ones shrug.
 
@@ -336,16 +386,18 @@ def log_softmax(input, /, dim, dtype=None):
     #| hint log(a / b) is log(a) - log(b), and log(exp(z)) is z.
     #| hint With shifted = input - max: the result is shifted - log(sum(exp(shifted))).
     ### BEGIN SOLUTION
-    out = np.subtract(input, input.max(axis=dim, keepdims=True), out=np.empty_like(input))
+    out = input - input.max(axis=dim, keepdims=True)
     out -= np.log(np.exp(out).sum(axis=dim, keepdims=True))
     return out
     ### END SOLUTION
 
 # %%
 #| check 2
-x = tensor([[1.0, 2.0, 3.0], [-1.0, 0.0, 200.0]])
-assert np.allclose(log_softmax(x, 1).array[0], [-2.4076059, -1.4076059, -0.4076059], atol=1e-5), \
+row = tensor([1.0, 2.0, 3.0])
+assert np.allclose(log_softmax(row, 0).array, [-2.4076059, -1.4076059, -0.4076059], atol=1e-5), \
     "log_softmax is the natural logarithm of softmax"
+assert row.tolist() == [1.0, 2.0, 3.0], "an op never changes its input"
+x = tensor([[1.0, 2.0, 3.0], [-1.0, 0.0, 200.0]])
 assert np.allclose(log_softmax(tensor([1e4, 1e4]), 0).array, -math.log(2)), \
     "large scores overflow unless the largest is subtracted first"
 assert np.allclose(log_softmax(tensor([[0.0, 0.0], [-1e4, -1e4]]), 1).array, -math.log(2)), \
@@ -354,7 +406,6 @@ assert np.allclose(log_softmax(x, 1).array[1], [-201, -200, 0], atol=1e-3), \
     "a tiny probability keeps its logarithm: never take log of a number that was rounded to 0"
 assert np.allclose(np.exp(log_softmax(x, 0).array).sum(axis=0), 1), \
     "along dim 0 every column's probabilities add up to 1: max and sum go along the same dim"
-assert x.tolist() == [[1.0, 2.0, 3.0], [-1.0, 0.0, 200.0]], "an op never changes its input"
 assert log_softmax(tensor([1, 2]), 0).dtype.name == "float32", "whole numbers become float32, not float64"
 
 # %% [markdown]
@@ -377,14 +428,7 @@ print("x*x*x  ", timed(lambda: million * million * million))
 # %% [markdown]
 # `**` must be ready for any exponent, and for a negative `x` it falls back to a slow and careful path.
 #
-# **Your turn.** `erf.forward` is the array code of the op `erf`, which you have been given.
-
-# %%
-#| export
-@floating
-def erf(input, /):
-    """Twice the chance that a normal number of variance 1/2 lies between 0 and x.  (*) -> (*)"""
-    return np.vectorize(math.erf, otypes=[input.dtype])(input)
+# **Your turn.** `erf.forward` is the array code of the op `erf`, which an appendix of lesson 02 gave you.
 
 # %%
 #| export exercise
@@ -413,13 +457,13 @@ def gelu(input, /, *, approximate="none"):
 x = tensor([-1.0, 0.0, 1.0, 2.0])
 assert np.allclose(gelu(x).array, [-0.1586553, 0, 0.8413447, 1.9544997], atol=1e-6), \
     "gelu(1) is 1 times the chance of being below 1, which is 84 %"
+assert x.tolist() == [-1.0, 0.0, 1.0, 2.0], "an op never changes its input"
 assert np.allclose(gelu(x, approximate="tanh").array, [-0.1588080, 0, 0.8411920, 1.9545977], atol=1e-6), \
     "the older formula: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))"
 assert np.allclose(gelu(tensor([-30.0, 30.0]), approximate="tanh").array, [0, 30]), \
     "far out, gelu is 0 on the left and x on the right"
 assert gelu(x).dtype.name == "float32" and gelu(x, approximate="tanh").dtype.name == "float32", \
     "a bend keeps float32: no float64 leaks in"
-assert x.tolist() == [-1.0, 0.0, 1.0, 2.0], "an op never changes its input"
 
 # %% [markdown]
 # All four, drawn by a few lines of code:
@@ -446,48 +490,12 @@ sketch(relu, sigmoid, tanh, gelu)
 # copy. Everything else is measured against that.
 
 # %%
-X = Tensor(np.random.default_rng(0).standard_normal((2000, 1000), dtype=np.float32))
 copy = X.array.nbytes * 2 / bandwidth_ceiling() / 1e9
 def in_copies(name, run): print(f"{name:>12} {timed(run)}, {timed(run).best / copy:.1f} copies")
 
 for bend in (relu, tanh, sigmoid, gelu): in_copies(bend.name, lambda bend=bend: bend(X))
 in_copies("gelu by tanh", lambda: gelu(X, approximate="tanh"))
 in_copies("softmax", lambda: softmax(X, 1))
-
-# %% [markdown]
-# Now look at your softmax. Written as `e = np.exp(x - m)` and `e / e.sum(...)` it makes three arrays as large
-# as the input: the differences, their `exp`, and the quotients. New memory is the dearest memory there is,
-# because the operating system hands it out page by page, at the first touch. But the second and third array
-# can live where the first one was: `np.exp(out, out=out)` writes its result over its input, and so does
-# `out /= total`.
-#
-# > **Note.** Over *its own* temporary array, that is. The input belongs to the caller, and others may be
-# > looking at it.
-#
-# **Your turn.** Go back to `softmax` and make do with one large array. (`a - b` of two single numbers is not
-# an array in NumPy and nothing can be written over it; `np.subtract(a, b, out=np.empty_like(a))` always is
-# one.) The check above must stay green, and this one measures:
-
-# %%
-#| check 1
-from tinytorch import peak_memory
-
-x = Tensor(np.ones((500, 1000), np.float32))
-softmax(x, 1)
-assert peak_memory(lambda: softmax(x, 1)) < 1.5 * x.array.nbytes, \
-    "softmax needs the memory of its result, and no second array of that size: reuse your temporary with out="
-assert float(softmax(tensor(3.0), 0)) == 1.0, "a single number is certain: softmax works on it too"
-
-# %% [markdown]
-# What does it save?
-
-# %%
-def textbook(x):
-    e = np.exp(x - x.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-
-for name, run in [("textbook", lambda: textbook(X.array)), ("softmax", lambda: softmax(X, 1))]:
-    print(f"{name:>8}: {timed(run)}, {peak_memory(run) / 1e6:.0f} MB")
 
 # %% [markdown]
 # ## Challenges
@@ -515,4 +523,4 @@ for name, run in [("textbook", lambda: textbook(X.array)), ("softmax", lambda: s
 # Each of those would box its result, allocate it and, from lesson 09 on, keep it for the gradient: four
 # arrays instead of one. The price of an op is one more row in every later table: a gradient, a kernel, a
 # cost, an ONNX node. So the rule of this book is: an op when the pieces lose precision or waste passes, a
-# composition of ops otherwise. The appendix has thirty more bends; see which is which.
+# composition of ops otherwise. The appendix has twenty more bends; see which is which.

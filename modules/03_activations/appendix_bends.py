@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Appendix: thirty more bends
+# # Appendix: twenty more bends
 #
 # Each of these was somebody's answer to "what if relu were a little different". They differ in three places:
 # what happens left of zero, whether there is a corner, and how far they go up. All of them are made of the
@@ -17,8 +17,10 @@ from __future__ import annotations
 import numpy as np
 
 from tinytorch.activations import Bend, relu, sigmoid, softmax, tanh
+from tinytorch.creation import empty_like, zeros_like
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.methods import in_place
+from tinytorch.randomness import exponential_, uniform_
 from tinytorch.tensor import Tensor, common_float, floating
 
 
@@ -48,6 +50,14 @@ def prelu(input, weight, /):
         raise ShapeError(f"prelu of {shape_of(input)} wants 1 weight or {channels}, not {weight.size}")
     slope = weight.reshape((-1,) + (1,) * (input.ndim - 2)) if input.ndim > 1 else weight.reshape(())
     return np.maximum(input, 0) + slope * np.minimum(input, 0)
+
+
+def rrelu(input: Tensor, lower=1 / 8, upper=1 / 3, training=False, inplace=False) -> Tensor:
+    """leaky_relu with a slope drawn anew for every number while training, else the middle one.  (*) -> (*)"""
+    if not training: return leaky_relu(input, (lower + upper) / 2, inplace)
+    slope = uniform_(empty_like(input), lower, upper)
+    out = relu(input) - slope * relu(-input)
+    return input.copy_(out) if inplace else out
 
 # %% [markdown]
 # ## A soft landing
@@ -130,7 +140,7 @@ def tanhshrink(input, /):
 #| export
 def alike(input, number):
     """A Python number of the input's kind: a float setting must not make floats of whole numbers."""
-    return number if input.dtype.kind == "f" else int(number)
+    return int(number) if input.dtype.kind in "iu" else number
 
 
 @Bend
@@ -197,6 +207,21 @@ def softmin(input: Tensor, dim: int, dtype=None) -> Tensor:
     return softmax(-input, dim, dtype)
 
 # %% [markdown]
+# To *draw* from a softmax, add noise to the scores and see which is largest. The right noise is called after
+# Gumbel, and it is minus the logarithm of a waiting time. With `hard=True` the result is the choice itself,
+# while the gradient will be that of the softmax.
+
+# %%
+#| export
+def gumbel_softmax(logits: Tensor, tau=1.0, hard=False, eps=1e-10, dim=-1) -> Tensor:
+    """A random choice by softmax, softer the larger `tau`; `eps` does nothing, as in PyTorch.  (*) -> (*)"""
+    noise = -exponential_(empty_like(logits)).log()
+    soft = softmax((logits + noise) / tau, dim)
+    if not hard: return soft
+    chosen = zeros_like(logits).scatter_(dim, soft.argmax(dim, True), 1.0)
+    return chosen - soft.detach() + soft
+
+# %% [markdown]
 # ## In place
 #
 # PyTorch has a name of its own for some of these when they write over their input: `relu_(x)` is
@@ -206,6 +231,7 @@ def softmin(input: Tensor, dim: int, dtype=None) -> Tensor:
 #| export
 relu_, leaky_relu_, elu_, celu_, selu_ = map(in_place, (relu, leaky_relu, elu, celu, selu))
 hardtanh_, threshold_, sigmoid_, tanh_ = map(in_place, (hardtanh, threshold, sigmoid, tanh))
+rrelu_ = in_place(rrelu)
 
 # %% [markdown]
 # ## What they look like

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tito.core import verdicts
-from tito.core.lesson import NotebookCell, lifted, notebook, solutions
+from tito.core.lesson import Chapter, NotebookCell, lifted, notebook, solutions
 from tito.core.plan import Limits, Plan
 from tito.core.results import Result
 from tito.ports.files import write_tree
@@ -39,6 +39,14 @@ MISTAKES = [Mistake(file.stem, **row) for file in sorted(MUTANTS.glob("*.toml"))
             for row in tomllib.loads(file.read_text("utf-8"))["mistake"]]
 
 
+@cache
+def chapter_of(lesson: str) -> Chapter: return COURSE.chapter(COURSE.curriculum.lesson(lesson))
+
+
+@cache
+def solved(lesson: str) -> list[NotebookCell]: return notebook(chapter_of(lesson), solutions=True)
+
+
 def planted(cell: NotebookCell, mistake: Mistake, solution: str) -> NotebookCell:
     """The cell with the mistake in it."""
     before, after = mistake.old, mistake.new
@@ -47,15 +55,14 @@ def planted(cell: NotebookCell, mistake: Mistake, solution: str) -> NotebookCell
         line = next(line for line in cell.source.split("\n") if line.strip() == first)
         indent = line.removesuffix(first)
         before, after = textwrap.indent(solution, indent), textwrap.indent(after.strip(), indent)
-    assert cell.source.count(before) == 1, f"{mistake}: `{before}` is not there, or more than once"
+    assert cell.source.count(before) == 1, f"`{before}` is not there, or more than once"
     return cell._replace(source=cell.source.replace(before, after))
 
 
 def attempt(mistake: Mistake | None, lesson: str) -> verdicts.Tested:
     """A solved notebook, with the mistake in it."""
-    found = COURSE.curriculum.lesson(lesson)
-    chapter = COURSE.chapter(found)
-    rows = notebook(chapter, solutions=True)
+    found, chapter = COURSE.curriculum.lesson(lesson), chapter_of(lesson)
+    rows = solved(lesson).copy()
     if mistake:
         where = next(n for n, row in enumerate(rows) if row.id == mistake.exercise)
         course = chapter.cell(mistake.exercise)
@@ -80,21 +87,27 @@ def stages(tmp_path_factory):
     return stage
 
 
-def judged(lesson: verdicts.Tested, stage: Path) -> list[Result]:
-    """What `tito module test` says in its first phase."""
-    run = Processes().run(Plan("cells", str(stage), str(stage), LIMITS, verdicts.units(lesson)))
+def judged(lesson: verdicts.Tested, stage: Path, exercise: str = "") -> list[Result]:
+    """What `tito module test` says in its first phase; only up to the checks on one exercise, if named."""
+    units, chapter = verdicts.units(lesson), lesson.chapter
+    own = [c.id for c in chapter.checks() if (about := chapter.about(c)) and about.id == exercise]
+    end = max([number for number, unit in enumerate(units, 1) if unit.id in own], default=len(units))
+    run = Processes().run(Plan("cells", str(stage), str(stage), LIMITS, units[:end]))
     told = verdicts.Verdicts(lesson)
-    return [result for o in run.outcomes for result in told.take(o)] + list(told.rest())
+    found = [result for outcome in run.outcomes for result in told.take(outcome)]
+    return found if own else [*found, *told.rest()]
 
 
 @pytest.fixture(scope="module")
 def judgements(request, stages):
-    """The mistakes that are asked for, run two at a time."""
+    """The mistakes that are asked for, run two at a time, and all of them before pytest goes on."""
     tests = [item for item in request.session.items if "judgements" in item.fixturenames]
     asked = [item.callspec.params["mistake"] for item in tests]
-    for lesson in {m.lesson for m in asked}: stages(lesson)
+    places = {lesson: stages(lesson) for lesson in {m.lesson for m in asked}}
+
+    def judge(m: Mistake) -> list[Result]: return judged(attempt(m, m.lesson), places[m.lesson], m.exercise)
     with ThreadPoolExecutor(2) as pool:
-        yield {m: pool.submit(judged, attempt(m, m.lesson), stages(m.lesson)) for m in asked}
+        return {m: pool.submit(judge, m) for m in asked}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=str)
@@ -113,5 +126,5 @@ def test_without_a_mistake_every_check_passes(lesson, stages):
 @pytest.mark.parametrize("lesson", sorted({m.lesson for m in MISTAKES}))
 def test_every_exercise_has_three_planted_mistakes(lesson):
     planted = [m.exercise for m in MISTAKES if m.lesson == lesson]
-    exercises = COURSE.chapter(COURSE.curriculum.lesson(lesson)).exercises()
+    exercises = chapter_of(lesson).exercises()
     assert {e.id: planted.count(e.id) for e in exercises if planted.count(e.id) < 3} == {}

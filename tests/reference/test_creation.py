@@ -133,6 +133,8 @@ i.fill_(2.7)
 x.fill_(t.tensor(4))
 x.fill_(t.tensor([4.0]))
 x[0].fill_(1); x
+t.fill(i, 3)
+t.fill(x, t.tensor(2))
 x.zero_()
 x.T.zero_(); x
 t.nn.functional.one_hot(t.tensor([0, 2]))

@@ -151,6 +151,6 @@ def test_an_unknown_profile_is_named():
 
 
 def test_printoptions_are_put_back():
-    with tinytorch.printoptions(precision=2):
+    with tinytorch.printing.printoptions(precision=2):
         assert repr(tinytorch.tensor([0.123])) == "tensor([0.12])"
     assert repr(tinytorch.tensor([0.123])) == "tensor([0.1230])"

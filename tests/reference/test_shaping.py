@@ -260,6 +260,26 @@ x.diag_embed(-1, 0, 2)
 t.diag_embed(x, offset=1, dim1=0, dim2=1)
 v.diagflat()
 x.diagflat(1)
+m.select_scatter(t.ones(4), 0, 1)
+t.select_scatter(m, t.ones(3), 1, -1)
+m.select_scatter(t.ones(3), 0, 1)
+m.slice_scatter(t.ones(3, 2), 1, 1, 3)
+m.slice_scatter(t.ones(2, 4), start=1)
+m.slice_scatter(t.ones(3, 2), dim=1, step=2)
+m.slice_scatter(t.ones(2, 2))
+m.diagonal_scatter(t.ones(3))
+t.diagonal_scatter(m, t.ones(2), -1)
+m.diagonal_scatter(t.ones(2))
+m.fill_diagonal_(7); m
+m.T.fill_diagonal_(7.5)
+t.zeros(3, 3, 3).fill_diagonal_(1)
+v.fill_diagonal_(1)
+y.fill_diagonal_(1)
+y.split_with_sizes([1, 2], 1)
+t.can_cast(t.float64, t.float16)
+t.can_cast(t.float32, t.int64)
+t.can_cast(t.int64, t.bool)
+t.can_cast(t.bool, t.uint8)
 m.tril()
 m.tril(1)
 m.triu()
@@ -392,7 +412,7 @@ def test_what_was_cut_is_joined_again(shape, dim, size):
 
 def test_writing_into_a_piece_writes_into_the_whole():
     x = tt.zeros(4, 4)
-    cut = x.split(2)[1], x.unbind(1)[0], x.narrow(0, 1, 2), x.unfold(0, 2, 2), x.squeeze(), x[None].squeeze(0)
+    cut = [x.split(2)[1], x.unbind(1)[0], x.narrow(0, 1, 2), x.unfold(0, 2, 2), x[None].squeeze(0)]
     for view in cut:
         before = x._version
         view.add_(1.0)
@@ -404,6 +424,7 @@ def test_a_deep_copy_is_a_tensor_of_its_own():
     x = tt.arange(6.0).reshape(2, 3).requires_grad_()
     x.note = ["kept"]
     same, view = copy.deepcopy([x, x]), copy.deepcopy(x.detach()[0])
-    assert same[0] is same[1] and same[0].requires_grad and same[0].note == ["kept"] and same[0].note is not x.note
+    assert same[0] is same[1] and same[0].requires_grad
+    assert same[0].note == ["kept"] and same[0].note is not x.note
     same[0].array[0] = 9.0
     assert x.array[0, 0] == 0.0 and view._base is None and view.shape == (3,)

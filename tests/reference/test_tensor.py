@@ -293,6 +293,7 @@ def test_an_op_takes_settings_by_position_by_name_and_in_numpys_words():
     for found in (x.sum(1, True), x.sum(dim=1, keepdim=True), x.sum(axis=1, keepdims=True),
                   tinytorch.sum(input=x, dim=1, keepdim=True)):
         assert found.tolist() == expected
+    assert tinytorch.cat(tensors=[x, x], axis=1).shape == (2, 4)
     with pytest.raises(TypeError, match="too many"): x.exp(1, 2, 3)
     with pytest.raises(TypeError): x.sum(dimension=1)
 

@@ -132,6 +132,13 @@ def test_torch_star_stands_for_the_public_names_that_pytorch_has_in_the_same_pla
     assert "cat" not in source and "Tensor" not in source
 
 
+def test_a_module_that_pytorch_has_too_is_asked_last():
+    both = names() | {"numbers": ["add"]}
+    theirs = {"torch": ["add"], "torch.tensor": []}
+    source = faces(curriculum('["add"]'), both, True, theirs=theirs)["__init__.py"]
+    assert "from .numbers import add\n" in source and "from .tensor import add" not in source
+
+
 def test_star_imports_hide_no_builtin_and_dir_shows_all(built):
     ask = built(course=curriculum('["*"]'))
     assert ask("from tinytorch import *; print(sum([1, 2]), abs(-1), add(1, 2))") == "3 1 1"
@@ -240,6 +247,12 @@ def test_a_listed_name_that_nobody_defines_is_refused():
     with pytest.raises(LessonProblem) as refused:
         faces(curriculum('["Tensor", "dott"]'), names(), True)
     assert "lesson 02 tensor lists dott for tinytorch, but no exported cell" in refused.value.message
+
+
+def test_a_name_that_another_module_would_hide_is_refused():
+    with pytest.raises(LessonProblem) as refused:
+        faces(curriculum('["Tensor", "cat"]'), {**names(), "cat": ("dog",)}, True)
+    assert "tinytorch.cat would be the module cat.py" in refused.value.message
 
 
 def test_a_learners_package_may_lack_a_name_that_the_course_added_since():

@@ -38,14 +38,15 @@ def rewritten(source: str, filename: str) -> ast.Module:
 
 class Rewriter(ast.NodeTransformer):
     def visit_Assert(self, node: ast.Assert) -> ast.stmt:
-        """`assert test, message` -> `if not judge.test: raise judge.failed(message)`"""
-        asking = ast.Expr(call("asking", ast.Constant(ast.unparse(subject(node.test)))))
+        """`assert test, message` -> `if not judge.test: raise judge.failed(message)`, between two notes."""
+        idea = node.msg if isinstance(node.msg, ast.Constant) else ast.Constant("")
+        asking = ast.Expr(call("asking", ast.Constant(ast.unparse(subject(node.test))), idea))
         failed = ast.Raise(call("failed", node.msg or ast.Constant("")), None)
         check = ast.If(ast.UnaryOp(ast.Not(), told(node.test)), [failed], [])
-        both = ast.If(ast.Constant(True), [asking, check], [])
-        for new in ast.walk(both):
+        all_of_it = ast.If(ast.Constant(True), [asking, check, ast.Expr(call("held"))], [])
+        for new in ast.walk(all_of_it):
             if not hasattr(new, "lineno"): ast.copy_location(new, node)
-        return both
+        return all_of_it
 
 
 def told(test: ast.expr) -> ast.expr:
@@ -113,9 +114,16 @@ class Failed(AssertionError):
 class Judge:
     """Evaluates the tests of rewritten asserts and remembers what the last one compared."""
 
-    def __init__(self) -> None: self.asked, self.pair = "", lambda: ("", "")
+    def __init__(self) -> None: self.begin()
 
-    def asking(self, expression: str) -> None: self.asked, self.pair = expression, lambda: ("", "")
+    def begin(self) -> None: self.open, self.pair = list[tuple[str, str]](), lambda: ("", "")
+    def asking(self, expression: str, idea: str) -> None: self.open.append((expression, idea))
+    def held(self) -> None: self.open.pop()
+
+    @property
+    def asked(self) -> tuple[str, str]:
+        """The expression of the assert that is being evaluated, and its sentence."""
+        return self.open[-1] if self.open else ("", "")
 
     def compare(self, sign: str, left: Any, right: Any, swapped: bool) -> bool:
         return truth(self._compared(sign, left, right, swapped))
@@ -146,7 +154,7 @@ class Judge:
             got, expected = self.pair()
         except Exception as problem:    # a learner's objects may refuse to be looked at
             got, expected = f"a value that cannot be shown: {type(problem).__name__}: {problem}", ""
-        return Failed(str(message), got, expected, self.asked)
+        return Failed(str(message), got, expected, self.asked[0])
 
     def _compared(self, sign: str, left: Any, right: Any, swapped: bool) -> Any:
         self._remember(sign, left, right, swapped)

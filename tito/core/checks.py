@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping, Sequence
 
-from tito.core.asserts import subject
 from tito.core.lesson import Cell, defined_names
 from tito.core.plan import Frame, Limits, Outcome
 from tito.core.results import CodeLine, Status
@@ -54,7 +53,12 @@ def listed(names: Sequence[str]) -> str:
 
 
 def sentence(outcome: Outcome, limits: Limits) -> str:
-    """What happened, for somebody who does not know how it was run."""
+    """What happened, for somebody who does not know how it was run; first, what should have."""
+    told = happened(outcome, limits)
+    return f"{outcome.idea}; instead: {told}" if outcome.idea and outcome.outcome == "raised" else told
+
+
+def happened(outcome: Outcome, limits: Limits) -> str:
     kinds, text = outcome.kinds, outcome.text
     match outcome.outcome:
         case "passed": return ""
@@ -107,11 +111,3 @@ def telling_line(text: str, name: str) -> int:
     if node is None: return 1
     returns = [n for n in ast.walk(node) if isinstance(n, ast.Return)]
     return returns[0].lineno if len(returns) == 1 else node.lineno
-
-
-def asked_at(check: Cell, outcome: Outcome, file: str) -> str:
-    """The expression of the assert in which an exception came up."""
-    lines = [number for where, number, _ in outcome.frames if where == file]
-    asserts = (n for n in ast.walk(ast.parse(check.source)) if isinstance(n, ast.Assert))
-    found = [n for n in asserts if lines and n.lineno <= lines[-1] <= (n.end_lineno or n.lineno)]
-    return ast.unparse(subject(found[0].test)) if found else ""

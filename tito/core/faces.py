@@ -88,6 +88,7 @@ def faces(
     all_faces = _filled(curriculum, modules, course, theirs or {})
     if reference:
         _refuse_undefined(curriculum, modules, all_faces)
+        _refuse_hidden(modules, all_faces["tinytorch"])
     closed = {face.path: _opening(curriculum, face.path) for face in all_faces.values()
               if not _is_open(face, all_faces, modules)}
     files = {}
@@ -126,7 +127,7 @@ def _filled(curriculum: Curriculum, modules: Names, course: Names, theirs: Names
             raise LessonProblem(f"{face.path} is a lesson's module and has faces below it: not both.")
         for lesson in curriculum:
             for name in _listed(lesson, face.path, {**course, **modules}, theirs):
-                if place := _place(lesson, name, modules):
+                if place := _place(lesson, name, modules, theirs):
                     face.found.pop(name, None)          # a later lesson's comes later in the file
                     face.found[name] = place
                 else:
@@ -155,10 +156,14 @@ def plain(name: str) -> str:
     return name[:-1] if name.endswith("_") and hasattr(builtins, name[:-1]) else name
 
 
-def _place(lesson: Lesson, name: str, modules: Names) -> tuple[str, str] | None:
-    """The module that defines a name, and its spelling there; the exact spelling wins."""
+def _place(lesson: Lesson, name: str, modules: Names, theirs: Names) -> tuple[str, str] | None:
+    """The module that defines a name, and its spelling there; the exact spelling wins.
+
+    A module that PyTorch has too comes last: `torch.norm` is not what `torch.linalg.norm` is.
+    """
+    order = sorted((lesson.module, *lesson.modules), key=lambda module: f"torch.{module}" in theirs)
     return next(((module, spelling) for spelling in (name, f"{name}_")
-                 for module in (lesson.module, *lesson.modules) if spelling in modules.get(module, ())), None)
+                 for module in order if spelling in modules.get(module, ())), None)
 
 
 def _refuse_undefined(curriculum: Curriculum, modules: Names, all_faces: Mapping[str, Face]) -> None:
@@ -170,6 +175,14 @@ def _refuse_undefined(curriculum: Curriculum, modules: Names, all_faces: Mapping
                     f"but no exported cell of {', '.join(lesson.files)} defines it.",
                     "Define it under `#| export`, or take it off the list in modules/curriculum.toml.",
                 )
+
+
+def _refuse_hidden(modules: Names, top: Face) -> None:
+    """A module that is loaded after a name was handed on takes its place: `tinytorch.sums` is then the module."""
+    for name, (module, _) in top.found.items():
+        if name in modules and name != module:
+            raise LessonProblem(f"tinytorch.{name} would be the module {name}.py, not what {module}.py defines.",
+                                f"Rename the lesson's file that makes {name}.py.")
 
 
 def _is_open(face: Face, all_faces: Mapping[str, Face], modules: Names) -> bool:

@@ -291,7 +291,8 @@ def solutions(cell: Cell) -> list[str]:
 
 def solved(cell: Cell) -> Cell:
     """The cell without the solution's markers."""
-    kept = [line for n, line in enumerate(cell.source.split("\n"), 1) if n not in marks(cell.source)]
+    dropped = marks(cell.source)
+    kept = [line for n, line in enumerate(cell.source.split("\n"), 1) if n not in dropped]
     return replace(cell, source="\n".join(kept))
 
 

@@ -109,3 +109,15 @@ def mark_of(
     if record.started:
         return "started"
     return "locked" if missing else "open"
+
+
+def opened(before: Standing, after: Standing) -> tuple[Lesson, ...]:
+    """The lessons that could not be started before, and can be now."""
+    return tuple(now.lesson for was, now in zip(before.lessons, after.lessons)
+                 if now.mark not in ("locked", "unwritten") and was.mark == "locked")
+
+
+def ready(before: Standing, after: Standing) -> tuple[Milestone, ...]:
+    """The milestones whose gate could not be tried before, and can be now."""
+    return tuple(now.milestone for was, now in zip(before.milestones, after.milestones)
+                 if now.ready and not was.ready and not now.unlocked)

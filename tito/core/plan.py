@@ -87,6 +87,7 @@ class Outcome:
     text: str = ""                  # the check's sentence, or what the exception says
     name: str = ""                  # what a NameError missed
     asked: str = ""                 # the expression that was checked
+    idea: str = ""                  # the sentence of the assert that was being evaluated
     expected: str = ""
     got: str = ""
     frames: tuple[Frame, ...] = ()  # the innermost last

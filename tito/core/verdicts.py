@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from tito.core.checks import (
     IMPORT,
     TURN,
-    asked_at,
     imported_in,
     line_in,
     listed,
@@ -210,8 +209,8 @@ class Verdicts:
             own = self.line_of(about) if about else None
         return replace(
             result, name=name, message=self.why(outcome), expected=outcome.expected, got=outcome.got,
-            asked=outcome.asked or (asked_at(check, outcome, self.lesson.file(check)) if check else ""),
-            line=own if outcome.outcome != "passed" else None, output=outcome.output, seconds=outcome.seconds,
+            asked=outcome.asked, line=own if outcome.outcome != "passed" else None,
+            output=outcome.output, seconds=outcome.seconds,
         )
 
     def why(self, outcome: Outcome) -> str:

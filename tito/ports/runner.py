@@ -22,6 +22,7 @@ from tito.core.plan import Frame, Outcome, Plan, Run
 
 WORKER = Path(__file__).with_name("worker.py")
 GRACE = 5.0             # seconds after which a process that should have ended itself is ended
+LAST_WORDS = 1.0        # seconds in which what an ended process said must have come through
 STARTS_IN = 60.0        # seconds that Python may take to start, on the coldest of disks
 NOISE = 20_000          # characters
 
@@ -142,11 +143,13 @@ class Conversation:
 
     def listen(self) -> bool:
         """Takes in what comes until the end; False if the end had to be made by force."""
+        ended = False
         while not self.facts.get("finished"):
             try:
-                line = self.lines.get(timeout=0.1)
+                line = self.lines.get(timeout=LAST_WORDS if ended else 0.1)
             except queue.Empty:
-                if self.process.poll() is not None: return True     # though a child of its may hold the pipe
+                if ended: return True       # a child of its may hold the pipe: do not wait for its end
+                ended = self.process.poll() is not None
                 if self.late(): return False
                 continue
             if line is None: return True

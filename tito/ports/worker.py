@@ -232,6 +232,7 @@ class Worker:
         self.printed = Printed(limits["output"])
         self.printed.redirect()
         self.asserts = loaded("tito_asserts", plan["asserts"])
+        self.judge = self.asserts.Judge()
         self.unchanged = Unchanged()
         limit_memory(limits["memory"])
         self.watch = Watch(channel, self.printed, limits["test"], now() + limits["lesson"])
@@ -256,6 +257,7 @@ class Worker:
         facts: dict[str, Any] = {"outcome": "passed"}
         self.channel.tell(event="begin", unit=name)
         self.printed.begin()
+        self.judge.begin()
         began = now()
         self.watch.begin(name)
         try:
@@ -271,7 +273,8 @@ class Worker:
 
     def explained(self, problem: BaseException) -> dict[str, Any]:
         try:
-            return outcome_of(problem, self.asserts)
+            asked, idea = self.judge.asked
+            return {"asked": asked, "idea": idea, **outcome_of(problem, self.asserts)}
         except BaseException as other:      # a value of the learner's that resists being described
             return {"outcome": "raised", "type": type(other).__name__, "text": said(other),
                     "frames": trace(other)}
@@ -301,7 +304,7 @@ class Worker:
             with self.judged(unit["id"]) as facts:
                 if unit["kind"] == "check":
                     code = compile(self.asserts.rewritten(source, file), file, "exec", flags, True, 0)
-                    exec(code, {**vars(space), self.asserts.JUDGE: self.asserts.Judge()})
+                    exec(code, {**vars(space), self.asserts.JUDGE: self.judge})
                 else:
                     code = compile(source, file, "exec", flags, True, 0)
                     flags |= code.co_flags & FLAGS      # `from __future__` holds for the cells after it
@@ -357,7 +360,7 @@ def plugin(worker: Worker) -> Any:
             name, file = self.path.stem, str(self.path)
             module = sys.modules[name] = types.ModuleType(name)
             module.__file__ = file
-            vars(module)[worker.asserts.JUDGE] = worker.asserts.Judge()
+            vars(module)[worker.asserts.JUDGE] = worker.judge
             tree = worker.asserts.rewritten(self.path.read_text("utf-8"), file)
             worker.watch.begin(self.name)           # a test file may call the learner's code as it loads
             try:

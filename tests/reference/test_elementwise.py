@@ -248,6 +248,9 @@ t.gcd(x, x)
 t.frexp(y)
 t.ldexp(y, i[3:])
 t.ldexp(y, t.tensor(3))
+t.ldexp(h, t.tensor(-1))
+t.square(b)
+t.frexp(h)
 t.nextafter(y, z)
 t.nextafter(y.double(), z.double())
 t.where(b, y, z)
@@ -306,6 +309,13 @@ t.frac(d)
 t.fmod(y, 0)
 t.square(h)
 x.T.sin().stride()
+t.polygamma(0, p)
+t.polygamma(1, p)
+t.polygamma(2, p)
+p.polygamma(4)
+p.double().polygamma(3)
+t.polygamma(1, t.tensor([0.0, 1e-3, 1e5, nan, inf]))
+t.polygamma(-1, p)
 t.absolute(y)
 t.subtract(y, z, alpha=2)
 t.multiply(y, 2)
@@ -323,6 +333,30 @@ def test_of_one_number_like_pytorch(name, agree):
 @pytest.mark.parametrize("line", CASES)
 def test_like_pytorch(line, agree):
     agree(line, names)
+
+
+OF_TWO = """
+add sub mul div floor_divide remainder fmod pow maximum minimum fmax fmin atan2 copysign xlogy heaviside hypot
+bitwise_and bitwise_or bitwise_xor bitwise_left_shift gcd lcm logical_and eq lt where logaddexp
+"""
+KINDS = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
+
+
+@pytest.mark.parametrize("name", OF_TWO.split())
+def test_every_pair_of_dtypes_meets_as_in_pytorch(name):
+    """Where PyTorch has no such function for a dtype, ours may have one."""
+    torch = pytest.importorskip("torch")
+    def answer(t, kind, other):
+        x = t.tensor([3, 1, 2], dtype=getattr(t, kind))
+        y = other if not isinstance(other, tuple) else t.tensor(other[1], dtype=getattr(t, other[0]))
+        return t.where(x > 1, x, y) if name == "where" else getattr(t, name)(x, y)
+    for kind in KINDS:
+        for other in (*[(k, n) for k in KINDS for n in ([2, 1, 3], 2)], 2, 2.5):
+            try: theirs = answer(torch, kind, other)
+            except (RuntimeError, TypeError): continue
+            ours = answer(tt, kind, other)
+            assert f"torch.{ours.dtype.name}" == str(theirs.dtype), (kind, other)
+            np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=2e-3, err_msg=str((kind, other)))
 
 
 # -------------------------------------------------------------------------- accurate, and how accurate

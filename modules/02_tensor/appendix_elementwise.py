@@ -46,7 +46,7 @@ from tinytorch.tensor import (
 #| export
 def whole(*inputs) -> bool:
     """Whether these are whole numbers, or bools."""
-    return all([x.dtype.kind != "f" if hasattr(x, "dtype") else isinstance(x, int) for x in inputs])
+    return all([x.dtype.kind in "iub" if hasattr(x, "dtype") else isinstance(x, int) for x in inputs])
 
 
 def divisible(input, other):
@@ -142,7 +142,7 @@ def whole_power(x, n):
 @pointwise
 def square(input, /):
     """The number times itself.  (*) -> (*)"""
-    return input * input
+    return input * input if input.dtype.kind != "b" else input.astype(np.int64)
 
 
 @floating
@@ -177,7 +177,9 @@ def abs_(input, /):
 @pointwise
 def sign(input, /):
     """1, 0 or -1; 0 also for nan.  (*) -> (*)"""
-    return input.copy() if input.dtype.kind == "b" else np.subtract(input > 0, input < 0, dtype=input.dtype)
+    if input.dtype.kind == "b": return input.copy()
+    kind = dtype_of(input)
+    return kind.cast(np.subtract(input > 0, input < 0, dtype=kind.computes))
 
 
 @pointwise
@@ -189,7 +191,7 @@ def sgn(input, /):
 @Op
 def signbit(input, /):
     """Where the number carries a minus sign, and be it a zero.  (*) -> (*) bool"""
-    return np.signbit(input) if input.dtype.kind == "f" else input < 0
+    return input < 0 if whole(input) else np.signbit(input)
 
 
 @floating
@@ -207,7 +209,7 @@ def positive(input, /):
 @pointwise
 def heaviside(input, values, /):
     """0 below zero, 1 above, and `values` at zero.  (*), (*) -> (*)"""
-    return np.where(input == 0, values, (input > 0).astype(input.dtype))
+    return np.where(input == 0, values, dtype_of(input).cast(input > 0))
 
 # %% [markdown]
 # ## Exponentials and logarithms
@@ -508,7 +510,6 @@ def addcdiv(input, tensor1, tensor2, /, *, value=1):
     return input + (tensor1 / tensor2 if value == 1 else value * (tensor1 / tensor2))
 
 
-@method
 def rsub(input, other, *, alpha=1):
     """The difference the other way round: other - alpha * input.  (*), (*) -> (*)"""
     return sub(other, input, alpha=alpha)
@@ -540,7 +541,7 @@ ERF_TANH = (
 
 def erf_single(x):
     """erf to seven digits, for float32."""
-    x = np.clip(x, -4, 4)               # from 4 on it is 1
+    x = np.clip(x, -4.2, 4.2)           # farther out it is 1, and tanh says so exactly
     out = polynomial(ERF_TANH, x * x)
     out *= x
     return np.tanh(out)
@@ -595,7 +596,7 @@ def erf_double(x):
 #| export
 def in_double(function, x):
     """`function` of a float64, in the dtype of `x`."""
-    return piecewise(lambda x: function(x.astype(np.float64, copy=False)).astype(x.dtype, copy=False), x)
+    return piecewise(lambda x: dtype_of(x).cast(function(x.astype(np.float64, copy=False))), x)
 
 
 @floating
@@ -603,7 +604,7 @@ def erf(input, /):
     """How much of a bell curve lies within x of its middle; -1 for minus infinity.  (*) -> (*)"""
     if input.dtype == np.float64: return erf_double(input)
     single = input.astype(np.float32, copy=False)
-    return piecewise(erf_single, single).astype(input.dtype, copy=False)
+    return dtype_of(input).cast(piecewise(erf_single, single))
 
 
 @floating
@@ -696,6 +697,41 @@ def digamma(input, /):
         above = digamma_above(np.where(x <= 0, 1, x))
         return np.where(x == 0, np.copysign(np.inf, -x), np.where(x < 0, mirrored, above))
     return in_double(value, input)
+
+# %% [markdown]
+# The further slopes are sums of powers, 1/x² + 1/(x+1)² + …: eight terms as they stand, the endless rest by
+# the formula of Euler and Maclaurin.
+
+# %%
+#| export
+EULER_MACLAURIN = (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -691 / 1307674368000)
+
+
+def sum_of_powers(x, s: int):
+    """x**-s + (x + 1)**-s + …, without end, for x above 0 and s above 1, in float64."""
+    z, rising = x + 8, s
+    rest = z ** (1 - s) / (s - 1) + 0.5 * z**-s
+    for j, b in enumerate(EULER_MACLAURIN):
+        rest = rest + b * rising * z ** (-s - 2 * j - 1)
+        rising *= (s + 2 * j + 1) * (s + 2 * j + 2)
+    return sum([step**-s for step in eight_steps(x)]) + rest
+
+
+@floating
+def digamma_slope(input, /, n):
+    """The n-th slope of digamma, for numbers above 0.  (*) -> (*)"""
+    def value(x):
+        return (-1) ** (n + 1) * math.factorial(n) * sum_of_powers(np.where(x < 0, np.nan, x), n + 1.0)
+    return in_double(value, input)
+
+
+def polygamma(n: int, input):
+    """The n-th slope of digamma, for numbers above 0; with n = 0 digamma itself.  (*) -> (*)"""
+    if n < 0: raise RuntimeError(f"polygamma counts slopes from 0, not {n}")
+    return digamma(input) if n == 0 else digamma_slope(input, n)
+
+
+METHODS["polygamma"] = lambda self, n: polygamma(n, self)
 
 # %% [markdown]
 # ## Infinity, and what is not a number
@@ -875,7 +911,8 @@ def frexp(input):
 @method
 def ldexp(input, other):
     """The number times 2**other: undoes frexp.  (*), (*) -> (*)"""
-    return mul(input, pow_(2.0, other))
+    power = pow_(2.0, other)
+    return mul(input, power.to(input.dtype) if input.is_floating_point() else power)
 
 
 @pointwise
@@ -897,7 +934,7 @@ def chosen(inputs):
     if condition.dtype.kind != "b" and condition.dtype != np.uint8:
         raise RuntimeError(f"where wants a condition of bools, not of {dtype_of(condition)}")
     kind = result_type(*rest)
-    rest = [kind.cast(x) if hasattr(x, "dtype") else kind.numpy.type(x) for x in rest]
+    rest = [kind.cast(x) if hasattr(x, "dtype") else kind.computes.type(x) for x in rest]
     return [condition.astype(bool, copy=False), *rest]
 
 
@@ -926,7 +963,8 @@ def masked_fill(input, mask, value, /):
         raise RuntimeError(f"masked_fill wants a mask of bools, not of {dtype_of(mask)}")
     if getattr(value, "ndim", 0):
         raise ShapeError(f"masked_fill wants a single number, not a shape {value.shape}")
-    return np.where(mask, np.asarray(value, input.dtype, like=input), input)
+    kind = dtype_of(input)
+    return np.where(mask, kind.cast(np.asarray(value, kind.computes, like=input)), input)
 
 # %% [markdown]
 # ## Second names
