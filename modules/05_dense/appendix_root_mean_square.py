@@ -13,10 +13,12 @@
 #| export
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinytorch.creation import ones
-from tinytorch.dense import ends_in
+from tinytorch.dense import as_rows, as_shape, ends_in, row_sums
 from tinytorch.dtypes import finfo
 from tinytorch.layers import Module, Parameter
 from tinytorch.tensor import Kept, Op, Tensor
@@ -26,10 +28,11 @@ from tinytorch.tensor import Kept, Op, Tensor
 @Op
 def rescale(input, weight=None, /, last=1, eps=1e-5):
     """The last `last` dimensions scaled to a mean square of 1, then by weight.  (*) -> (*)"""
-    rstd = 1 / np.sqrt((input * input).mean(axis=tuple(range(-last, 0)), keepdims=True) + eps)
-    out = input * rstd
-    if weight is not None: out *= weight
-    return Kept(out, rstd)
+    rows, n = as_rows(input, last), math.prod(input.shape[input.ndim - last :])
+    scale = 1 / np.sqrt(row_sums(rows, rows) / n + eps)
+    out = rows * scale
+    if weight is not None: out *= weight.reshape(-1)
+    return Kept(out.reshape(input.shape).astype(input.dtype, copy=False), scale)
 
 
 def rms_norm(input: Tensor, normalized_shape, weight=None, eps: float | None = None) -> Tensor:
@@ -45,8 +48,7 @@ class RMSNorm(Module):
         self, normalized_shape, eps: float | None = None, elementwise_affine: bool = True, device=None, dtype=None,
     ):
         super().__init__()
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.normalized_shape, self.eps, self.elementwise_affine = as_shape(normalized_shape), eps, elementwise_affine
         self.weight = Parameter(ones(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
 
     def reset_parameters(self) -> None:
