@@ -359,6 +359,13 @@ class Row:
         self._modules.update({str(i): part for i, part in enumerate(parts)})
 
 
+def repeated(row, times: int) -> list:
+    """The same parts again and again; they share their parameters."""
+    if not isinstance(times, int): raise TypeError(f"a row is repeated n times, not {times!r}")
+    if times < 1: raise ValueError(f"{type(row).__name__} times {times} would have no parts")
+    return list(row) * times
+
+
 def as_row(row, other):
     """Whatever modules come out of; TypeError if it is nothing of the kind."""
     if isinstance(other, Iterable) and not isinstance(other, (Tensor, str)): return other

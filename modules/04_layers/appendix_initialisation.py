@@ -21,8 +21,9 @@ from functools import wraps
 from tinytorch.creation import empty_like
 from tinytorch.creation import eye as identity
 from tinytorch.errors import shape_of
-from tinytorch.layers import calculate_gain, fans, kaiming_normal_
+from tinytorch.layers import calculate_gain, fan_of, fans, kaiming_normal_
 from tinytorch.linalg import qr
+from tinytorch.randomness import randperm
 from tinytorch.shaping import diagonal
 from tinytorch.tensor import Tensor
 
@@ -87,13 +88,6 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 
 # %%
 #| export
-def fan_of(tensor: Tensor, mode: str) -> int:
-    """The fan that counts."""
-    found = dict(zip(("fan_in", "fan_out"), fans(tensor)))
-    if mode.lower() not in found: raise ValueError(f"mode is 'fan_in' or 'fan_out', not {mode!r}")
-    return found[mode.lower()]
-
-
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator=None) -> Tensor:
     """Uniform numbers of spread gain * sqrt(2 / (fan_in + fan_out)).  (out, in, *window)"""
     bound = math.sqrt(3) * gain * math.sqrt(2 / sum(fans(tensor)))
@@ -135,7 +129,6 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator=None) -> Tensor:
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator=None) -> Tensor:
     """Normal numbers, of which a share in each column is 0; Martens 2010.  (out, in)"""
     if tensor.ndim != 2: raise ValueError(f"sparse_ fills a matrix, and not {shape_of(tensor)}")
-    from tinytorch.randomness import randperm
     weight = normal_(tensor, 0.0, std, generator).data
     for column in range(tensor.shape[1]):
         order = randperm(tensor.shape[0])

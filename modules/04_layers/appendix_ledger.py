@@ -192,9 +192,9 @@ class Summary:
 
 def short(n: float) -> str:
     """A large number in three digits and a letter: 12345 is "12.3 k"."""
-    if not n: return "0 "
+    if n < 1000: return f"{n} "
+    n = float(f"{n:.2e}")                       # rounded first: 999,999 is a million
     size = min(int(math.log10(n) // 3), 5)
-    if size == 0: return f"{n} "
     n /= 1000**size
     return f"{n:.{max(2 - int(math.log10(n)), 0)}f} {'kMGTP'[size - 1]}"
 

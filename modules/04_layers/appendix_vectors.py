@@ -17,6 +17,7 @@ from collections.abc import Iterable
 
 from tinytorch.errors import ShapeError
 from tinytorch.layers import Module
+from tinytorch.randomness import fork_rng
 from tinytorch.shaping import cat
 from tinytorch.tensor import Tensor
 
@@ -47,5 +48,4 @@ def skip_init(module_cls: type, *args, **kwargs) -> Module:
     if not issubclass(module_cls, Module): raise RuntimeError(f"{module_cls} is no Module")
     if "device" not in inspect.signature(module_cls).parameters:
         raise RuntimeError(f"{module_cls.__name__} takes no device=, and is not for skip_init")
-    from tinytorch.randomness import fork_rng
     with fork_rng(): return module_cls(*args, **kwargs)

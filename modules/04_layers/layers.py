@@ -37,6 +37,7 @@ from tinytorch.housekeeping import (
     put,
     put_in_place,
     refused,
+    repeated,
     take_out,
 )
 from tinytorch.tensor import Tensor, tensor
@@ -157,30 +158,28 @@ class Module(Hooks, Housekeeping):
         return load(self, OrderedDict(state_dict), strict, assign)
 
 
-KINDS.update(_parameters=Parameter, _buffers=Buffer, _modules=Module)
+KINDS.update(_parameters=Parameter, _modules=Module, _buffers=Buffer)
 
 # %% [markdown]
-# **Your turn.** Which drawer? The value decides, by its class: `KINDS` says which class lies in which drawer.
-# If that does not settle it, the name does. A name that already lies in a drawer stays there when it is set
-# to None, and a name among the buffers takes any other tensor. Anything else would turn a parameter into a
-# mere attribute that nobody trains: refuse, with a `TypeError` that says the name.
+# **Your turn.** Which drawer? Ask one after the other, in the order of `KINDS`, which says what class lies in
+# each. If the value is of that class, there it goes. If the *name* already lies there, it stays: None keeps
+# its place free, and among the buffers any other tensor will do. Anything else would turn a parameter into a
+# mere attribute that nobody trains: refuse, with a `TypeError` that says the name. And if no drawer wants it,
+# it is an ordinary attribute.
 
 # %%
 #| export exercise
 def drawer_for(module: Module, name: str, value) -> str | None:
     """Where `module.name = value` puts the value: a drawer, or None for an ordinary attribute."""
-    #| hint First go through KINDS.items(): does isinstance(value, kind) hold for one of them?
-    #| hint Then go through the drawers: is the name in vars(module)[drawer]? vars(module) is the module's
-    #| hint own dict, in which the drawers lie as well.
-    #| hint There, None goes back to the same drawer, a Tensor to "_buffers", and the rest is a TypeError.
+    #| hint Go through KINDS.items(). Does isinstance(value, kind) hold? Then you have found the drawer.
+    #| hint If not, does the name lie there? vars(module).get(drawer, ()) is the drawer, if there is one yet.
+    #| hint If it does: None may go there, a Tensor may go to "_buffers", and the rest is a TypeError.
     ### BEGIN SOLUTION
     for drawer, kind in KINDS.items():
         if isinstance(value, kind): return drawer
-    for drawer in DRAWERS:
         if name not in vars(module).get(drawer, ()): continue
         if value is None or (drawer == "_buffers" and isinstance(value, Tensor)): return drawer
-        raise TypeError(f"{name!r} is in {drawer}: it takes a {KINDS[drawer].__name__} or None, "
-                        f"not {type(value).__name__}")
+        raise TypeError(f"{name!r} takes a {kind.__name__} or None, not {type(value).__name__}")
     return None
     ### END SOLUTION
 
@@ -198,16 +197,19 @@ part.mean = ones(2)
 assert part._buffers["mean"].tolist() == [1.0, 1.0] and "mean" not in vars(part), \
     "a name among the buffers takes any tensor, and stays a buffer"
 part.weight = None
-assert "weight" in part._parameters and part.weight is None, "None keeps the place of a parameter"
+assert part._parameters == {"weight": None}, "None keeps the place of a parameter"
 part.inner = None
-assert "inner" in part._modules, "None keeps the place of a part"
+assert part._modules == {"inner": None}, "None keeps the place of a part"
 part.scale = Parameter(ones(1))
 try: told = part.__setattr__("scale", ones(1))
 except TypeError as error: told = str(error)
 assert told and "scale" in told, "a parameter is not replaced by an ordinary tensor: TypeError, with its name"
-part.scale = Module()
-assert "scale" in part._modules and "scale" not in part._parameters, \
-    "the class of the value comes first: a Module moves the name"
+try: told = drawer_for(part, "scale", Module())
+except TypeError as error: told = str(error)
+assert "scale" in told, "nor by a module: whoever wants that deletes the parameter first"
+part.mean = Parameter(ones(2))
+assert "mean" in part._parameters and "mean" not in part._buffers, \
+    "a parameter may take the place of a buffer: its own drawer is asked first"
 
 # %% [markdown]
 # Now parts can be written by themselves, and put into each other:
@@ -267,18 +269,23 @@ def below(path: str, name: str) -> str:
 
 # %%
 #| check 3
+def paths(*start):
+    try: return [path for path, _ in walk(*start)]
+    except AttributeError as error: return [str(error)]
+
 root, left, leaf = Module(), Module(), Module()
-root.left, root.empty, root.right, left.leaf, left.twin = left, None, Module(), leaf, leaf
-paths = [path for path, _ in walk(root, set())]
-assert paths[:1] == [""], "the walk begins with the module itself, under the empty path"
-assert "left.leaf" in paths, "the path of a part of a part has a dot between the names"
-assert paths[1:] == ["left", "left.leaf", "right"], \
-    "below each part before the next one; a part in two places once; an empty place not at all"
+root.left, root.empty, root.right, left.leaf, left.twin = left, Module(), Module(), leaf, leaf
+root.empty = None
+assert paths(left, set())[:1] == [""], "the walk begins with the module itself, under the empty path"
+assert "leaf" in paths(left, set()), "a part's path is its name, and there is no dot in front of it"
+assert "None" not in paths(root, set())[0], "a place that is empty (None) is not visited"
+assert "left.leaf" in paths(root, set()), "the path of a part of a part has a dot between the names"
+assert paths(root, set())[1:] == ["left", "left.leaf", "right"], \
+    "what is below a part comes before the next part, and a part in two places comes once"
 assert dict(walk(root, set()))["left.leaf"] is leaf, "each path comes with the module that lies there"
-paths = [path for path, _ in walk(root, set(), "", False)]
-assert paths == ["", "left", "left.leaf", "left.twin", "right"], \
+assert paths(root, set(), "", False) == ["", "left", "left.leaf", "left.twin", "right"], \
     "with remove_duplicate=False a part shows up under each of its paths"
-assert [path for path, _ in walk(root, {left}, "net")] == ["net", "net.right"], \
+assert paths(root, {left}, "net") == ["net", "net.right"], \
     "the prefix comes in front of every path, and what was seen before is left out with all that is below it"
 leaf.back = root
 assert len(list(walk(root, set()))) == 4, \
@@ -316,7 +323,8 @@ def members(
 tied = Module()
 tied.a, tied.b, tied.free = Module(), Module(), Parameter(ones(1))
 tied.a.weight = tied.b.weight = Parameter(ones(2))
-tied.b.bias, tied.b.scale = None, Parameter(ones(1))
+tied.b.scale = Parameter(ones(1))
+tied.b.register_parameter("bias", None)
 names = [name for name, _ in members(tied, "_parameters")]
 assert names[:2] == ["free", "a.weight"], \
     "a module's own come first, then those of its parts, with their paths"
@@ -564,11 +572,12 @@ class Sequential(Row, Module):
         if not isinstance(other, Sequential): raise ValueError(f"Sequential + {type(other).__name__}")
         return Sequential(*self, *other)
 
-    def __mul__(self, times: int): return Sequential(*list(self) * times)
+    def extend(self, sequential): return super().extend(sequential)
+    def __mul__(self, times: int): return Sequential(*repeated(self, times))
     def __rmul__(self, times: int): return self * times
 
     def __imul__(self, times: int):
-        self._renumber(list(self) * times)
+        self._renumber(repeated(self, times))
         return self
 
 # %%
@@ -584,7 +593,7 @@ def step(f):
 double, plus_one = step(lambda x: x * 2), step(lambda x: x + 1)
 assert Sequential(double, plus_one)(3) == 7, \
     "the first module gets the input, the second what the first gives"
-assert Sequential(plus_one, double, double)(0) == 4, "each module runs once, in order"
+assert Sequential(plus_one, double, double)(0) == 4, "each module runs, in order, once for each place it has"
 assert Sequential()(5) == 5, "an empty row hands its input on"
 calls = []
 double.register_forward_hook(lambda module, args, output: calls.append(output))
@@ -661,6 +670,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity not in ("relu", "leaky_relu"):
         raise ValueError(f"no gain is known for {nonlinearity!r}: only relu, leaky_relu, {', '.join(gains)}")
     a = 0 if nonlinearity == "relu" else 0.01 if param is None else param
+    if type(a) not in (int, float): raise ValueError(f"the slope of leaky_relu is a number, not {a!r}")
     #| hint Which share of the mean square is left: one half from the positive side, and from the negative?
     #| hint The gain squared, times that share, is 1.
     ### BEGIN SOLUTION
@@ -677,12 +687,23 @@ assert abs(calculate_gain("leaky_relu", 0.5) - math.sqrt(1.6)) < 1e-9, \
     "the negative half keeps a squared of its share: (1 + a * a) / 2 is left"
 
 # %%
+#| export
+def fan_of(tensor: Tensor, mode: str) -> int:
+    """The fan that counts: "fan_in" keeps the signal's size on the way there, "fan_out" on the way back."""
+    found = dict(zip(("fan_in", "fan_out"), fans(tensor)))
+    if mode.lower() not in found: raise ValueError(f"mode is 'fan_in' or 'fan_out', not {mode!r}")
+    return found[mode.lower()]
+
+# %% [markdown]
+# **Your turn.** Put the two together.
+
+# %%
 #| export exercise
 def kaiming_normal_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator=None,
 ) -> Tensor:
     """Normal numbers that keep the size of the signal; He et al. 2015.  (out, in, *window)"""
-    fan = dict(zip(("fan_in", "fan_out"), fans(tensor)))[mode.lower()]
+    fan = fan_of(tensor, mode)
     #| hint The spread is the gain, for this bend and its slope a, over the root of the fan.
     #| hint tensor.data.normal_(0, spread, generator=generator) draws the numbers in place; return the tensor.
     ### BEGIN SOLUTION
@@ -692,7 +713,7 @@ def kaiming_normal_(
 
 # %%
 #| check 2
-from tinytorch import manual_seed
+from tinytorch import Generator, manual_seed
 
 manual_seed(1)
 w = Parameter(zeros(400, 200))
@@ -707,6 +728,8 @@ spread = kaiming_normal_(w, nonlinearity="linear").data.std().item()
 assert abs(spread * math.sqrt(200) - 1) < 0.03, "without a bend the gain is 1"
 spread = kaiming_normal_(w, 3.0).data.std().item()
 assert abs(spread * math.sqrt(1000) - 1) < 0.03, "the slope a belongs to the gain"
+draws = [kaiming_normal_(zeros(2, 2), generator=Generator().manual_seed(7)).tolist() for _ in range(2)]
+assert draws[0] == draws[1], "a generator that is given is the one to draw from"
 
 # %% [markdown]
 # Draw the 50 layers, for a spread that is a third too small, one that is right, and one a third too large.
