@@ -33,8 +33,9 @@ MODES = ("sum", "mean", "max")
 def bags(input, weight, offsets, per_sample_weights=None, /, *, mode="mean", padding_idx=None,
          scale_grad_by_freq=False):
     """The rows of the ids of each bag in one.  (N), (n, width), (bags), (N) -> (bags, width)"""
+    if input.dtype.kind != "i": raise RuntimeError(f"ids are whole numbers, not {input.dtype}")
     if input.size and not 0 <= input.min() <= input.max() < len(weight):
-        raise IndexError(f"ids from {input.min()} to {input.max()} do not all have one of {len(weight)} rows")
+        raise RuntimeError(f"ids from {input.min()} to {input.max()} do not all have one of {len(weight)} rows")
     rows, lengths = weight[input], np.diff(offsets, append=len(input))
     if per_sample_weights is not None: rows *= per_sample_weights[:, None]
     if padding_idx is not None:
@@ -136,6 +137,5 @@ class EmbeddingBag(Module):
 
     def extra_repr(self) -> str:
         text = table_repr(self).replace(", sparse=True", "").replace(f", padding_idx={self.padding_idx}", "")
-        if self.sparse: text += ", sparse=True"
         text += f", mode={self.mode!r}"
         return text if self.padding_idx is None else f"{text}, padding_idx={self.padding_idx}"

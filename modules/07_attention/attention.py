@@ -49,7 +49,7 @@ ids
 # like everything else. But how many of these multiplications are by zero, when there are 50,257 words?
 
 # %%
-from tinytorch import one_hot
+from tinytorch.nn.functional import one_hot
 
 one_hot(ids, 5).float() @ table
 
@@ -241,9 +241,10 @@ shaded((places @ places.mT).array)
 # spread grows with `E`. Look at what softmax makes of it:
 
 # %%
-rng = np.random.default_rng(0)
+from tinytorch import randn
+
 for E in (4, 64, 1024):
-    q, k = Tensor(rng.standard_normal((1, E), np.float32)), Tensor(rng.standard_normal((5, E), np.float32))
+    q, k = randn(1, E), randn(5, E)
     print(E, softmax(q @ k.mT, -1), softmax(q @ k.mT / math.sqrt(E), -1))
 
 # %% [markdown]
@@ -327,9 +328,10 @@ def room_like(array, shape):
 
 # %%
 #| check 3
-def numbers(seed, *shape): return Tensor(np.random.default_rng(seed).standard_normal(shape, np.float32))
+from tinytorch import manual_seed, randn
 
-q, k, v = numbers(1, 2, 3, 5, 8), numbers(2, 2, 3, 7, 8), numbers(3, 2, 3, 7, 4)
+manual_seed(1)
+q, k, v = randn(2, 3, 5, 8), randn(2, 3, 7, 8), randn(2, 3, 7, 4)
 mask = tensor([0.0, -math.inf, 0.0, 0.0, 1.0, 0.0, -math.inf])
 before = [x.array.copy() for x in (q, k, v)]
 assert np.allclose(attend(q, k, v, mask).array, (attention_weights(q, k, mask) @ v).array, atol=1e-5), \
@@ -339,7 +341,7 @@ assert np.allclose(attend(30 * q, 30 * k, v).array, (attention_weights(30 * q, 3
     "large scores overflow unless the largest of each row is subtracted first"
 nowhere = attend(q, k, v, tensor([-math.inf] * 7))
 assert nowhere.array.any() == False, "a query that may look nowhere sees nothing: 0, and not nan"   # noqa: E712
-keep = numbers(4, 5, 7) > 0
+keep = randn(5, 7) > 0
 half = (attention_weights(q, k) * (2.0 * keep)) @ v
 assert np.allclose(attend(q, k, v, None, 2.0 * keep).array, half.array, atol=1e-4), \
     "keep multiplies the weights after their sum was taken: what is dropped is not made up for"
@@ -353,9 +355,9 @@ assert attend(q, k, v).dtype.name == "float32", "float32 stays float32"
 # What did that save?
 
 # %%
-from tinytorch import peak_memory, timed
+from tinytorch import manual_seed, peak_memory, randn, timed
 
-q, k, v = [numbers(i, 4, 512, 64) for i in range(3)]
+q, k, v = [randn(4, 512, 64) for _ in range(3)]
 for name, look in [("five ops", lambda: attention_weights(q, k) @ v), ("one op", lambda: attend(q, k, v))]:
     print(f"{name:>8}: {timed(look)}, {peak_memory(look) / 1e6:.0f} MB")
 
@@ -374,7 +376,8 @@ for name, look in [("five ops", lambda: attention_weights(q, k) @ v), ("one op",
 # %%
 text = "the cat sat on the mat and the cat sat".split()
 vocabulary = sorted(set(text))
-rows = numbers(5, len(vocabulary), 64)
+manual_seed(5)
+rows = randn(len(vocabulary), 64)
 x = look_up(tensor([vocabulary.index(word) for word in text]), rows)
 before = cat([x[:1] * 0, x[:-1]])                           # the row of the word before
 shaded(attention_weights(4 * x, before).array, text, " ".join([word[:1] for word in text]))
@@ -415,7 +418,10 @@ assert causal_mask(3).tolist() == [[0.0, no, no], [0.0, 0.0, no], [0.0, 0.0, 0.0
     "a word may look back and at itself, never ahead: the mask is -inf above the diagonal"
 assert causal_mask(2, 4).tolist() == [[0.0, no, no, no], [0.0, 0.0, no, no]], "rows are queries, columns are keys"
 assert causal_mask(2).dtype.name == "float32", "a float64 mask would make every score a float64"
-q, k, v = numbers(1, 6, 8), numbers(2, 6, 8), numbers(3, 6, 8)
+from tinytorch import manual_seed, randn
+
+manual_seed(2)
+q, k, v = [randn(6, 8) for _ in range(3)]
 changed = tensor(v)
 changed[4] = 100.0
 told = [attend(q, k, x, causal_mask(6)).array for x in (v, changed)]
@@ -531,13 +537,11 @@ class CausalSelfAttention(Module):
 
 # %%
 #| check 3
-def filled(module, seed=0):
-    """The module with numbers that do not depend on how it is initialised."""
-    rng = np.random.default_rng(seed)
-    for p in module.parameters(): p.data = Tensor(0.3 * rng.standard_normal(tuple(p.shape), np.float32))
-    return module.eval()
+from tinytorch import manual_seed, randn
 
-look, x = filled(CausalSelfAttention(8, 2)), numbers(7, 2, 5, 8)
+manual_seed(3)
+look, x = CausalSelfAttention(8, 2), randn(2, 5, 8)
+for p in look.parameters(): p.data.normal_(0.0, 0.3)
 W, U = look.c_attn.weight.array, look.c_proj.weight.array
 q, k, v = np.split(x.array @ W.T + look.c_attn.bias.array, 3, axis=-1)
 heads = [(attention_weights(*[Tensor(y[..., part]) for y in (q, k)], causal_mask(5)) @ Tensor(v[..., part])).array
@@ -591,7 +595,11 @@ class Block(Module):
 
 # %%
 #| check 2
-block, x = filled(Block(8, 2)), numbers(8, 2, 5, 8)
+from tinytorch import manual_seed, randn
+
+manual_seed(4)
+block, x = Block(8, 2), randn(2, 5, 8)
+for p in block.parameters(): p.data.normal_(0.0, 0.3)
 before = x.array.copy()
 middle = x + block.attn(block.ln_1(x))
 assert np.allclose(block(x).array, (middle + block.mlp(block.ln_2(middle))).array, atol=1e-5), \
@@ -655,7 +663,11 @@ def start_small(model: GPT, n_layer: int) -> None:
 
 # %%
 #| check 3
-model, idx = filled(GPT(11, 6, 2, 2, 8)), tensor([[1, 4, 4, 0, 10], [2, 2, 2, 2, 2]])
+from tinytorch import manual_seed
+
+manual_seed(5)
+model, idx = GPT(11, 6, 2, 2, 8), tensor([[1, 4, 4, 0, 10], [2, 2, 2, 2, 2]])
+for p in model.parameters(): p.data.normal_(0.0, 0.3)
 scores = model(idx)
 assert scores.shape == (2, 5, 11), "at every place a score for every word of the vocabulary"
 assert not np.allclose(scores.array[1, 0], scores.array[1, 1], atol=1e-3), \
@@ -707,6 +719,8 @@ def continued(model, idx: Tensor, steps: int, choose=likeliest) -> Tensor:
 
 # %%
 #| check 2
+from tinytorch.nn.functional import one_hot
+
 class Counting:
     """A model of three places that always expects the sum of the last two ids."""
     block_size = 3
@@ -715,8 +729,6 @@ class Counting:
         assert idx.shape[1] <= 3, "the model has 3 places: show it the last block_size ids"
         ahead = np.concatenate([idx.array[:, :1], idx.array[:, :-1]], 1)
         return one_hot(Tensor(idx.array + ahead), 100).float()
-
-from tinytorch import one_hot
 
 assert continued(Counting(), tensor([[1, 1]]), 5).tolist() == [[1, 1, 2, 3, 5, 8, 13]], \
     "each new id is chosen after all that was said, the last one included: 1 1 2 3 5 8 13"
@@ -766,7 +778,7 @@ assert attention_cost(10, 8, 4)[2] == 4 * 4 * 10 * 10, "but each head has T x T 
 
 # %%
 for T in (128, 256, 512, 1024, 2048):
-    q, k, v = [numbers(i, T, 64) for i in range(3)]
+    q, k, v = [randn(T, 64) for _ in range(3)]
     matrices, look, bytes_ = attention_cost(T, 768, 12)
     print(f"{T:5} words: {timed(lambda: attend(q, k, v))} a head; "
           f"matrices {matrices / 1e9:5.2f}, looks {look / 1e9:5.2f} GFLOP, weights {bytes_ / 1e6:5.0f} MB a layer")
