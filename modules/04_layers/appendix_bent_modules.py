@@ -42,7 +42,8 @@ class Bent(Module):
         mine = vars(self)
         return {name: mine[name] for name in self._settings if name != "inplace" or self.inplace}
 
-    def forward(self, input: Tensor) -> Tensor: return type(self).function(input, **self.settings())
+    def forward(self, input: Tensor) -> Tensor:
+        return type(self).function(input, **self.settings()) if self._settings else type(self).function(input)
 
     def extra_repr(self) -> str:
         told = {name: value for name, value in self.settings().items() if name not in self.silent}
@@ -91,6 +92,9 @@ class OverInput(Bent):
     """A bend whose only setting is whether it writes over its input.  (*) -> (*)"""
 
     def __init__(self, inplace: bool = False): super().__init__(inplace=inplace)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return type(self).function(input, inplace=True) if self.inplace else type(self).function(input)
 
 
 class ReLU(OverInput):

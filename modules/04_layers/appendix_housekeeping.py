@@ -241,8 +241,11 @@ def put(module, drawer: str | None, name: str, value) -> None:
 
 def found(module, name: str):
     """What `module.name` is when it is no ordinary attribute: from a drawer, or from a later lesson."""
-    for drawer in DRAWERS:
-        if name in vars(module).get(drawer, ()): return vars(module)[drawer][name]
+    mine = module.__dict__                  # asked for every weight of every call: no detours
+    if "_modules" in mine:
+        if name in mine["_parameters"]: return mine["_parameters"][name]
+        if name in mine["_modules"]: return mine["_modules"][name]
+        if name in mine["_buffers"]: return mine["_buffers"][name]
     if name in MODULE_METHODS: return MethodType(MODULE_METHODS[name], module)
     if hasattr(type(module), name): return object.__getattribute__(module, name)    # a property's own error
     raise AttributeError(f"{type(module).__name__!r} object has no attribute {name!r}", name=name, obj=module)

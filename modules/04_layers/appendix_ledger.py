@@ -52,6 +52,27 @@ def flops(*names: str) -> Callable:
 def _(out, input, other):
     return 2 * out.numel() * input.shape[-1]        # a product and a sum for each pair
 
+
+@flops("linear")
+def _(out, input, weight, bias=None):
+    return out.numel() * (2 * weight.shape[-1] + (bias is not None))
+
+
+@flops("attend")
+def _(out, query, key, value, *masks, **settings):
+    scores = query.numel() // max(query.shape[-1], 1) * key.shape[-2]
+    return 2 * scores * (query.shape[-1] + value.shape[-1])
+
+
+@flops("rnn_layer", "gru_layer")
+def _(out, input, h, weight_ih, weight_hh, *biases, **settings):
+    return 2 * len(input) * (weight_ih.numel() + weight_hh.numel())
+
+
+@flops("lstm_layer")
+def _(out, input, h, c, weight_ih, weight_hh, *more, **settings):
+    return 2 * len(input) * (weight_ih.numel() + weight_hh.numel())
+
 # %%
 #| export
 def tensors(value) -> Iterator[Tensor]:

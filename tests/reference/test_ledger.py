@@ -1,10 +1,10 @@
 """The ledger against counts by hand, and against PyTorch's own counter of FLOPs."""
 
 import pytest
-
-import tinytorch as tt
 from tinytorch.layers import Module, Parameter, Sequential
 from tinytorch.ledger import short, summary
+
+import tinytorch as tt
 
 
 class Affine(Module):
@@ -24,7 +24,8 @@ def test_a_network_of_three_layers_by_hand():
     assert first.flops == 2 * 64 * 784 * 256 + 64 * 256, "a product and a sum for each pair, then the bias"
     assert bend.flops == 64 * 256 and last.flops == 2 * 64 * 256 * 10 + 640
     assert bend.bytes == 2 * 4 * 64 * 256, "relu reads every number once and writes one"
-    assert first.bytes == 4 * (64 * 784 + 784 * 256 + 64 * 256) + 4 * (64 * 256 + 256 + 64 * 256)
+    product, shift = 64 * 784 + 784 * 256 + 64 * 256, 64 * 256 + 256 + 64 * 256
+    assert first.bytes == 4 * (product + shift)
     assert found.parameters == found.learning == 784 * 256 + 256 + 2560 + 10
     assert found.bytes_held == 4 * found.parameters
     assert [line.page.shapes for line in found.lines] == [[(64, 10)], [(64, 256)], [(64, 256)], [(64, 10)]]
@@ -67,7 +68,7 @@ def test_it_leaves_no_trace():
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
     assert found.parameters - found.learning == 2570 and "2,570 of them frozen" in repr(found)
     with pytest.raises(RuntimeError): summary(model, (1, 5))
-    assert not any(part._forward_hooks for part in model.modules()), "also when the model cannot take the input"
+    assert not any(part._forward_hooks for part in model.modules()), "also when something goes wrong"
 
 
 def test_the_table():
@@ -78,8 +79,9 @@ def test_the_table():
     assert len({len(line) for line in lines[:-1]}) == 1, "all rows are as wide"
 
 
-@pytest.mark.parametrize(("n", "text"), [(0, "0 "), (7, "7 "), (999, "999 "), (1000, "1.00 k"), (12345, "12.3 k"),
-                                         (999999, "1.00 M"), (2 * 10**9, "2.00 G"), (10**20, "100000 P")])
+@pytest.mark.parametrize(("n", "text"), [
+    (0, "0 "), (7, "7 "), (999, "999 "), (1000, "1.00 k"), (12345, "12.3 k"), (999999, "1.00 M"),
+    (2 * 10**9, "2.00 G"), (10**20, "100000 P")])
 def test_large_numbers_are_short(n, text): assert short(n) == text
 
 

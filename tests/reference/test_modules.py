@@ -482,12 +482,14 @@ def test_a_later_lesson_can_bring_methods():
 SETTLED = """CELU ELU GELU GLU Hardshrink Hardsigmoid Hardswish Hardtanh LeakyReLU LogSoftmax Mish RReLU ReLU
 ReLU6 SELU SiLU Softmax Softmin Softplus Softshrink Threshold"""
 SHARED = {
-    "Module": """forward register_buffer register_parameter add_module register_module get_submodule
-        set_submodule get_parameter get_buffer apply cuda cpu type float double half bfloat16 to_empty
-        register_forward_pre_hook register_forward_hook register_state_dict_pre_hook register_state_dict_post_hook
-        register_load_state_dict_pre_hook register_load_state_dict_post_hook load_state_dict parameters
-        named_parameters buffers named_buffers children named_children modules named_modules train eval
-        requires_grad_ zero_grad extra_repr get_extra_state set_extra_state""",
+    "Module": """forward register_buffer register_parameter add_module register_module
+        get_submodule set_submodule get_parameter get_buffer apply cuda cpu type float double
+        half bfloat16 to_empty register_forward_pre_hook register_forward_hook
+        register_state_dict_pre_hook register_state_dict_post_hook
+        register_load_state_dict_pre_hook register_load_state_dict_post_hook load_state_dict
+        parameters named_parameters buffers named_buffers children named_children modules
+        named_modules train eval requires_grad_ zero_grad extra_repr get_extra_state
+        set_extra_state""",
     "Sequential": "__init__ append insert extend forward",
     "ModuleList": "__init__ insert append extend",
     "ModuleDict": "__init__ clear pop keys items values update",
