@@ -29,14 +29,19 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-08) -> Tensor:
-    """The cosine of the angle between vectors along `dim`: 1 for the same direction, 0 across.  (*), (*) -> (*)"""
+    """The cosine of the angle between vectors along `dim`: 1 for the same direction, 0 across.
+
+    (*), (*) -> (*)
+    """
     for x in (x1, x2):
         if not x.is_floating_point(): raise RuntimeError(f"cosine_similarity wants floats, not {x.dtype}")
     x1, x2 = broadcast_tensors(x1, x2)
     return (normalize(x1, 2.0, dim, eps) * normalize(x2, 2.0, dim, eps)).sum(dim)
 
 
-def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06, keepdim: bool = False) -> Tensor:
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06, keepdim: bool = False,
+) -> Tensor:
     """How far the ends of two vectors are apart; `eps` keeps the distance off 0.  (*, D), (*, D) -> (*)"""
     return vector_norm(x1 - x2 + eps, p, -1, keepdim)
 
@@ -61,16 +66,17 @@ class PairwiseDistance(Module):
     def forward(self, x1, x2): return pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
 
 # %% [markdown]
-# A **bilinear** layer has a whole matrix for each output: how much does it count that this number of the first
-# vector and that number of the second are large together?
+# A **bilinear** layer has a whole matrix for each output: how much does it count that this number of the
+# first vector and that number of the second are large together?
 
 # %%
 #| export
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Each output weighs all products of the two inputs.  (*, i), (*, j), (o, i, j), (o) -> (*, o)"""
     if input1.shape[:-1] != input2.shape[:-1] or (input1.shape[-1], input2.shape[-1]) != weight.shape[1:]:
-        raise ShapeError(f"bilinear with a weight of {shape_of(weight)} takes inputs that end in "
-                         f"{weight.shape[1]} and {weight.shape[2]}, not {shape_of(input1)} and {shape_of(input2)}")
+        raise ShapeError(f"bilinear with a weight of {shape_of(weight)} takes inputs that "
+                         f"end in {weight.shape[1]} and {weight.shape[2]}, not {shape_of(input1)} and "
+                         f"{shape_of(input2)}")
     o, i, j = weight.shape
     halves = linear(input1, weight.transpose(1, 2).reshape(o * j, i)).reshape(*input1.shape[:-1], o, j)
     out = (halves @ input2.unsqueeze(-1)).squeeze(-1)
@@ -81,7 +87,8 @@ class Bilinear(Module):
     """A layer in which every output sees every product of two inputs.  (*, in1), (*, in2) -> (*, out)"""
 
     def __init__(
-        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device=None, dtype=None,
+        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device=None,
+        dtype=None,
     ):
         super().__init__()
         if in1_features < 1: raise ValueError(f"a bilinear layer has one input or more, not {in1_features}")

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Appendix: all the losses
 #
-# How wrong is an answer? That depends on what the answers are for: quantities, classes, counts, yes or no, a
-# ranking, likeness. Each of these has its own measure. All of them end in the same two words: `reduction` makes
-# one number of many, and a weight lets some count more.
+# How wrong is an answer? That depends on what the answers are for: quantities, classes, counts, yes or no,
+# a ranking, likeness. Each of these has its own measure. All of them end in the same two words: `reduction`
+# makes one number of many, and a weight lets some count more.
 #
 # First the functions, then a module for each.
 
@@ -21,20 +21,29 @@ import numpy as np
 
 from tinytorch.activations import log_softmax, relu
 from tinytorch.bends import logsigmoid
-from tinytorch.creation import empty
-from tinytorch.dense import binary_surprise, labels_of, linear, mse_loss, reduced, same_shape, surprise, weighed
+from tinytorch.dense import (
+    Linear,
+    binary_surprise,
+    labels_of,
+    linear,
+    mse_loss,
+    reduced,
+    same_shape,
+    surprise,
+    weighed,
+)
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.indexing import gather
-from tinytorch.layers import Module, Parameter
+from tinytorch.layers import Module
 from tinytorch.likeness import pairwise_distance
 from tinytorch.tensor import Kept, Op, Tensor, floating
 
 # %% [markdown]
 # ## Quantities
 #
-# The square is shocked by a single large mistake, the absolute distance is not, but has a corner at 0. Two in
-# between: a parabola near 0 that goes on as a straight line. With `near`, the part of the distance that is still
-# on the parabola, both are one product.
+# The square is shocked by a single large mistake, the absolute distance is not, but has a corner at 0. Two
+# in between: a parabola near 0 that goes on as a straight line. With `near`, the part of the distance that
+# is still on the parabola, both are one product.
 
 # %%
 #| export
@@ -69,12 +78,14 @@ def huber_loss(
 # %% [markdown]
 # ## One of several classes
 #
-# The scores have their classes in dimension 1, or are a single line of them. Labels that are to be ignored have
-# weight 0, so the mean is taken over the others.
+# The scores have their classes in dimension 1, or are a single line of them. Labels that are to be ignored
+# have weight 0, so the mean is taken over the others.
 
 # %%
 #| export
-def over_labels(losses: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
+def over_labels(
+    losses: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
+) -> Tensor:
     """As `weighed`, with a weight for each class."""
     counts = target != ignore_index
     if weight is not None: counts = counts * weight[target * counts]
@@ -90,9 +101,13 @@ def class_weight(weight: Tensor | None, input: Tensor) -> None:
 
 
 def nll_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean",
+    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
+    reduction: str = "mean",
 ) -> Tensor:
-    """Minus the logarithm of the right class's probability, from logarithms.  (N, C, *), (N, *) -> () or (N, *)"""
+    """Minus the logarithm of the right class's probability, from logarithms.
+
+    (N, C, *), (N, *) -> () or (N, *)
+    """
     dim, _, _ = labels_of(input.array, target.array, ignore_index)
     class_weight(weight, input)
     ignored = target == ignore_index
@@ -101,14 +116,19 @@ def nll_loss(
 
 
 def cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean",
+    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
+    reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """How surprised scores are by labels, or by probabilities.  (N, C, *), (N, *) or (N, C, *) -> () or (N, *)"""
+    """How surprised scores are by labels, or by probabilities.
+
+    (N, C, *), (N, *) or (N, C, *) -> () or (N, *)
+    """
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing is a share from 0 to 1, not {label_smoothing}")
     class_weight(weight, input)
-    if input.shape == target.shape: return over_classes(input, target, weight, ignore_index, reduction, label_smoothing)
+    if input.shape == target.shape:
+        return over_classes(input, target, weight, ignore_index, reduction, label_smoothing)
     losses = surprise(input, target, ignore_index)
     if not label_smoothing: return over_labels(losses, target, weight, ignore_index, reduction)
     if weight is not None: losses = losses * weight[target.masked_fill(target == ignore_index, 0)]
@@ -124,7 +144,8 @@ def class_dim(input: Tensor) -> int: return 1 if input.ndim > 1 else 0
 def of_all_classes(logarithms: Tensor, weight: Tensor | None) -> Tensor:
     """Minus the logarithms, weighed, and added up over the classes.  (N, C, *) -> (N, *)"""
     dim = class_dim(logarithms)
-    if weight is not None: logarithms = logarithms * weight.reshape((-1,) + (1,) * (logarithms.ndim - 1 - dim))
+    if weight is not None:
+        logarithms = logarithms * weight.reshape((-1,) + (1,) * (logarithms.ndim - 1 - dim))
     return -logarithms.sum(dim)
 
 
@@ -136,7 +157,8 @@ def mixed(losses: Tensor, everywhere: Tensor, smoothing: float, input: Tensor) -
 def over_classes(input, target, weight, ignore_index, reduction, label_smoothing) -> Tensor:
     """The cross-entropy of scores and probabilities.  (N, C, *), (N, C, *) -> () or (N, *)"""
     if not target.is_floating_point(): raise RuntimeError(f"probabilities are floats, not {target.dtype}")
-    if ignore_index >= 0: raise RuntimeError("ignore_index is for labels, and these targets are probabilities")
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is for labels, and these targets are probabilities")
     dim = class_dim(input)
     if label_smoothing: target = target * (1 - label_smoothing) + label_smoothing / input.shape[dim]
     losses = of_all_classes(log_softmax(input, dim) * target, weight)
@@ -145,9 +167,9 @@ def over_classes(input, target, weight, ignore_index, reduction, label_smoothing
 # %% [markdown]
 # ## Yes or no
 #
-# `binary_cross_entropy` starts from probabilities. Where the network is certain and wrong its surprise would be
-# infinite, and training would end there; so PyTorch stops at 100, and so do we. Starting from scores there is
-# nothing to stop.
+# `binary_cross_entropy` starts from probabilities. Where the network is certain and wrong its surprise
+# would be infinite, and training would end there; so PyTorch stops at 100, and so do we. Starting from
+# scores there is nothing to stop.
 
 # %%
 #| export
@@ -187,7 +209,8 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """How surprised scores are by a yes (1) or a no (0).  (*), (*) -> () or (*)"""
     equal_shape("binary_cross_entropy_with_logits", input, target)
-    losses = binary_surprise(input, target) if pos_weight is None else uneven_surprise(input, target, pos_weight)
+    losses = binary_surprise(input, target) if pos_weight is None else \
+        uneven_surprise(input, target, pos_weight)
     return reduced(losses if weight is None else losses * weight, reduction)
 
 
@@ -207,9 +230,9 @@ def multilabel_soft_margin_loss(
 # %% [markdown]
 # ## Distributions
 #
-# The **Kullback-Leibler divergence** is how much more surprised you are by the target's world than somebody who
-# knows it. `"batchmean"` divides by the number of examples; `"mean"`, by the number of numbers, which is hardly
-# ever meant, but PyTorch's default.
+# The **Kullback-Leibler divergence** is how much more surprised you are by the target's world than somebody
+# who knows it. `"batchmean"` divides by the number of examples; `"mean"`, by the number of numbers, which
+# is hardly ever meant, but PyTorch's default.
 #
 # A network may also answer with the mean of a distribution: of counts (Poisson), or with mean and variance
 # (Gauss). `full=True` adds the terms that do not depend on the network.
@@ -241,7 +264,8 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """The surprise at quantities, from their mean and variance.  (*), (*), (*) -> () or (*)"""
     if isinstance(var, (int, float)): var = input.new_ones(input.shape) * var
-    if var.array.size and var.array.min() < 0: raise ValueError("a variance is not below 0, and one of these is")
+    if var.array.size and var.array.min() < 0:
+        raise ValueError("a variance is not below 0, and one of these is")
     var, distance = spread_like(var, input).clamp(min=eps), input - target
     losses = 0.5 * (var.log() + distance * distance / var)
     return reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
@@ -267,15 +291,23 @@ def spread_like(var: Tensor, input: Tensor) -> Tensor:
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean",
 ) -> Tensor:
-    """Whether the first is ranked above the second (target 1) or below (-1), by a margin.  (N), (N), (N) -> () or (N)"""
+    """Whether the first is ranked above the second (target 1) or below (-1), by a margin.
+
+    (N), (N), (N) -> () or (N)
+    """
     if not input1.ndim == input2.ndim == target.ndim:
         raise ShapeError(f"margin_ranking_loss takes three tensors with as many dimensions each, not "
                          f"{shape_of(input1)}, {shape_of(input2)} and {shape_of(target)}")
     return reduced(relu(margin - target * (input1 - input2)), reduction)
 
 
-def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean") -> Tensor:
-    """A distance itself where things are alike (1), and what it lacks of the margin where not (-1).  (*), (*) -> () or (*)"""
+def hinge_embedding_loss(
+    input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean",
+) -> Tensor:
+    """A distance itself where things are alike (1), and what it lacks of the margin where not (-1).
+
+    (*), (*) -> () or (*)
+    """
     apart = relu(margin - input).masked_fill(target == 1, 0)
     return reduced(apart + input.masked_fill(target == -1, 0), reduction)
 
@@ -286,7 +318,7 @@ def multi_margin_loss(
 ) -> Tensor:
     """How far each wrong class comes within a margin of the right one.  (N, C), (N) -> () or (N)"""
     if p not in (1, 2): raise ValueError(f"multi_margin_loss takes p=1 or p=2, not {p}")
-    labels_of(input.array, target.array, -100) if input.ndim < 3 else equal_shape("multi_margin_loss", input, target)
+    labels_of(input.array, target.array, -100)
     class_weight(weight, input)
     places = target.unsqueeze(-1)
     short = relu(margin - gather(input, -1, places) + input)
@@ -304,7 +336,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
     listed = (target >= 0).long().cumprod(-1)
     places = target * listed
     right = input.new_zeros(input.shape).scatter_add(-1, places, listed.to(input.dtype)) > 0
-    picked = gather(input, -1, places).unsqueeze(-1)                        # (*, C, 1), one for each listed class
+    picked = gather(input, -1, places).unsqueeze(-1)                    # (*, C, 1), one for each listed class
     short = relu(1 - picked + input.unsqueeze(-2)).masked_fill(right.unsqueeze(-2), 0)
     losses = (short * listed.unsqueeze(-1)).sum((-2, -1)) / max(input.shape[-1] if input.ndim else 1, 1)
     return reduced(losses, reduction)
@@ -320,21 +352,28 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean",
 ) -> Tensor:
-    """Whether directions agree where things are alike (1), and do not where not (-1).  (N, D), (N, D), (N) -> () or (N)"""
+    """Whether directions agree where things are alike (1), and do not where not (-1).
+
+    (N, D), (N, D), (N) -> () or (N)
+    """
     if not input1.ndim == input2.ndim == target.ndim + 1 <= 2:
         raise ShapeError(f"cosine_embedding_loss takes (N, D), (N, D) and (N), or (D), (D) and a number, not "
                          f"{shape_of(input1)}, {shape_of(input2)} and {shape_of(target)}")
     squares = ((input1 * input1).sum(-1) + 1e-12) * ((input2 * input2).sum(-1) + 1e-12)
     cosine = (input1 * input2).sum(-1) / squares.sqrt()
-    alike, unlike = (1 - cosine).masked_fill(target != 1, 0), relu(cosine - margin).masked_fill(target != -1, 0)
-    return reduced(alike + unlike, reduction)
+    alike = (1 - cosine).masked_fill(target != 1, 0)
+    return reduced(alike + relu(cosine - margin).masked_fill(target != -1, 0), reduction)
 
 
 def triplet_margin_loss(
-    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2.0, eps: float = 1e-06,
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2.0,
+    eps: float = 1e-06,
     swap: bool = False, reduction: str = "mean",
 ) -> Tensor:
-    """Whether the anchor is closer to the positive than to the negative, by a margin.  (*, D) three times -> () or (*)"""
+    """Whether the anchor is closer to the positive than to the negative, by a margin.
+
+    (*, D) three times -> () or (*)
+    """
     def distance(x, y): return pairwise_distance(x, y, p, eps)
     return triplet_margin_with_distance_loss(
         anchor, positive, negative, distance_function=distance, margin=margin, swap=swap, reduction=reduction)
@@ -344,7 +383,7 @@ def triplet_margin_with_distance_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, *, distance_function=None, margin: float = 1.0,
     swap: bool = False, reduction: str = "mean",
 ) -> Tensor:
-    """The same, by a distance of your own; `swap` takes the negative's distance from the nearer of the two others."""
+    """The same, by a distance of your own; `swap` measures the negative from the nearer of both."""
     if margin <= 0: raise ValueError(f"a triplet wants a margin above 0, not {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
         raise ShapeError(f"a triplet has as many dimensions three times, not {shape_of(anchor)}, "
@@ -357,11 +396,11 @@ def triplet_margin_with_distance_loss(
 # %% [markdown]
 # ## A line of sound, a line of text
 #
-# Speech is a thousand slices of sound, and what was said has fifty letters. Which slice belongs to which letter
-# nobody wrote down. **CTC** (Graves et al. 2006) adds up the probabilities of *all* ways to spread the letters
-# over the slices, where a letter may last several slices and blanks may lie between. There are astronomically
-# many ways, and a table of two rows finds their sum: how likely is it, after each slice, to have come as far as
-# this letter? The logarithms are kept for the gradient.
+# Speech is a thousand slices of sound, and what was said has fifty letters. Which slice belongs to which
+# letter nobody wrote down. **CTC** (Graves et al. 2006) adds up the probabilities of *all* ways to spread
+# the letters over the slices, where a letter may last several slices and blanks may lie between. There are
+# astronomically many ways, and a table of two rows finds their sum: how likely is it, after each slice, to
+# have come as far as this letter? The logarithms are kept for the gradient.
 
 # %%
 #| export
@@ -388,7 +427,10 @@ def one_on(x):
 
 @Op
 def alignment(log_probs, targets, input_lengths, target_lengths, /, blank=0):
-    """Minus the logarithm of the probability of all ways from slices to labels.  (T, N, C), (N, S), (N), (N) -> (N)"""
+    """Minus the logarithm of the probability of all ways from slices to labels.
+
+    (T, N, C), (N, S), (N), (N) -> (N)
+    """
     path, rows = spread_out(targets, blank), np.arange(log_probs.shape[1], like=targets)
     may_skip = np.zeros_like(path, dtype=bool)
     may_skip[:, 2:] = (path[:, 2:] != blank) & (path[:, 2:] != path[:, :-2])
@@ -405,15 +447,21 @@ def alignment(log_probs, targets, input_lengths, target_lengths, /, blank=0):
 
 
 def ctc_loss(
-    log_probs: Tensor, targets: Tensor, input_lengths, target_lengths, blank: int = 0, reduction: str = "mean",
+    log_probs: Tensor, targets: Tensor, input_lengths, target_lengths, blank: int = 0,
+    reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> Tensor:
-    """The surprise at labels without their places.  (T, N, C), (N, S) or all in a row, (N), (N) -> () or (N)"""
+    """The surprise at labels without their places.
+
+    (T, N, C), (N, S) or all in a row, (N), (N) -> () or (N)
+    """
     single = log_probs.ndim == 2
     if single: log_probs = log_probs.unsqueeze(1)
     steps, rows = log_probs.shape[:2]
-    inputs, lengths = whole_lengths("input", input_lengths, rows, steps), whole_lengths("target", target_lengths, rows)
-    if not 0 <= blank < log_probs.shape[2]: raise RuntimeError(f"blank is one of {log_probs.shape[2]} classes, not {blank}")
+    inputs = whole_lengths("input", input_lengths, rows, steps)
+    lengths = whole_lengths("target", target_lengths, rows)
+    if not 0 <= blank < log_probs.shape[2]:
+        raise RuntimeError(f"blank is one of {log_probs.shape[2]} classes, not {blank}")
     labels = padded(targets, lengths, rows)
     losses = alignment(log_probs, labels, inputs, lengths, blank)
     if zero_infinity: losses = losses.masked_fill(losses == math.inf, 0)
@@ -427,7 +475,7 @@ def whole_lengths(what: str, lengths, rows: int, most: int | None = None) -> Ten
     lengths = lengths.reshape(-1).long()
     if len(lengths) != rows: raise ShapeError(f"{rows} rows take {rows} {what} lengths, not {len(lengths)}")
     if most is not None and rows and lengths.array.max() > most:
-        raise RuntimeError(f"an {what} length of {lengths.array.max()} is more than the {most} slices there are")
+        raise RuntimeError(f"an {what} length of {lengths.array.max()} is more than there are slices: {most}")
     return lengths
 
 
@@ -456,7 +504,8 @@ def linear_cross_entropy(
     classes, *others, size = linear_weight.shape
     bias = None if linear_bias is None else linear_bias.reshape(-1)
     scores = linear(input, linear_weight.reshape(-1, size), bias).reshape(*input.shape[:-1], classes, *others)
-    return cross_entropy(scores, target, weight, -100 if ignore_index is None else ignore_index, reduction, label_smoothing)
+    ignore_index = -100 if ignore_index is None else ignore_index
+    return cross_entropy(scores, target, weight, ignore_index, reduction, label_smoothing)
 
 # %% [markdown]
 # ## As modules
@@ -530,7 +579,8 @@ class CrossEntropyLoss(WeightedLoss):
     """`cross_entropy` as a module."""
 
     def __init__(
-        self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0,
+        self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean",
+        label_smoothing: float = 0.0,
     ):
         super().__init__(weight, reduction)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
@@ -665,7 +715,8 @@ class TripletMarginLoss(Loss):
     """`triplet_margin_loss` as a module."""
 
     def __init__(
-        self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-06, swap: bool = False, reduction: str = "mean",
+        self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-06, swap: bool = False,
+        reduction: str = "mean",
     ):
         if margin <= 0: raise ValueError(f"a triplet wants a margin above 0, not {margin}")
         super().__init__(reduction)
@@ -715,19 +766,20 @@ class LinearCrossEntropyLoss(WeightedLoss):
         ignore_index: int | None = None, label_smoothing: float = 0.0,
     ):
         super().__init__(weight, reduction)
-        self.in_features, self.num_classes, self.out_features = in_features, num_classes, tuple(out_features)
+        self.num_classes, self.out_features = num_classes, tuple(out_features)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
-        shape, new = (num_classes, *self.out_features), {"device": device, "dtype": dtype}
-        self.linear_weight = Parameter(empty(*shape, in_features, **new))
-        self.linear_bias = Parameter(empty(*shape, **new)) if bias else None
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draws the parameters anew, as a linear layer's."""
-        bound = 1 / math.sqrt(max(self.in_features, 1))
-        for p in self.parameters(): p.data.uniform_(-bound, bound)
+        scores = math.prod(self.out_features, start=num_classes)
+        self.linear = Linear(in_features, scores, bias, device, dtype)
 
     def forward(self, input, target):
+        shape, bias = (self.num_classes, *self.out_features), self.linear.bias
         return linear_cross_entropy(
-            input, self.linear_weight, target, linear_bias=self.linear_bias, weight=self.weight,
+            input, self.linear.weight.reshape(*shape, -1), target,
+            linear_bias=None if bias is None else bias.reshape(shape), weight=self.weight,
             reduction=self.reduction, ignore_index=self.ignore_index, label_smoothing=self.label_smoothing)
+
+    def extra_repr(self) -> str:
+        return (f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
+                f"out_features={self.out_features}, bias={self.linear.bias is not None}, "
+                f"reduction={self.reduction}, ignore_index={self.ignore_index}, "
+                f"label_smoothing={self.label_smoothing}")

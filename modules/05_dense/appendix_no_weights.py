@@ -41,11 +41,15 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """One dimension as several; a length of -1 is what is left over.  (*, n, *) -> (*, *unflattened_size, *)"""
+    """One dimension as several; a length of -1 is what is left over.
+
+    (*, n, *) -> (*, *unflattened_size, *)
+    """
 
     def __init__(self, dim: int, unflattened_size):
         super().__init__()
-        if not isinstance(dim, int): raise TypeError(f"Unflatten wants the number of a dimension, not {dim!r}")
+        if not isinstance(dim, int):
+            raise TypeError(f"Unflatten wants the number of a dimension, not {dim!r}")
         for length in unflattened_size:
             if not isinstance(length, int): raise TypeError(f"a shape is of whole numbers, not {length!r}")
         self.dim, self.unflattened_size = dim, unflattened_size
@@ -64,7 +68,8 @@ class Unflatten(Module):
 def whole_channels(name: str, input: Tensor, dims: tuple[int, ...]) -> tuple[int, ...]:
     """The shape in which there is one number for each channel of each example."""
     if input.ndim not in dims:
-        raise ShapeError(f"{name} takes inputs of {' or '.join(map(str, dims))} dimensions, not {shape_of(input)}")
+        known = " or ".join(map(str, dims))
+        raise ShapeError(f"{name} takes inputs of {known} dimensions, not {shape_of(input)}")
     n = input.ndim - dims[-1] + 2               # (N, C, *) or (C, *)
     return tuple(input.shape[:n]) + (1,) * (input.ndim - n)
 
@@ -96,8 +101,9 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 # %% [markdown]
 # ## Leaving out for SELU
 #
-# Networks of SELUs keep mean 0 and variance 1 by themselves, and a dropout that puts zeros in would spoil it. So
-# what is left out becomes what SELU says far on the left, and everything is scaled and moved to restore both.
+# Networks of SELUs keep mean 0 and variance 1 by themselves, and a dropout that puts zeros in would spoil
+# it. So what is left out becomes what SELU says far on the left, and everything is scaled and moved to
+# restore both.
 
 # %%
 #| export
@@ -120,9 +126,12 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
     return self_normal(input, input.shape, p, training, inplace)
 
 
-def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+def feature_alpha_dropout(
+    input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False,
+) -> Tensor:
     """The same for whole channels.  (N, C, *) -> (N, C, *)"""
-    if input.ndim < 2: raise ShapeError(f"feature_alpha_dropout takes inputs of (N, C, ...), not {shape_of(input)}")
+    if input.ndim < 2:
+        raise ShapeError(f"feature_alpha_dropout takes inputs of (N, C, ...), not {shape_of(input)}")
     return self_normal(input, tuple(input.shape[:2]) + (1,) * (input.ndim - 2), p, training, inplace)
 
 # %%

@@ -42,14 +42,20 @@ def rms_norm(input: Tensor, normalized_shape, weight=None, eps: float | None = N
 
 
 class RMSNorm(Module):
-    """Scales each example to a mean square of 1, then to where training wants it.  (*, shape) -> (*, shape)"""
+    """Scales each example to a mean square of 1, then to where training wants it.
+
+    (*, shape) -> (*, shape)
+    """
 
     def __init__(
-        self, normalized_shape, eps: float | None = None, elementwise_affine: bool = True, device=None, dtype=None,
+        self, normalized_shape, eps: float | None = None, elementwise_affine: bool = True, device=None,
+        dtype=None,
     ):
         super().__init__()
-        self.normalized_shape, self.eps, self.elementwise_affine = as_shape(normalized_shape), eps, elementwise_affine
-        self.weight = Parameter(ones(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
+        self.normalized_shape = as_shape(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        weight = ones(self.normalized_shape, device=device, dtype=dtype)
+        self.weight = Parameter(weight) if elementwise_affine else None
 
     def reset_parameters(self) -> None:
         """Weights of 1, which change nothing."""

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Dense
 #
-# A neuron takes a vote. It weighs every number it sees, adds them up, and says something if the sum is large
-# enough. Put a thousand of them side by side, all looking at the same numbers, and you have a **dense layer**:
-# a matrix. Put a few layers in a row, with a bend between them, and you have a network that can draw any curve.
+# A neuron takes a vote. It weighs every number it sees, adds them up, and says something if the sum is
+# large enough. Put a thousand of them side by side, all looking at the same numbers, and you have a **dense
+# layer**: a matrix. Put a few layers in a row, with a bend between them, and you have a network that can
+# draw any curve.
 #
 # You write the layer, the stack, and the two tricks that keep tall stacks in shape. Then comes the question
 # that all of learning hangs on: given an answer, how wrong is it? The obvious measure cannot be used, and the
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -33,9 +35,9 @@ from tinytorch.tensor import Kept, Op, Tensor, floating, tensor
 # %% [markdown]
 # ## A matrix of opinions
 #
-# Three inputs, two neurons. Each row of the weight is what one neuron thinks of the three inputs, so the weight
-# has the shape `(out, in)`, and the layer computes `x @ w.T + b`. Which of the two neurons below likes this
-# input better?
+# Three inputs, two neurons. Each row of the weight is what one neuron thinks of the three inputs, so the
+# weight has the shape `(out, in)`, and the layer computes `x @ w.T + b`. Which of the two neurons below
+# likes this input better?
 
 # %%
 x = tensor([[1.0, 2.0, 3.0]])
@@ -56,8 +58,8 @@ x @ w.T + b
 def linear(input, weight, bias=None, /):
     """Each output is a sum of all inputs, weighted, plus its bias.  (*, i), (o, i), (o) -> (*, o)"""
     if not input.ndim or input.shape[-1] != weight.shape[-1]:
-        raise ShapeError(f"linear with a weight of {shape_of(weight)} takes inputs that end in {weight.shape[-1]} "
-                         f"numbers, not {shape_of(input)}")
+        raise ShapeError(f"linear with a weight of {shape_of(weight)} takes inputs that end in "
+                         f"{weight.shape[-1]} numbers, not {shape_of(input)}")
     rows = input.reshape(math.prod(input.shape[:-1]), weight.shape[-1])
     #| hint rows is (n, in) and weight is (out, in). Which of the two must be turned to give (n, out)?
     #| hint out = rows @ weight.T, and the bias, if there is one, is added in place: out += bias.
@@ -74,7 +76,7 @@ w, b = tensor([[1.0, 0.0, -1.0], [0.0, 10.0, 1.0]]), tensor([0.5, -1.0])
 assert linear(x, w).tolist() == [[-2.0, 23.0], [0.0, 10.0]], \
     "each row of the weight belongs to one output: the weight is (out, in), and there may be no bias"
 assert linear(x, w, b).tolist() == [[-1.5, 22.0], [0.5, 9.0]], "each output adds its own bias"
-assert linear(tensor([[[1.0, 2.0, 3.0]], [[0.0, 1.0, 0.0]]]), w, b).tolist() == [[[-1.5, 22.0]], [[0.5, 9.0]]], \
+assert linear(x.reshape(2, 1, 3), w, b).tolist() == [[[-1.5, 22.0]], [[0.5, 9.0]]], \
     "dimensions before the last stay as they are"
 assert linear(x, w, b).tolist() == linear(x, w, b).tolist() and b.tolist() == [0.5, -1.0], \
     "an op never changes its inputs"
@@ -87,8 +89,8 @@ assert linear(x, w, b).dtype.name == "float32", "float32 in, float32 out"
 # (it is lesson 04's rule in another dress), and so do we: `manual_seed(0); Linear(3, 4)` gives PyTorch's very
 # numbers.
 #
-# **Your turn.** `uniform_(low, high)` draws in place, on the `.data` of a parameter; first the weight, then the
-# bias. A layer without inputs has nothing to draw.
+# **Your turn.** `uniform_(low, high)` draws in place, on the `.data` of a parameter; first the weight, then
+# the bias. A layer without inputs has nothing to draw.
 
 # %%
 #| export exercise
@@ -116,7 +118,8 @@ class Linear(Module):
         ### END SOLUTION
 
     def extra_repr(self) -> str:
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        return (f"in_features={self.in_features}, out_features={self.out_features}, "
+                f"bias={self.bias is not None}")
 
 # %%
 #| check 2
@@ -135,8 +138,8 @@ assert alone.bias is None and alone(tensor([[0.0, 0.0]])).item() == 0.0, "bias=F
 # %% [markdown]
 # ## A stack
 #
-# Lesson 03 showed that matrices in a row are one matrix. So a bend goes between them; but none behind the last
-# layer, because the answer may be any number.
+# Lesson 03 showed that matrices in a row are one matrix. So a bend goes between them; but none behind the
+# last layer, because the answer may be any number.
 #
 # **Your turn.**
 
@@ -147,7 +150,7 @@ class MLP(Module):
 
     def __init__(self, *sizes: int):
         super().__init__()
-        self.layers = Sequential(*[Linear(i, o) for i, o in zip(sizes, sizes[1:])])
+        self.layers = Sequential(*[Linear(i, o) for i, o in pairwise(sizes)])
 
     def forward(self, x):
         #| hint `*hidden, last = self.layers` takes the last layer off the others.
@@ -180,9 +183,9 @@ net
 # How many numbers does this network learn? Guess which of its three layers has most of them, and how many
 # times more than the other two.
 #
-# Then count for any stack, and for a batch of `rows` examples: the **parameters**; the **FLOPs**, two for each
-# weight and row and one for each bias and row (leave out the relus); and the **bytes** that must at least move,
-# 4 for every parameter once, and for every layer's input and output.
+# Then count for any stack, and for a batch of `rows` examples: the **parameters**; the **FLOPs**, two for
+# each weight and row and one for each bias and row (leave out the relus); and the **bytes** that must at
+# least move, 4 for every parameter once, and for every layer's input and output.
 #
 # **Your turn.**
 
@@ -200,9 +203,9 @@ class Cost(NamedTuple):
 def dense_cost(rows: int, *sizes: int) -> Cost:
     """What it costs to send so many rows through a stack of linear layers, in float32."""
     parameters = flops = moved = 0
-    for i, o in zip(sizes, sizes[1:]):
+    for i, o in pairwise(sizes):
         #| hint A layer has i * o weights and o biases.
-        #| hint Each row takes a multiplication and an addition for each weight, and an addition for each bias.
+        #| hint Each row takes a multiplication and an addition a weight, and an addition a bias.
         ### BEGIN SOLUTION
         parameters += i * o + o
         flops += rows * (2 * i * o + o)
@@ -231,8 +234,9 @@ gflops, bandwidth = gemm_ceiling(), bandwidth_ceiling()
 for rows in (1, 64, 512):
     cost, batch = dense_cost(rows, 784, 256, 128, 10), Tensor(np.ones((rows, 784), np.float32))
     seconds = timed(lambda batch=batch: net(batch)).best
+    least = least_seconds(cost.flops, cost.bytes, gflops, bandwidth)
     print(f"{rows:4} rows: {cost.flops / 1e6:7.1f} MFLOP, {cost.flops / cost.bytes:5.1f} a byte, "
-          f"{1e6 * seconds:6.0f} µs, at least {1e6 * least_seconds(cost.flops, cost.bytes, gflops, bandwidth):6.0f}")
+          f"{1e6 * seconds:6.0f} µs, at least {1e6 * least:6.0f}")
 
 # %% [markdown]
 # A single row pays for the whole matrix and uses each number of it once. Sixty-four rows share the trip. That
@@ -246,8 +250,9 @@ for rows in (1, 64, 512):
 # hidden layer can come as close as you like to every continuous function. That is a famous theorem; for one
 # input, its proof is an exercise.
 #
-# **Your turn.** The network shall go straight from point to point. Each hidden neuron is `relu(x - x_k)`, which
-# begins to rise at a point. All that is left to choose is how much of each to take, and where to start.
+# **Your turn.** The network shall go straight from point to point. Each hidden neuron is `relu(x - x_k)`,
+# which begins to rise at a point. All that is left to choose is how much of each to take, and where to
+# start.
 
 # %%
 #| export exercise
@@ -262,7 +267,7 @@ def through(xs: Tensor, ys: Tensor) -> MLP:
     hidden.weight.data.fill_(1)
     hidden.bias.data.copy_(-xs[:-1])
     #| hint At the first point the network must answer ys[0], and no hinge has risen yet. Who says ys[0]?
-    #| hint Once risen, a hinge goes on for ever. At x_k the slope must change from slopes[k - 1] to slopes[k].
+    #| hint Once risen, a hinge rises for ever. At x_k the slope changes from slopes[k - 1] to slopes[k].
     #| hint last.weight is of shape (1, n); cat([slopes[:1], slopes[1:] - slopes[:-1]]) are the changes.
     ### BEGIN SOLUTION
     last.weight.data.copy_(cat([slopes[:1], slopes[1:] - slopes[:-1]]))
@@ -279,8 +284,8 @@ assert answers(through(tensor([0.0, 1.0]), tensor([3.0, 5.0])), [0.0, 0.5, 1.0])
 tent = through(tensor([0.0, 0.5, 1.0]), tensor([0.0, 1.0, 0.0]))
 assert answers(tent, [0.0, 0.25, 0.5, 0.75, 1.0]) == [0.0, 0.5, 1.0, 0.5, 0.0], \
     "a hinge that has risen rises on: the next one brings the change of slope, not the new slope"
-corners = [-2.0, -1.0, 1.0, 1.5, 4.0]
-assert answers(through(tensor(corners), tensor([1.0, -1.0, 7.0, 7.0, 0.0])), corners) == [1.0, -1.0, 7.0, 7.0, 0.0], \
+corners, heights = [-2.0, -1.0, 1.0, 1.5, 4.0], [1.0, -1.0, 7.0, 7.0, 0.0]
+assert answers(through(tensor(corners), tensor(heights)), corners) == heights, \
     "it passes through every point"
 
 # %% [markdown]
@@ -305,13 +310,14 @@ draw((".", lambda x: x.sin()), ("4", wave(4)))
 draw((".", lambda x: x.sin()), ("#", wave(16)))
 
 # %% [markdown]
-# It goes on straight ahead. A network knows nothing of a world in which it has no points, and does not say so.
+# It goes on straight ahead. A network knows nothing of a world in which it has no points, and does not say
+# so.
 #
 # ## What depth says
 #
-# The tent folds the line from 0 to 1 in the middle: each half is stretched over the whole. Now feed its answer
-# to another tent. How many straight pieces will the curve have after two, after three, after four tents? And
-# how many hinges would a single layer need for that?
+# The tent folds the line from 0 to 1 in the middle: each half is stretched over the whole. Now feed its
+# answer to another tent. How many straight pieces will the curve have after two, after three, after four
+# tents? And how many hinges would a single layer need for that?
 
 # %%
 tent = through(tensor([0.0, 0.5, 1.0]), tensor([0.0, 1.0, 0.0]))
@@ -336,9 +342,9 @@ draw(("#", Sequential(tent, tent, tent, tent)), right=1.0, bottom=0.0, top=1.0, 
 # %% [markdown]
 # Now. Then a network in use has nothing to do at all, and nobody can forget it.
 #
-# **Your turn.** Draw who stays, as a tensor of 1 and 0: `empty_like(input).bernoulli_(chance)` does that, each
-# number with that chance of being 1. Then scale it so that the mean of `input * kept` is the mean of `input`.
-# Beware of `p = 1`.
+# **Your turn.** Draw who stays, as a tensor of 1 and 0: `empty_like(input).bernoulli_(chance)` does that,
+# each number with that chance of being 1. Then scale it so that the mean of `input * kept` is the mean of
+# `input`. Beware of `p = 1`.
 
 # %%
 #| export exercise
@@ -377,8 +383,10 @@ share = (dropout(many, 0.2) == 0).sum().item() / 10_000
 assert abs(share - 0.2) < 0.03, "p is the share that is left out, not the share that stays"
 assert abs(dropout(many, 0.2).mean().item() - 1) < 0.05, \
     "those that stay make up for the others: the mean is the same with and without dropout"
-assert np.allclose(dropout(many, 0.75).max().item(), 4.0), "if a quarter stays, each of them counts four times"
-assert dropout(tensor([1.0, 2.0]), 1.0).tolist() == [0.0, 0.0], "p = 1 leaves everything out, and makes no nan"
+assert np.allclose(dropout(many, 0.75).max().item(), 4.0), \
+    "if a quarter stays, each of them counts four times"
+assert dropout(tensor([1.0, 2.0]), 1.0).tolist() == [0.0, 0.0], \
+    "p = 1 leaves everything out, and makes no nan"
 half = dropout(many, 0.5)
 assert not np.array_equal(half.array, dropout(many, 0.5).array), "every call draws anew"
 assert many.tolist() == [1.0] * 10_000, "an op never changes its input"
@@ -400,9 +408,9 @@ layer(ones(3, 8)), layer.eval()(ones(3, 8))
 #
 # A constant line has variance 0, so a small `eps` is added to the variance before the root is taken.
 #
-# One thing first. A mean is a sum, and a sum is a product with ones. Which is faster for a thousand rows of 128,
-# `x.mean(1)` or `x @ ones`? NumPy walks each short row by itself, with a little ado; a matrix product is the one
-# thing that all of your computer has been polished for.
+# One thing first. A mean is a sum, and a sum is a product with ones. Which is faster for a thousand rows of
+# 128, `x.mean(1)` or `x @ ones`? NumPy walks each short row by itself, with a little ado; a matrix product
+# is the one thing that all of your computer has been polished for.
 
 # %%
 from tinytorch import timed
@@ -414,7 +422,10 @@ print("product", timed(lambda: X @ np.full(128, 1 / 128, np.float32)))
 # %%
 #| export
 def row_sums(x, y=None):
-    """The sum of each row, or of its products with another, which leaves a 1 behind.  (*, n), (*, n) -> (*, 1)"""
+    """The sum of each row, or of its products with another, which leaves a 1 behind.
+
+    (*, n), (*, n) -> (*, 1)
+    """
     if y is None: return (x @ np.ones_like(x, shape=x.shape[-1:]))[..., None]
     return np.einsum("...i,...i->...", x, y)[..., None]
 
@@ -425,15 +436,18 @@ def as_rows(x, last: int):
     return rows.astype(np.float32) if x.dtype.itemsize < 4 else rows
 
 # %% [markdown]
-# **Your turn.** `rows` is the input as rows of `n` numbers, each to be moved and scaled by itself. The variance
-# divides by n. Besides the result no other array of its size is needed. The gradient of lesson 09 will ask for
-# what you found out, the mean and one over the root, so they are handed out in `Kept`.
+# **Your turn.** `rows` is the input as rows of `n` numbers, each to be moved and scaled by itself. The
+# variance divides by n. Besides the result no other array of its size is needed. The gradient of lesson 09
+# will ask for what you found out, the mean and one over the root, so they are handed out in `Kept`.
 
 # %%
 #| export exercise
 @Op
 def standardize(input, weight=None, bias=None, /, last=1, eps=1e-5):
-    """The last `last` dimensions moved to mean 0, scaled to variance 1, then by weight and bias.  (*) -> (*)"""
+    """The last `last` dimensions moved to mean 0, scaled to variance 1, then by weight and bias.
+
+    (*) -> (*)
+    """
     rows, n = as_rows(input, last), math.prod(input.shape[input.ndim - last :])
     #| hint row_sums(rows) / n is the mean of each row. out = rows - mean is the only large array you need.
     #| hint The variance is the mean of the squares of out, and row_sums(out, out) adds squares up.
@@ -455,8 +469,10 @@ out = standardize(x).array
 assert np.allclose(out.mean(axis=1), 0, atol=1e-6), "each example by itself gets mean 0"
 assert np.allclose(out, [[-1, 1], [-1, 1]], atol=1e-4), \
     "each example is divided by its own spread, the root of its variance, which divides by n"
-assert standardize(tensor([[5.0, 5.0]])).tolist() == [[0.0, 0.0]], "a constant line becomes 0, thanks to eps, and not nan"
-assert np.allclose(standardize(x, eps=3.0).array[0], [-0.5, 0.5]), "eps is added to the variance, under the root"
+assert standardize(tensor([[5.0, 5.0]])).tolist() == [[0.0, 0.0]], \
+    "a constant line becomes 0, thanks to eps, and not nan"
+assert np.allclose(standardize(x, eps=3.0).array[0], [-0.5, 0.5]), \
+    "eps is added to the variance, under the root"
 assert np.allclose(standardize(x, tensor([2.0, 3.0]), tensor([0.0, 1.0])).array[1], [-2, 4], atol=1e-4), \
     "then the weight and the bias of each place"
 both = standardize(tensor([[[1.0, 2.0], [3.0, 4.0]]]), last=2).array
@@ -465,12 +481,16 @@ assert np.allclose(both.mean(), 0, atol=1e-6) and np.allclose((both ** 2).mean()
 mean, scale = standardize(x).kept
 assert mean.tolist() == [[2.0], [20.0]] and np.allclose(scale, [[1], [0.1]], atol=1e-3), \
     "the mean and one over the spread are kept for the gradient"
-assert x.tolist() == [[1.0, 3.0], [10.0, 30.0]] and out.dtype == np.float32, "an op never changes its input, nor its dtype"
+assert x.tolist() == [[1.0, 3.0], [10.0, 30.0]] and out.dtype == np.float32, \
+    "an op never changes its input, nor its dtype"
 
 # %%
 #| export
 def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps: float = 1e-05) -> Tensor:
-    """Each example moved to mean 0 and scaled to variance 1, over its last dimensions.  (*, shape) -> (*, shape)"""
+    """Each example moved to mean 0 and scaled to variance 1, over its last dimensions.
+
+    (*, shape) -> (*, shape)
+    """
     return standardize(input, weight, bias, ends_in("layer_norm", input, normalized_shape, weight, bias), eps)
 
 
@@ -483,7 +503,7 @@ def ends_in(name: str, input: Tensor, shape, *scales) -> int:
         raise ShapeError(f"{name} over {shape} takes inputs that end in this shape, not {shape_of(input)}")
     for scale in scales:
         if scale is not None and scale.shape != shape:
-            raise ShapeError(f"{name} over {shape} takes a weight and a bias of this shape, not {shape_of(scale)}")
+            raise ShapeError(f"{name} over {shape} takes a weight and a bias of it, not {shape_of(scale)}")
     return len(shape)
 
 
@@ -491,14 +511,18 @@ def as_shape(shape) -> tuple[int, ...]: return (shape,) if isinstance(shape, int
 
 
 class LayerNorm(Module):
-    """Moves each example to mean 0 and variance 1, then to where training wants it.  (*, shape) -> (*, shape)"""
+    """Moves each example to mean 0 and variance 1, then to where training wants it.
+
+    (*, shape) -> (*, shape)
+    """
 
     def __init__(
         self, normalized_shape, eps: float = 1e-05, elementwise_affine: bool = True, bias: bool = True,
         device=None, dtype=None,
     ):
         super().__init__()
-        self.normalized_shape, self.eps, self.elementwise_affine = as_shape(normalized_shape), eps, elementwise_affine
+        self.normalized_shape = as_shape(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
         new = {"device": device, "dtype": dtype}
         self.weight = Parameter(ones(self.normalized_shape, **new)) if elementwise_affine else None
         self.bias = Parameter(zeros(self.normalized_shape, **new)) if elementwise_affine and bias else None
@@ -508,15 +532,16 @@ class LayerNorm(Module):
         if self.weight is not None: self.weight.data.fill_(1)
         if self.bias is not None: self.bias.data.fill_(0)
 
-    def forward(self, input): return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+    def forward(self, input):
+        return layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         return (f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
                 f"bias={self.bias is not None}")
 
 # %% [markdown]
-# In lesson 04 a spread that was a third too large blew up the signal to 10⁶ in fifty layers. With a layer norm
-# behind each of them, what will be left of the difference between too small, right and too large?
+# In lesson 04 a spread that was a third too large blew up the signal to 10⁶ in fifty layers. With a layer
+# norm behind each of them, what will be left of the difference between too small, right and too large?
 
 # %%
 from tinytorch import manual_seed, randn
@@ -534,8 +559,8 @@ for norm in (False, True):
         print(f"{factor:.2f}  {'norm' if norm else '    '}", *[f"{x:9.2g}" for x in depths(factor, norm)])
 
 # %% [markdown]
-# Nothing: a norm does not repair the size of a signal, it forgets it. The same numbers come out, whatever the
-# spread. (Which is why it may be chosen wrong, and why nobody worries about it any more in a transformer.)
+# Next to nothing, and that little is the work of `eps`. A norm does not repair the size of a signal, it forgets
+# it. Which is why nobody worries any more about the first weights of a transformer.
 
 # %% [markdown]
 # ## How wrong?
@@ -556,7 +581,8 @@ def reduced(losses: Tensor, reduction: str) -> Tensor:
     """The mean or the sum of losses, or, with "none", all of them.  (*) -> () or (*)"""
     if reduction == "mean": return losses.mean()
     if reduction == "sum": return losses.sum()
-    if reduction != "none": raise ValueError(f"{reduction!r} is no reduction: there are 'mean', 'sum' and 'none'")
+    if reduction != "none":
+        raise ValueError(f"{reduction!r} is no reduction: there are 'mean', 'sum' and 'none'")
     return losses
 
 
@@ -564,7 +590,7 @@ def weighed(losses: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
     """As `reduced`, where some losses count more than others.  (*), (*) -> () or (*)"""
     if weight is None: return reduced(losses, reduction)
     if weight.shape != losses.shape:
-        raise ShapeError(f"losses of shape {shape_of(losses)} take weights of this shape, not {shape_of(weight)}")
+        raise ShapeError(f"losses of shape {shape_of(losses)} take weights of it, not {shape_of(weight)}")
     if reduction == "mean": return (losses * weight).sum() / weight.sum()
     return reduced(losses * weight, reduction)
 
@@ -586,7 +612,7 @@ def same_shape(input: Tensor, target: Tensor) -> None:
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None) -> Tensor:
     """The squared distance of answers from targets.  (*), (*) -> () or (*)"""
     same_shape(input, target)
-    #| hint A square is cheaper as a product of the distance with itself. weighed knows about reduction and weight.
+    #| hint A square is a product of the distance with itself. weighed knows about reduction and weight.
     ### BEGIN SOLUTION
     distance = input - target
     return weighed(distance * distance, weight, reduction)
@@ -606,18 +632,18 @@ assert x.tolist() == [1.0, 2.0, 5.0], "a loss never changes its input"
 # ## Surprise
 #
 # When the answer is one of several classes, the network gives each a probability. How bad is it to give the
-# right class the probability p? Measure your **surprise** when you learn the truth: $-\ln p$. Who was certain
-# and right is not surprised at all. Who gave one in ten has a surprise of 2.3; who called it impossible, an
-# infinite one. The surprises of independent things add up, as their probabilities multiply, and no other measure
-# does that.
+# right class the probability p? Measure your **surprise** when you learn the truth: $-\ln p$. Who was
+# certain and right is not surprised at all. Who gave one in ten has a surprise of 2.3; who called it
+# impossible, an infinite one. The surprises of independent things add up, as their probabilities multiply,
+# and no other measure does that.
 
 # %%
 for p in (1.0, 0.5, 0.1, 0.001): print(f"{p:6} {math.log(1 / p):6.2f}")
 
 # %% [markdown]
-# The mean surprise over many examples is the **cross-entropy**. Before you go on: an untrained network chooses
-# among ten digits. Which loss do you expect? (Remember the number. It is the first line of half the training
-# runs in the world, and if yours begins elsewhere, something is wrong.)
+# The mean surprise over many examples is the **cross-entropy**. Before you go on: an untrained network
+# chooses among ten digits. Which loss do you expect? (Remember the number. It is the first line of half the
+# training runs in the world, and if yours begins elsewhere, something is wrong.)
 
 # %%
 from tinytorch.activations import log_softmax
@@ -626,9 +652,9 @@ fresh, labels = MLP(784, 128, 10), np.arange(100) % 10
 -log_softmax(fresh(randn(100, 784)), 1)[np.arange(100), labels].mean()
 
 # %% [markdown]
-# That was the plain way: all ten logarithms for each row, of which nine are thrown away. But the logarithm of
-# softmax is $x_i - \max - \ln \sum_j e^{x_j - \max}$: besides the sum, only one number of the row is wanted. Pick it
-# out *before* the row turns into exponentials, and one temporary does.
+# That was the plain way: all ten logarithms for each row, of which nine are thrown away. But the logarithm
+# of softmax is $x_i - \max - \ln \sum_j e^{x_j - \max}$: besides the sum, only one number of the row is
+# wanted. Pick it out *before* the row turns into exponentials, and one temporary does.
 #
 # **Your turn.** `places` are the labels, shaped so that `np.take_along_axis(scores, places, dim)` picks one
 # score of each row; `dim` is where the classes are. What goes into `Kept` is the logarithm of the sum of
@@ -668,27 +694,30 @@ def labels_of(input, target, ignore_index: int):
     ignored = target == ignore_index
     places = np.expand_dims(target * ~ignored, dim)
     if places.size and not 0 <= places.min() <= places.max() < input.shape[dim]:
-        raise IndexError(f"labels from {places.min()} to {places.max()} do not fit {input.shape[dim]} classes: "
-                         f"these are 0 to {input.shape[dim] - 1}")
+        raise IndexError(f"labels from {places.min()} to {places.max()} do not fit {input.shape[dim]} "
+                         f"classes: these are 0 to {input.shape[dim] - 1}")
     return dim, places, np.expand_dims(ignored, dim)
 
 # %%
 #| check 3
 scores, labels = tensor([[0.0, 0.0], [3.0, 3.0]]), tensor([0, 1])
-assert np.allclose(surprise(scores, labels).array, math.log(2)), "one of two equal scores: one half, and a surprise of ln 2"
+assert np.allclose(surprise(scores, labels).array, math.log(2)), \
+    "one of two equal scores: one half, and a surprise of ln 2"
 scores = tensor([[2.0, 1.0, 0.0], [0.0, 5.0, 1.0]])
 found = surprise(scores, tensor([2, 1])).array
-assert np.allclose(found, [2.4076059, 0.0247549], atol=1e-5), "minus the natural logarithm of the right class's softmax"
+assert np.allclose(found, [2.4076059, 0.0247549], atol=1e-5), \
+    "minus the natural logarithm of the right class's softmax"
 assert np.allclose(surprise(scores + 1000, tensor([2, 1])).array, found, atol=1e-4), \
     "large scores overflow unless the largest is subtracted first"
-assert np.allclose(surprise(tensor([[0.0, 200.0], [-1e4, -1e4]]), tensor([0, 1])).array, [200, math.log(2)]), \
+sure = tensor([[0.0, 200.0], [-1e4, -1e4]])
+assert np.allclose(surprise(sure, tensor([0, 1])).array, [200, math.log(2)]), \
     "a tiny probability has a large surprise, and not an infinite one: no logarithm of a number rounded to 0"
 columns = tensor(scores.T.array.reshape(1, 3, 2))
 assert np.allclose(surprise(columns, tensor([[2, 1]])).array, found, atol=1e-5), \
     "the classes are in dimension 1, also when there are more dimensions behind it"
 assert surprise(scores, tensor([-100, 1])).tolist()[0] == 0.0, "what is to be ignored does not surprise"
 assert np.allclose(np.exp(scores.array - surprise(scores, tensor([2, 1])).kept[0]).sum(axis=1), 1), \
-    "kept is the logarithm of the sum of exp(x), of the scores as they came: exp(x - kept) are the probabilities"
+    "kept is the logarithm of the sum of exp(x) of the scores as they came: exp(x - kept) are probabilities"
 assert scores.tolist() == [[2.0, 1.0, 0.0], [0.0, 5.0, 1.0]], "an op never changes its input"
 assert found.dtype == np.float32, "float32 in, float32 out"
 
@@ -718,9 +747,9 @@ p = 1 / (1 + np.exp(-x))
 -t * np.log(p) - (1 - t) * np.log(1 - p)
 
 # %% [markdown]
-# The surprise is 40, not infinite. You know the way out by now: $\ln \sigma(x) = -\ln(1 + e^{-x})$. Put that in
-# for both logarithms (the second is $\ln \sigma(-x)$), collect the terms, and then see to it that no exponent
-# is positive. What comes out is short:
+# The surprise is 40, not infinite. You know the way out by now: $\ln \sigma(x) = -\ln(1 + e^{-x})$. Put
+# that in for both logarithms (the second is $\ln \sigma(-x)$), collect the terms, and then see to it that
+# no exponent is positive. What comes out is short:
 #
 # $$\max(x, 0) - x t + \ln(1 + e^{-|x|})$$
 #
@@ -730,7 +759,10 @@ p = 1 / (1 + np.exp(-x))
 #| export exercise
 @floating
 def binary_surprise(input, target, /):
-    """The surprise at a yes (1) or a no (0), from a score; "yes" has the probability sigmoid(x).  (*), (*) -> (*)"""
+    """The surprise at a yes (1) or a no (0), from a score; "yes" has the probability sigmoid(x).
+
+    (*), (*) -> (*)
+    """
     ### BEGIN SOLUTION
     return np.maximum(input, 0) - input * target + np.log1p(np.exp(-np.abs(input)))
     ### END SOLUTION
@@ -743,12 +775,15 @@ assert np.allclose(found, [math.log(2), 0.1269280, 0.3132617], atol=1e-6), \
     "for a yes it is -log sigmoid(x), for a no -log(1 - sigmoid(x))"
 assert np.allclose(binary_surprise(x, tensor([0.0, 0.0, 1.0])).array - found, [0, 2, 1], atol=1e-6), \
     "the other answer is more of a surprise, by the size of the score"
-assert np.allclose(binary_surprise(tensor([40.0, -1000.0, 1000.0]), tensor([0.0, 1.0, 0.0])).array, [40, 1000, 1000]), \
+sure = tensor([40.0, -1000.0, 1000.0])
+assert np.allclose(binary_surprise(sure, tensor([0.0, 1.0, 0.0])).array, [40, 1000, 1000]), \
     "sure and wrong costs the size of the score: no infinity, and no overflow"
 assert np.allclose(binary_surprise(tensor(20.0), tensor(1.0)).item() / math.exp(-20), 1, atol=1e-3), \
     "sure and right costs as little as exp(-x), and is not rounded to 0"
-assert abs(binary_surprise(tensor(3.0), tensor(0.5)).item() - 1.5485874) < 1e-5, "a target may lie between yes and no"
-assert x.tolist() == [0.0, 2.0, -1.0] and found.dtype == np.float32, "an op never changes its input, nor its dtype"
+assert abs(binary_surprise(tensor(3.0), tensor(0.5)).item() - 1.5485874) < 1e-5, \
+    "a target may lie between yes and no"
+assert x.tolist() == [0.0, 2.0, -1.0] and found.dtype == np.float32, \
+    "an op never changes its input, nor its dtype"
 
 # %% [markdown]
 # ## Less wrong, without knowing the way
@@ -774,24 +809,25 @@ for _ in range(600):
     least = min(least, now)
     history.append(least)
 
-for step in (0, 50, 100, 200, 300, 599): print(f"{step:5} {history[step]:.3f} " + "#" * round(80 * history[step]))
+for step in (0, 50, 100, 200, 300, 599):
+    print(f"{step:5} {history[step]:.3f} " + "#" * round(80 * history[step]))
 net(switches).sigmoid().reshape(-1)
 
 # %% [markdown]
-# It works, for 33 weights. Each nudge costs a pass through the network, and most of them are thrown away; with
-# a million weights hardly any direction goes down, and you would wait for ever. In lesson 09 the network will
-# tell you, for the price of two such passes, which way every single weight has to go.
+# It works, for 33 weights. Each nudge costs a pass through the network, and most of them are thrown away;
+# with a million weights hardly any direction goes down, and you would wait for ever. In lesson 09 the
+# network will tell you, for the price of two such passes, which way every single weight has to go.
 #
 # ## Challenges
 #
 # 1. `through` draws lines from left to right. Build the same function with hinges that look to the left,
 #    `relu(x_k - x)`. Where do the two differ?
-# 2. How many pieces can a network with hidden layers of 3, 3 and 3 neurons have at most? Find weights by random
-#    search that come close.
-# 3. Dropout makes each number's variance larger, although the mean stays. By how much, as a function of p and of
-#    the number itself? Measure it.
-# 4. `standardize` walks over its input seven times. The mean square minus the squared mean is the variance too,
-#    and needs two walks less. Find an input for which that is hopelessly wrong.
+# 2. How many pieces can a network with hidden layers of 3, 3 and 3 neurons have at most? Find weights by
+#    random search that come close.
+# 3. Dropout makes each number's variance larger, although the mean stays. By how much, as a function of p
+#    and of the number itself? Measure it.
+# 4. `standardize` walks over its input seven times. The mean square minus the squared mean is the variance
+#    too, and needs two walks less. Find an input for which that is hopelessly wrong.
 # 5. Give wrong labels to a tenth of the examples. What is the least mean surprise that a network can reach
 #    which does not know which ones? (Let it be sure of nothing.)
 # 6. What is the bias of the last layer, in a network that knows nothing of its input, but knows how frequent
@@ -799,10 +835,10 @@ net(switches).sigmoid().reshape(-1)
 #
 # ## Design note: why the weight lies on its side
 #
-# A layer from `in` to `out` computes `x @ w + b` with a `w` of shape `(in, out)`: it reads like the formula, and
-# several frameworks keep it so. PyTorch keeps `(out, in)` and multiplies by the transpose. For the arithmetic it
-# makes no difference: a transpose is a view, and the matrix product is told to walk the other way. What decides
-# is what a *row* is. With `(out, in)` a row is one neuron: `weight[3]` is all that neuron 3 thinks, it lies in one
-# piece of memory, it can be drawn, cut out (lesson 12) or handed to another machine (lesson 19), and a convolution
-# has the same shape with a window behind it, `(out, in, height, width)`. The price is one `.T` in a place that you
-# write once.
+# A layer from `in` to `out` computes `x @ w + b` with a `w` of shape `(in, out)`: it reads like the
+# formula, and several frameworks keep it so. PyTorch keeps `(out, in)` and multiplies by the transpose. For
+# the arithmetic it makes no difference: a transpose is a view, and the matrix product is told to walk the
+# other way. What decides is what a *row* is. With `(out, in)` a row is one neuron: `weight[3]` is all that
+# neuron 3 thinks, it lies in one piece of memory, it can be drawn, cut out (lesson 12) or handed to another
+# machine (lesson 19), and a convolution has the same shape with a window behind it, `(out, in, height,
+# width)`. The price is one `.T` in a place that you write once.
