@@ -1,13 +1,14 @@
 # %% [markdown]
-# # Appendix: bags of words
+# # Appendix: tables of rows
 #
-# Often a text is wanted as a single row: the sum, the mean or the maximum of the rows of its words, in no order.
-# `EmbeddingBag` does both at once. The bags need not be equally long: the ids of all of them stand in one line,
-# and `offsets` says where each begins.
+# `look_up`, the op that takes rows out of a table, is written in the lesson. Here is what PyTorch has
+# around it: `embedding`, the function, and `Embedding`, the module that keeps the table. With `max_norm`,
+# rows that are asked for and have grown longer than that are shortened first, in the table itself. The row
+# of `padding_idx` starts as zeros, and does not learn.
 
 # %%
 #| export
-"""Texts as the sum, mean or maximum of the rows of their words."""
+"""Tables of rows, and texts as the sum, mean or maximum of the rows of their words."""
 
 # %%
 #| export
@@ -15,27 +16,110 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinytorch.attention import shorten, table_repr
 from tinytorch.creation import arange, ones
 from tinytorch.errors import shape_of
 from tinytorch.layers import Module, Parameter
-from tinytorch.tensor import Op, Tensor, reshape
+from tinytorch.tensor import METHODS, Op, Tensor, reshape
 
-MODES = ("sum", "mean", "max")
+# %%
+#| export
+def embedding(
+    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False,
+) -> Tensor:
+    """The rows of a table that some ids ask for.  (*), (n, width) -> (*, width)"""
+    rows = weight.shape[0]
+    if padding_idx is not None:
+        if not -rows <= padding_idx < rows:
+            raise AssertionError(f"padding_idx {padding_idx} is none of {rows} rows")
+        padding_idx %= rows
+    if max_norm is not None: shorten(weight, input, max_norm, norm_type)
+    return METHODS["look_up"](input, weight, padding_idx, scale_grad_by_freq)
+
+
+def shorten(weight: Tensor, ids: Tensor, max_norm: float, norm_type: float = 2.0) -> None:
+    """Scales rows of a table that are longer than max_norm down to it, in the table."""
+    asked = np.unique(ids.array)
+    rows = METHODS["look_up"](Tensor(asked), weight.data)
+    length = np.linalg.norm(rows.array, norm_type, axis=1, keepdims=True)
+    short = np.where(length > max_norm, rows.array * (max_norm / (length + 1e-7)), rows.array)
+    weight.data[asked] = short.astype(rows.array.dtype)
+
+# %%
+#| export
+class Embedding(Module):
+    """A table with a row of numbers for each of `num_embeddings` ids.  (*) -> (*, embedding_dim)"""
+
+    def __init__(
+        self, num_embeddings, embedding_dim, padding_idx=None, max_norm=None, norm_type=2.0,
+        scale_grad_by_freq=False, sparse=False, _weight=None, _freeze=False, device=None, dtype=None,
+    ):
+        super().__init__()
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise AssertionError(f"padding_idx {padding_idx} is none of {num_embeddings} rows")
+        self.padding_idx = padding_idx if padding_idx is None else padding_idx % num_embeddings
+        self.max_norm, self.norm_type = max_norm, norm_type
+        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
+        if _weight is not None and tuple(_weight.shape) != (num_embeddings, embedding_dim):
+            raise AssertionError(f"a table of shape {shape_of(_weight)} is not {num_embeddings} rows "
+                                 f"of {embedding_dim}")
+        fresh = _weight is None
+        weight = ones(num_embeddings, embedding_dim, device=device, dtype=dtype) if fresh else _weight
+        self.weight = Parameter(weight, requires_grad=not _freeze)
+        if fresh: self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        self.weight.data.normal_()
+        if self.padding_idx is not None: self.weight.data[self.padding_idx] = 0.0
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0,
+        scale_grad_by_freq=False, sparse=False,
+    ):
+        """An Embedding around rows that are known already."""
+        if embeddings.ndim != 2: raise AssertionError(f"a table has 2 dimensions, not {shape_of(embeddings)}")
+        return cls(*embeddings.shape, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse,
+                   _weight=embeddings, _freeze=freeze)
+
+    def forward(self, input):
+        return embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type,
+                         self.scale_grad_by_freq, self.sparse)
+
+    def extra_repr(self) -> str: return table_repr(self)
+
+
+def table_repr(table) -> str:
+    """What an embedding says of itself: what is not as usual."""
+    usual = {"padding_idx": None, "max_norm": None, "norm_type": 2, "scale_grad_by_freq": False}
+    text = f"{table.num_embeddings}, {table.embedding_dim}"
+    for name, value in usual.items():
+        if getattr(table, name) != value: text += f", {name}={getattr(table, name)}"
+    return text + (", sparse=True" if table.sparse else "")
 
 # %% [markdown]
-# The op takes one line of ids. The bag that an id is in decides where its row goes; an empty bag is zeros, and
+# ## Bags of words
+#
+# Often a text is wanted as a single row: the sum, the mean or the maximum of the rows of its words, in no
+# order. `EmbeddingBag` does both at once. The bags need not be equally long: the ids of all of them stand
+# in one line, and `offsets` says where each begins.
+#
+# The op takes that line. The bag that an id is in decides where its row goes; an empty bag is zeros, and
 # `padding_idx` is left out as if it were not there. `reduceat` adds up the rows from one start to the next.
 
 # %%
 #| export
+MODES = ("sum", "mean", "max")
+
+
 @Op
 def bags(input, weight, offsets, per_sample_weights=None, /, *, mode="mean", padding_idx=None,
          scale_grad_by_freq=False):
     """The rows of the ids of each bag in one.  (N), (n, width), (bags), (N) -> (bags, width)"""
     if input.dtype.kind != "i": raise RuntimeError(f"ids are whole numbers, not {input.dtype}")
     if input.size and not 0 <= input.min() <= input.max() < len(weight):
-        raise RuntimeError(f"ids from {input.min()} to {input.max()} do not all have one of {len(weight)} rows")
+        raise RuntimeError(f"ids from {input.min()} to {input.max()} do not all have one of "
+                           f"{len(weight)} rows")
     rows, lengths = weight[input], np.diff(offsets, append=len(input))
     if per_sample_weights is not None: rows *= per_sample_weights[:, None]
     if padding_idx is not None:
@@ -58,7 +142,8 @@ def embedding_bag(
     """The rows of the ids of each bag in one.  (B, L) or (N), (n, width), (B) -> (B, width)"""
     if mode not in MODES: raise ValueError(f"embedding_bag knows the modes {', '.join(MODES)}, not {mode!r}")
     if per_sample_weights is not None:
-        if mode != "sum": raise NotImplementedError(f"per_sample_weights are for mode='sum', not for {mode!r}")
+        if mode != "sum":
+            raise NotImplementedError(f"per_sample_weights are for mode='sum', not for {mode!r}")
         if per_sample_weights.shape != input.shape:
             raise ValueError(f"{shape_of(input)} ids want as many per_sample_weights, "
                              f"not {shape_of(per_sample_weights)}")

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Appendix: weights from elsewhere, and pictures as sentences
 #
-# GPT-2's weights are public, and `GPT` has their names. Two things differ in files of the original: its matrices
-# lie on their side (they multiply from the left), and it keeps the causal mask among the weights.
+# GPT-2's weights are public, and `GPT` has their names. Two things differ in files of the original: its
+# matrices lie on their side (they multiply from the left), and it keeps the causal mask among the weights.
 
 # %%
 #| export
@@ -39,9 +39,10 @@ def gpt2_state(state: dict) -> dict:
 # %% [markdown]
 # ## A picture as a sentence
 #
-# Cut a picture into squares, make each of them a row of numbers, and it is a sentence (Dosovitskiy et al., 2020).
-# In front of it stands one more row, the same for all pictures, which is there to look at all the others; what it
-# has become at the end decides. Names and shapes are those of torchvision's `VisionTransformer`.
+# Cut a picture into squares, make each of them a row of numbers, and it is a sentence (Dosovitskiy et al.,
+# 2020). In front of it stands one more row, the same for all pictures, which is there to look at all the
+# others; what it has become at the end decides. Names and shapes are those of torchvision's
+# `VisionTransformer`.
 #
 # Cutting and multiplying is one matrix product: a convolution whose steps are as long as its filter is wide.
 
@@ -69,7 +70,7 @@ class Patches(Module):
 class EncoderBlock(Module):
     """Look, then think; both are added to the row.  (B, T, hidden_dim) -> (B, T, hidden_dim)"""
 
-    def __init__(self, num_heads: int, hidden_dim: int, mlp_dim: int, dropout: float, attention_dropout: float):
+    def __init__(self, num_heads: int, hidden_dim: int, mlp_dim: int, dropout: float, attention_dropout=0.0):
         super().__init__()
         self.ln_1 = LayerNorm(hidden_dim, eps=1e-6)
         self.self_attention = MultiheadAttention(hidden_dim, num_heads, attention_dropout, batch_first=True)
@@ -108,7 +109,7 @@ class ViT(Module):
     ):
         super().__init__()
         if image_size % patch_size:
-            raise ShapeError(f"{image_size} x {image_size} pixels are no squares of {patch_size} x {patch_size}")
+            raise ShapeError(f"{image_size} x {image_size} pixels are no squares of {patch_size} pixels")
         self.image_size = image_size
         self.conv_proj = Patches(in_channels, hidden_dim, patch_size)
         self.class_token = Parameter(zeros(1, 1, hidden_dim))

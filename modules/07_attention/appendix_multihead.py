@@ -1,13 +1,14 @@
 # %% [markdown]
 # # Appendix: multi-head attention as PyTorch has it
 #
-# The lesson's heads look at their own sentence only, and never ahead. `MultiheadAttention` is the general case:
-# queries from one sequence, keys and values from others (**cross-attention**, which is how a translation looks at
-# its original), of other widths if need be; masks for each head; padding; and the weights, if you want to see
-# them. Its weights are laid out as PyTorch's, so that they can be carried across.
+# The lesson's heads look at their own sentence only, and never ahead. `MultiheadAttention` is the general
+# case: queries from one sequence, keys and values from others (**cross-attention**, which is how a
+# translation looks at its original), of other widths if need be; masks for each head; padding; and the
+# weights, if you want to see them. Its weights are laid out as PyTorch's, so that they can be carried
+# across.
 #
-# Sequences come time first, `(T, B, E)`, unless `batch_first`. Nothing is moved for that: the heads are views,
-# and the matrix product does not mind how its rows are spread over memory.
+# Sequences come time first, `(T, B, E)`, unless `batch_first`. Nothing is moved for that: the heads are
+# views, and the matrix product does not mind how its rows are spread over memory.
 
 # %%
 #| export
@@ -33,9 +34,9 @@ from tinytorch.tensor import Tensor, add, matmul, mean, mul, permute, reshape, t
 # %% [markdown]
 # ## Masks
 #
-# Two masks meet: `attn_mask` says which query may look at which key, for all sentences or for each head of each;
-# `key_padding_mask` says which keys of a sentence are padding. In both, True means *not* to look, the other way
-# round than in `scaled_dot_product_attention`; PyTorch's history has it so. Added, they are one.
+# Two masks meet: `attn_mask` says which query may look at which key, for all sentences or for each head of
+# each; `key_padding_mask` says which keys of a sentence are padding. In both, True means *not* to look, the
+# other way round than in `scaled_dot_product_attention`; PyTorch's history has it so. Added, they are one.
 
 # %%
 #| export
@@ -84,10 +85,11 @@ def projected(query, key, value, weight, bias) -> list[Tensor]:
     E = query.shape[-1]
     if key is value:
         if query is key: return list(split(linear(query, weight, bias), E, -1))
-        (w_q, w_kv), (b_q, b_kv) = [(None, None) if x is None else split(x, [E, 2 * E]) for x in (weight, bias)]
+        w_q, w_kv = split(weight, [E, 2 * E])
+        b_q, b_kv = (None, None) if bias is None else split(bias, [E, 2 * E])
         return [linear(query, w_q, b_q), *split(linear(key, w_kv, b_kv), E, -1)]
-    weights, biases = [(None,) * 3 if x is None else split(x, E) for x in (weight, bias)]
-    return [linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases)]
+    biases = (None,) * 3 if bias is None else split(bias, E)
+    return [linear(x, w, b) for x, w, b in zip((query, key, value), split(weight, E), biases)]
 
 
 def in_heads(x: Tensor, heads: int) -> Tensor:
@@ -103,7 +105,10 @@ def multi_head_attention_forward(
     k_proj_weight=None, v_proj_weight=None, static_k=None, static_v=None, average_attn_weights=True,
     is_causal=False,
 ) -> tuple[Tensor, Tensor | None]:
-    """What each query sees, and how much it looks at each key.  (T, B, E), (S, B, *), (S, B, *) -> (T, B, E)"""
+    """What each query sees, and how much it looks at each key.
+
+    (T, B, E), (S, B, *), (S, B, *) -> (T, B, E), (B, T, S)
+    """
     alone = check_sequences(query, key, value, embed_dim_to_check, num_heads)
     if alone:
         same = query is key, key is value
@@ -178,9 +183,9 @@ class NonDynamicallyQuantizableLinear(Linear):
 
 
 class MultiheadAttention(Module):
-    """Several looks at once, from one sequence to another.  (T, B, E), (S, B, *), (S, B, *) -> (T, B, E), weights
+    """Several looks at once, from one sequence to another.
 
-    With `batch_first` the sequences are (B, T, E).
+    (T, B, E), (S, B, *), (S, B, *) -> (T, B, E), (B, T, S); with `batch_first` the sequences are (B, T, E).
     """
 
     def __init__(
@@ -204,7 +209,7 @@ class MultiheadAttention(Module):
             self.register_parameter(name, None if self._qkv_same_embed_dim else room(embed_dim, width))
         if not self._qkv_same_embed_dim: self.register_parameter("in_proj_weight", None)
         self.register_parameter("in_proj_bias", room(3 * embed_dim) if bias else None)
-        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, device=device, dtype=dtype)
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, device, dtype)
         self.bias_k = room(1, 1, embed_dim) if add_bias_kv else None
         self.bias_v = room(1, 1, embed_dim) if add_bias_kv else None
         self.add_zero_attn = add_zero_attn
@@ -223,7 +228,7 @@ class MultiheadAttention(Module):
         self, query, key, value, key_padding_mask=None, need_weights=True, attn_mask=None,
         average_attn_weights=True, is_causal=False,
     ):
-        """What each query sees, and how much it looks at each key: (B, T, S), or None without need_weights."""
+        """What each query sees, and, with need_weights, how much it looks at each key."""
         turned = self.batch_first and query.ndim == 3
         if turned:
             same = query is key, key is value

@@ -2,9 +2,10 @@
 # # Appendix: sentences of different lengths
 #
 # A batch is a box, and sentences do not fill it. One can **pad** the short ones, and compute on padding. Or
-# **pack** the words of all sentences into one line, by time: the first words of all sentences, then the second
-# words of those that have one … Sorted by length, each step is a shorter piece of the same batch, and a
-# recurrent network does no work for nothing. `batch_sizes` says how many sentences are left at each step.
+# **pack** the words of all sentences into one line, by time: the first words of all sentences, then the
+# second words of those that have one … Sorted by length, each step is a shorter piece of the same batch,
+# and a recurrent network does no work for nothing. `batch_sizes` says how many sentences are left at each
+# step.
 
 # %%
 #| export
@@ -34,7 +35,7 @@ class Packed(NamedTuple):
 
 
 class PackedSequence(Packed):
-    """The words of all sequences, by time; how many sequences there are at each step, and how to unsort them."""
+    """The words of all sequences, by time; how many there are at each step, and how to unsort them."""
 
     def __new__(cls, data, batch_sizes=None, sorted_indices=None, unsorted_indices=None):
         if unsorted_indices is None: unsorted_indices = invert_permutation(sorted_indices)
@@ -65,8 +66,8 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     return None if permutation is None else Tensor(np.argsort(permutation.array))
 
 # %% [markdown]
-# Where does the word at place `t` of sentence `b` stand in the line? Picking is one op, `index_select`, both on
-# the way in and, with one more row of padding behind the line, on the way out.
+# Where does the word at place `t` of sentence `b` stand in the line? Picking is one op, `index_select`,
+# both on the way in and, with one more row of padding behind the line, on the way out.
 
 # %%
 #| export
@@ -75,7 +76,9 @@ def sizes_of(lengths) -> np.ndarray:
     return (np.arange(lengths[0])[:, None] < lengths).sum(1)
 
 
-def pack_padded_sequence(input, lengths, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
+def pack_padded_sequence(
+    input, lengths, batch_first: bool = False, enforce_sorted: bool = True,
+) -> PackedSequence:
     """The words of padded sequences in one line, by time.  (T, B, *), (B) -> (sum of lengths, *)"""
     lengths = as_tensor(lengths).array
     if batch_first: input = transpose(input, 0, 1)

@@ -1,13 +1,13 @@
 # %% [markdown]
 # # Appendix: recurrent networks
 #
-# Before attention, a text was read as you read it: one word after the other, with a row of numbers for what is
-# remembered, the **state**. Its size does not grow with the text, and neither does the cost of the next word.
-# But the words cannot be computed side by side, and what was read a hundred words ago has been through a
-# hundred steps.
+# Before attention, a text was read as you read it: one word after the other, with a row of numbers for what
+# is remembered, the **state**. Its size does not grow with the text, and neither does the cost of the next
+# word. But the words cannot be computed side by side, and what was read a hundred words ago has been
+# through a hundred steps.
 #
-# `RNN` is the plain one; `LSTM` (Hochreiter and Schmidhuber, 1997) has **gates**, soft switches that decide what is
-# forgotten, written and said; `GRU` (Cho, 2014) makes do with two of them.
+# `RNN` is the plain one; `LSTM` (Hochreiter and Schmidhuber, 1997) has **gates**, soft switches that decide
+# what is forgotten, written and said; `GRU` (Cho, 2014) makes do with two of them.
 
 # %%
 #| export
@@ -34,13 +34,13 @@ from tinytorch.tensor import METHODS, Kept, Op, Tensor, reshape, transpose
 # %% [markdown]
 # ## One layer, one direction
 #
-# All three walk along a line of words like the one in the appendix on packing: `sizes` says how many sequences
-# there are at each step. For a box of T steps they are all the same.
+# All three walk along a line of words like the one in the appendix on packing: `sizes` says how many
+# sequences there are at each step. For a box of T steps they are all the same.
 #
-# Half of the work does not depend on the state: what the input says to the gates. It is one large matrix product
-# for many steps at once. Many, but not all: the result should still be in the cache when its step comes. What is
-# left for each step is a small product and a few short walks, and there every walk counts. So the state lies on
-# its side, (hidden, batch): then each gate is one piece of memory.
+# Half of the work does not depend on the state: what the input says to the gates. It is one large matrix
+# product for many steps at once. Many, but not all: the result should still be in the cache when its step
+# comes. What is left for each step is a small product and a few short walks, and there every walk counts.
+# So the state lies on its side, (hidden, batch): then each gate is one piece of memory.
 
 # %%
 #| export
@@ -51,7 +51,7 @@ def walk(sizes, reverse: bool) -> list[tuple[int, int]]:
 
 
 def heard(input, weight, bias, steps: list[tuple[int, int]], at_once: int = 256):
-    """For each step, what the input says to the gates: (where it begins, its sequences, (gates, sequences))."""
+    """For each step where it begins, its sequences, and what the input says to their gates, (gates, n)."""
     while steps:
         many = max(1, at_once // max(steps[0][1], 1))
         now, steps = steps[:many], steps[many:]
@@ -61,8 +61,8 @@ def heard(input, weight, bias, steps: list[tuple[int, int]], at_once: int = 256)
         for start, n in now: yield start, n, said[:, start - first : start - first + n]
 
 # %% [markdown]
-# A soft switch is half a tanh: σ(x) = ½ tanh(½ x) + ½. With the ½ inside multiplied into the weights beforehand,
-# one call of `tanh` does all gates, the switches and the others.
+# A soft switch is half a tanh: σ(x) = ½ tanh(½ x) + ½. With the ½ inside multiplied into the weights
+# beforehand, one call of `tanh` does all gates, the switches and the others.
 
 # %%
 #| export
@@ -102,7 +102,10 @@ def rnn_layer(input, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None, /, *, 
 
 @Op
 def gru_layer(input, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None, /, *, sizes, reverse=False):
-    """r, z = σ(…), n = tanh(… + r (w_hn h + b_hn)), h = (1 - z) n + z h.  (N, in), (B, H) … -> (N, H), (B, H)"""
+    """r, z = σ(…), n = tanh(… + r (w_hn h + b_hn)), h = (1 - z) n + z h.
+
+    (N, in), (B, H) … -> (N, H), (B, H)
+    """
     H = weight_hh.shape[1]
     out, h = np.empty_like(input, shape=(len(input), H)), h.T.copy()
     weight_ih, weight_hh, bias_ih, bias_hh = [
@@ -155,8 +158,8 @@ def lstm_layer(input, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None, we
 # %% [markdown]
 # ## The modules
 #
-# A network is several layers; in each of them one walk, or one in each direction. The names of the weights say
-# which, `weight_ih_l0`, `weight_hh_l1_reverse`; the gates lie in them one below the other.
+# A network is several layers; in each of them one walk, or one in each direction. The names of the weights
+# say which, `weight_ih_l0`, `weight_hh_l1_reverse`; the gates lie in them one below the other.
 
 # %%
 #| export
@@ -385,7 +388,7 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None) -> tuple[Tensor, Tens
 class RNNCellBase(Module):
     """What the cells have in common: their weights."""
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device=None, dtype=None):
+    def __init__(self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device, dtype):
         super().__init__()
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         def room(*shape): return Parameter(empty(*shape, device=device, dtype=dtype))

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # Appendix: rotary positions
 #
-# The lesson's sinusoids are *added* to a row, and what a word is and where it stands get mixed up. **Rotary**
-# positions (Su et al., RoFormer, 2021) turn the queries and keys instead: each pair of their numbers is a point
-# in a plane, and at place `t` it is turned by `t` times the pair's own angle. A dot product only feels how far
-# two points are turned against each other. So a score depends on what the two words are, and on how far apart
-# they stand, and on nothing else. Nothing is learned, and there is no last place.
+# The lesson's sinusoids are *added* to a row, and what a word is and where it stands get mixed up.
+# **Rotary** positions (Su et al., RoFormer, 2021) turn the queries and keys instead: each pair of their
+# numbers is a point in a plane, and at place `t` it is turned by `t` times the pair's own angle. A dot
+# product only feels how far two points are turned against each other. So a score depends on what the two
+# words are, and on how far apart they stand, and on nothing else. Nothing is learned, and there is no last
+# place.
 
 # %%
 #| export
@@ -33,12 +34,13 @@ def rotary_angles(length: int, width: int, base: float = 10000.0, start: int = 0
 def rotate(input, angles, /, *, interleaved=False):
     """Each pair of numbers turned by its angle.  (*, T, width), (T, width / 2) -> (*, T, width)
 
-    A pair is a number and the one half a row away (as in LLaMA) or, interleaved, two neighbours (as in the paper).
+    A pair is a number and the one half a row away (LLaMA) or, interleaved, two neighbours (the paper).
     """
     if input.shape[-1] != 2 * angles.shape[-1]:
-        raise ShapeError(f"rotate cannot take {shape_of(input)} and {shape_of(angles)}: an angle for each pair")
-    half = input.shape[-1] // 2
-    first, second = (slice(0, None, 2), slice(1, None, 2)) if interleaved else (slice(half), slice(half, None))
+        raise ShapeError(f"rotate cannot take {shape_of(input)} and {shape_of(angles)}: a pair has an angle")
+    half = angles.shape[-1]
+    first, second = slice(half), slice(half, None)
+    if interleaved: first, second = slice(0, None, 2), slice(1, None, 2)
     x, y = input[..., first], input[..., second]
     cos, sin = [f(angles).astype(input.dtype) for f in (np.cos, np.sin)]
     out = np.empty_like(input)

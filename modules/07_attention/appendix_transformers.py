@@ -1,12 +1,12 @@
 # %% [markdown]
 # # Appendix: transformers, encoder and decoder
 #
-# The transformer of 2017 translated. An **encoder** reads the original, every word looking at every other; a
-# **decoder** writes the translation, looking back at what it has written and across at what the encoder made of
-# the original. GPT is a decoder that has nothing to look across at; BERT is an encoder.
+# The transformer of 2017 translated. An **encoder** reads the original, every word looking at every other;
+# a **decoder** writes the translation, looking back at what it has written and across at what the encoder
+# made of the original. GPT is a decoder that has nothing to look across at; BERT is an encoder.
 #
-# A sublayer reads its row, and what it makes of it is added. The norm stands behind the addition, as in 2017, or,
-# with `norm_first`, before the sublayer, as in the lesson.
+# A sublayer reads its row, and what it makes of it is added. The norm stands behind the addition, as in
+# 2017, or, with `norm_first`, before the sublayer, as in the lesson.
 
 # %%
 #| export
@@ -47,7 +47,7 @@ class Sublayers(Module):
         """The row and what the sublayer makes of it, with a norm before or behind."""
         return x + sublayer(norm(x)) if self.norm_first else norm(x + sublayer(x))
 
-    def looked(self, look: Module, drop: Module, memory=None, mask=None, padding=None, causal=False) -> Callable:
+    def looked(self, look: Module, drop: Module, memory, mask, padding, causal: bool) -> Callable:
         """The sublayer that looks: at its own sequence, or at another one, the memory."""
         def sublayer(x):
             there = x if memory is None else memory
@@ -87,7 +87,10 @@ class TransformerEncoderLayer(Sublayers):
 
 
 class TransformerDecoderLayer(Sublayers):
-    """Each word looks at its own sequence, across at the memory, then thinks.  (T, B, d), (S, B, d) -> (T, B, d)"""
+    """Each word looks at its own sequence, across at the memory, then thinks.
+
+    (T, B, d_model), (S, B, d_model) -> (T, B, d_model)
+    """
 
     def __init__(
         self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1, activation=relu,
@@ -163,17 +166,20 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """An encoder that reads and a decoder that writes.  (S, B, d_model), (T, B, d_model) -> (T, B, d_model)"""
+    """An encoder that reads and a decoder that writes.
+
+    (S, B, d_model), (T, B, d_model) -> (T, B, d_model)
+    """
 
     def __init__(
         self, d_model: int = 512, nhead: int = 8, num_encoder_layers: int = 6, num_decoder_layers: int = 6,
         dim_feedforward: int = 2048, dropout: float = 0.1, activation=relu, custom_encoder=None,
-        custom_decoder=None, layer_norm_eps: float = 1e-5, batch_first: bool = False, norm_first: bool = False,
-        bias: bool = True, device=None, dtype=None,
+        custom_decoder=None, layer_norm_eps: float = 1e-5, batch_first: bool = False,
+        norm_first: bool = False, bias: bool = True, device=None, dtype=None,
     ):
         super().__init__()
-        layer = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first,
-                 bias, device, dtype)
+        layer = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first,
+                 norm_first, bias, device, dtype)
         def norm(): return LayerNorm(d_model, layer_norm_eps, bias=bias, device=device, dtype=dtype)
         self.encoder = custom_encoder if custom_encoder is not None else TransformerEncoder(
             TransformerEncoderLayer(*layer), num_encoder_layers, norm())

@@ -25,8 +25,9 @@ from tinytorch.activations import gelu, softmax
 from tinytorch.containers import ModuleDict, ModuleList
 from tinytorch.creation import arange, ones
 from tinytorch.dense import Dropout, LayerNorm, Linear, dropout
+from tinytorch.embeddings import Embedding
 from tinytorch.errors import ShapeError, shape_of
-from tinytorch.layers import Module, Parameter
+from tinytorch.layers import Module
 from tinytorch.elementwise import where
 from tinytorch.shaping import cat, repeat_interleave, split
 from tinytorch.tensor import Kept, Op, Tensor, tensor
@@ -41,7 +42,7 @@ from tinytorch.tensor import Kept, Op, Tensor, tensor
 # %%
 words = ["the", "cat", "sat", "on", "mat"]
 table = tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 2.0], [5.0, 0.0, 0.0], [0.0, 3.0, 1.0], [1.0, 1.0, 2.0]])
-ids = tensor([words.index(word) for word in "the cat sat on the mat".split()])
+ids = tensor([words.index(word) for word in ["the", "cat", "sat", "on", "the", "mat"]])
 ids
 
 # %% [markdown]
@@ -54,8 +55,8 @@ from tinytorch.nn.functional import one_hot
 one_hot(ids, 5).float() @ table
 
 # %% [markdown]
-# **Your turn.** Do it without multiplying: take the rows. Look out for ids that have no row. One of them NumPy
-# answers without complaint, and your network would read a word that nobody wrote.
+# **Your turn.** Do it without multiplying: take the rows. Look out for ids that have no row. One of them
+# NumPy answers without complaint, and your network would read a word that nobody wrote.
 
 # %%
 #| export exercise
@@ -80,7 +81,8 @@ def look_up(input, weight, /, padding_idx=None, scale_grad_by_freq=False):
 rows = tensor([[0.0, 1.0], [10.0, 11.0], [20.0, 21.0]])
 assert look_up(tensor([2, 0, 2]), rows).tolist() == [[20.0, 21.0], [0.0, 1.0], [20.0, 21.0]], \
     "an id asks for the row of that number, as often as it comes"
-assert look_up(tensor([[1, 0]] * 4), rows).shape == (4, 2, 2), "every id becomes a row: (B, T) -> (B, T, width)"
+assert look_up(tensor([[1, 0]] * 4), rows).shape == (4, 2, 2), \
+    "every id becomes a row: (B, T) -> (B, T, width)"
 for stranger in (-1, 3):
     try: refused = not look_up(tensor([0, stranger]), rows)
     except IndexError: refused = True
@@ -92,86 +94,8 @@ taken[0, 0] = 99.0
 assert rows[1, 0].item() == 10.0, "the rows are copies: who writes into them leaves the table alone"
 
 # %% [markdown]
-# The rest is given. `embedding` is PyTorch's name for it. With `max_norm`, rows that are asked for and have
-# grown longer than that are shortened first, in the table itself. `Embedding` keeps the table, and the row of
-# `padding_idx` starts as zeros.
-
-# %%
-#| export
-def embedding(
-    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False,
-) -> Tensor:
-    """The rows of a table that some ids ask for.  (*), (n, width) -> (*, width)"""
-    rows = weight.shape[0]
-    if padding_idx is not None:
-        if not -rows <= padding_idx < rows:
-            raise AssertionError(f"padding_idx {padding_idx} is none of {rows} rows")
-        padding_idx %= rows
-    if max_norm is not None: shorten(weight, input, max_norm, norm_type)
-    return look_up(input, weight, padding_idx, scale_grad_by_freq)
-
-
-def shorten(weight: Tensor, ids: Tensor, max_norm: float, norm_type: float = 2.0) -> None:
-    """Scales rows of a table that are longer than max_norm down to it, in the table."""
-    asked = np.unique(ids.array)
-    rows = look_up(Tensor(asked), weight.data)
-    length = np.linalg.norm(rows.array, norm_type, axis=1, keepdims=True)
-    short = np.where(length > max_norm, rows.array * (max_norm / (length + 1e-7)), rows.array)
-    weight.data[asked] = short.astype(rows.array.dtype)
-
-
-class Embedding(Module):
-    """A table with a row of numbers for each of `num_embeddings` ids.  (*) -> (*, embedding_dim)"""
-
-    def __init__(
-        self, num_embeddings, embedding_dim, padding_idx=None, max_norm=None, norm_type=2.0,
-        scale_grad_by_freq=False, sparse=False, _weight=None, _freeze=False, device=None, dtype=None,
-    ):
-        super().__init__()
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise AssertionError(f"padding_idx {padding_idx} is none of {num_embeddings} rows")
-        self.padding_idx = padding_idx if padding_idx is None else padding_idx % num_embeddings
-        self.max_norm, self.norm_type = max_norm, norm_type
-        self.scale_grad_by_freq, self.sparse = scale_grad_by_freq, sparse
-        if _weight is not None and tuple(_weight.shape) != (num_embeddings, embedding_dim):
-            raise AssertionError(f"a table of shape {shape_of(_weight)} is not {num_embeddings} rows "
-                                 f"of {embedding_dim}")
-        fresh = _weight is None
-        weight = ones(num_embeddings, embedding_dim, device=device, dtype=dtype) if fresh else _weight
-        self.weight = Parameter(weight, requires_grad=not _freeze)
-        if fresh: self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        self.weight.data.normal_()
-        if self.padding_idx is not None: self.weight.data[self.padding_idx] = 0.0
-
-    @classmethod
-    def from_pretrained(
-        cls, embeddings, freeze=True, padding_idx=None, max_norm=None, norm_type=2.0,
-        scale_grad_by_freq=False, sparse=False,
-    ):
-        """An Embedding around rows that are known already."""
-        if embeddings.ndim != 2: raise AssertionError(f"a table has 2 dimensions, not {shape_of(embeddings)}")
-        return cls(*embeddings.shape, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse,
-                   _weight=embeddings, _freeze=freeze)
-
-    def forward(self, input):
-        return embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type,
-                         self.scale_grad_by_freq, self.sparse)
-
-    def extra_repr(self) -> str: return table_repr(self)
-
-
-def table_repr(table) -> str:
-    """What an embedding says of itself: what is not as usual."""
-    usual = {"padding_idx": None, "max_norm": None, "norm_type": 2, "scale_grad_by_freq": False}
-    text = f"{table.num_embeddings}, {table.embedding_dim}"
-    for name, value in usual.items():
-        if getattr(table, name) != value: text += f", {name}={getattr(table, name)}"
-    return text + (", sparse=True" if table.sparse else "")
-
-# %% [markdown]
+# `Embedding`, given in an appendix, is a module that keeps such a table and looks up in it, with your op.
+#
 # ## Places are waves
 #
 # *The dog bit the man* and *the man bit the dog* are the same rows. Attention, as you will see, cannot tell
@@ -188,7 +112,7 @@ def table_repr(table) -> str:
 def sinusoids(length: int, width: int) -> Tensor:
     """The place of each of `length` words as `width` hands of clocks.  () -> (length, width)"""
     #| hint Which array holds t / 10000^(2i/C) for all t and i? A column of places, and a row of speeds.
-    #| hint np.arange(0, width, 2) is 2i for every pair. Fill the two halves with out[:, 0::2] and out[:, 1::2].
+    #| hint np.arange(0, width, 2) is 2i for every pair. out[:, 0::2] are the even columns of out.
     ### BEGIN SOLUTION
     angle = np.arange(length)[:, None] / 10000 ** (np.arange(0, width, 2) / width)
     out = np.empty((length, width), np.float32)
@@ -200,7 +124,8 @@ def sinusoids(length: int, width: int) -> Tensor:
 #| check 2
 places = sinusoids(50, 8)
 assert places.shape == (50, 8) and places.dtype.name == "float32", "a row of float32 for each place"
-assert places[0].tolist() == [0.0, 1.0] * 4, "at place 0 every hand is at sin 0 and cos 0, one beside the other"
+assert places[0].tolist() == [0.0, 1.0] * 4, \
+    "at place 0 every hand is at sin 0 and cos 0, one beside the other"
 assert np.allclose(places.array[:, 0], np.sin(np.arange(50)), atol=1e-6), "the first hand turns by 1 a place"
 assert np.allclose(places.array[:, 3], np.cos(np.arange(50) / 10), atol=1e-6), \
     "the second pair turns 10000^(2/8) = 10 times slower, the cosine beside its sine"
@@ -225,9 +150,9 @@ places = sinusoids(24, 64)
 shaded((places @ places.mT).array)
 
 # %% [markdown]
-# It is the distance. (A pair of hands that both turn by the same angle keep the angle between them.) GPT-2 does
-# without the formula: it keeps a second table, with a row for each place, and learns it. It costs a row for
-# each place there can be, and beyond the last row it can say nothing.
+# It is the distance. (A pair of hands that both turn by the same angle keep the angle between them.) GPT-2
+# does without the formula: it keeps a second table, with a row for each place, and learns it. It costs a
+# row for each place there can be, and beyond the last row it can say nothing.
 #
 # ## The look
 #
@@ -235,7 +160,8 @@ shaded((places @ places.mT).array)
 # Attention is a dict that forgives. Query and keys are rows of numbers, every key matches a little, and you
 # get a mixture of all values in which a value weighs as much as its key matches:
 #
-# $$\text{weights} = \mathrm{softmax}\!\left(\frac{q\,k^T}{\sqrt{E}}\right), \qquad \text{out} = \text{weights} \cdot v$$
+# $$\text{weights} = \mathrm{softmax}\left(\frac{q\,k^T}{\sqrt{E}}\right), \qquad
+# \text{out} = \text{weights} \cdot v$$
 #
 # What is the square root for? A dot product of `E` random numbers with `E` others is itself random, and its
 # spread grows with `E`. Look at what softmax makes of it:
@@ -285,11 +211,11 @@ assert attention_weights(Tensor(5, 2, 4, 8), Tensor(5, 2, 3, 8)).shape == (5, 2,
 # savings are new:
 #
 # - Scale the queries, T · E numbers, instead of the scores.
-# - Divide at the end. The sum of a row is the same for all its weights, so dividing the *mixture* by it, T · E
-#   numbers, does what dividing the weights did.
+# - Divide at the end. The sum of a row is the same for all its weights, so dividing the *mixture* by it, T
+#   · E numbers, does what dividing the weights did.
 #
-# > **Note.** What of a query that may look nowhere, because its row of the mask is all minus infinity? Softmax
-# > says `nan`. Here the answer is 0: a mixture of nothing.
+# > **Note.** What of a query that may look nowhere, because its row of the mask is all minus infinity?
+# > Softmax says `nan`. Here the answer is 0: a mixture of nothing.
 #
 # **Your turn.** All of it in one op and one large array. `keep` is for dropout: the `exp` of each score is
 # multiplied by it, after their sum was taken. For the gradient rule, keep the logarithm of each row's sum of
@@ -337,7 +263,8 @@ before = [x.array.copy() for x in (q, k, v)]
 assert np.allclose(attend(q, k, v, mask).array, (attention_weights(q, k, mask) @ v).array, atol=1e-5), \
     "one op says what five said: attention_weights(q, k, mask) @ v"
 assert all([np.array_equal(x.array, b) for x, b in zip((q, k, v), before)]), "an op never changes its inputs"
-assert np.allclose(attend(30 * q, 30 * k, v).array, (attention_weights(30 * q, 30 * k) @ v).array, atol=1e-4), \
+big = (attention_weights(30 * q, 30 * k) @ v).array
+assert np.allclose(attend(30 * q, 30 * k, v).array, big, atol=1e-4), \
     "large scores overflow unless the largest of each row is subtracted first"
 nowhere = attend(q, k, v, tensor([-math.inf] * 7))
 assert nowhere.array.any() == False, "a query that may look nowhere sees nothing: 0, and not nan"   # noqa: E712
@@ -364,8 +291,8 @@ for name, look in [("five ops", lambda: attention_weights(q, k) @ v), ("one op",
 # %% [markdown]
 # ## A look at a sentence
 #
-# Time for a picture. No weights are needed to build a head that is good for something. Give each word a random
-# row, and let
+# Time for a picture. No weights are needed to build a head that is good for something. Give each word a
+# random row, and let
 #
 # - the query of a word be its own row,
 # - the key of a word be the row of the word *before* it,
@@ -374,7 +301,7 @@ for name, look in [("five ops", lambda: attention_weights(q, k) @ v), ("one op",
 # What does the last word then look at? Say it in words before you run the cell.
 
 # %%
-text = "the cat sat on the mat and the cat sat".split()
+text = ["the", "cat", "sat", "on", "the", "mat", "and", "the", "cat", "sat"]
 vocabulary = sorted(set(text))
 manual_seed(5)
 rows = randn(len(vocabulary), 64)
@@ -391,21 +318,21 @@ vocabulary[(rows @ seen).argmax().item()]
 
 # %% [markdown]
 # *the cat sat on the mat and the cat sat* … **on**. Heads of just this kind, **induction heads**, appear by
-# themselves when a transformer is trained on text; two layers are enough, one to fetch the word before, one to
-# look. They are a good part of how a language model copies and continues.
+# themselves when a transformer is trained on text; two layers are enough, one to fetch the word before, one
+# to look. They are a good part of how a language model copies and continues.
 #
 # ## No look ahead
 #
-# In the picture, the second *cat* also looked at words to its right. A model that is to *predict* the next word
-# must not: in training it would read the answer. So the word at place `t` may look at places up to `t`: a
-# **causal** mask.
+# In the picture, the second *cat* also looked at words to its right. A model that is to *predict* the next
+# word must not: in training it would read the answer. So the word at place `t` may look at places up to
+# `t`: a **causal** mask.
 
 # %%
 #| export exercise
 def causal_mask(rows: int, columns: int | None = None) -> Tensor:
     """0 where query `row` may look at key `column`, -inf where that lies ahead.  () -> (rows, columns)"""
     if columns is None: columns = rows
-    #| hint Which entries lie ahead: those with column > row. np.triu(x, 1) keeps just these, and makes 0 of others.
+    #| hint Which entries lie ahead? Those with column > row. np.triu(x, 1) keeps just these.
     #| hint Make it float32: np.full((rows, columns), -math.inf, np.float32).
     ### BEGIN SOLUTION
     return Tensor(np.triu(np.full((rows, columns), -math.inf, np.float32), 1))
@@ -416,7 +343,8 @@ def causal_mask(rows: int, columns: int | None = None) -> Tensor:
 no = -math.inf
 assert causal_mask(3).tolist() == [[0.0, no, no], [0.0, 0.0, no], [0.0, 0.0, 0.0]], \
     "a word may look back and at itself, never ahead: the mask is -inf above the diagonal"
-assert causal_mask(2, 4).tolist() == [[0.0, no, no, no], [0.0, 0.0, no, no]], "rows are queries, columns are keys"
+assert causal_mask(2, 4).tolist() == [[0.0, no, no, no], [0.0, 0.0, no, no]], \
+    "rows are queries, columns are keys"
 assert causal_mask(2).dtype.name == "float32", "a float64 mask would make every score a float64"
 from tinytorch import manual_seed, randn
 
@@ -443,7 +371,8 @@ def scaled_dot_product_attention(
     """
     check_looks(query, key, value, attn_mask, is_causal)
     if is_causal: attn_mask = causal_mask(query.shape[-2], key.shape[-2])
-    elif attn_mask is not None and attn_mask.dtype.name == "bool": attn_mask = where(attn_mask, 0.0, -math.inf)
+    elif attn_mask is not None and attn_mask.dtype.name == "bool":
+        attn_mask = where(attn_mask, 0.0, -math.inf)
     if enable_gqa and query.shape[-3] != key.shape[-3]:
         key, value = [repeat_interleave(x, query.shape[-3] // x.shape[-3], dim=-3) for x in (key, value)]
     if dropout_p == 0: return attend(query, key, value, attn_mask, scale=scale)
@@ -461,7 +390,7 @@ def check_looks(query, key, value, mask, is_causal: bool) -> None:
         raise ShapeError(f"attention cannot take {shapes}: queries and keys differ in width")
     if key.shape[-2] != value.shape[-2]:
         raise ShapeError(f"attention cannot take {shapes}: there is not one value for each key")
-    if mask is not None and is_causal: raise RuntimeError("attn_mask and is_causal=True are two masks: use one")
+    if mask is not None and is_causal: raise RuntimeError("attn_mask and is_causal are two masks: use one")
     if mask is not None and mask.dtype.name not in ("bool", "float32", query.dtype.name):
         raise RuntimeError(f"attn_mask is of bools or of {query.dtype}, not {mask.dtype}")
 
@@ -473,8 +402,8 @@ def check_looks(query, key, value, mask, is_causal: bool) -> None:
 # **heads**. Nothing is computed twice: the heads become one more leading dimension, and the matrix product
 # takes them all.
 #
-# **Your turn.** `(B, T, C)` to `(B, heads, T, C / heads)` and back, without moving a number: `reshape` cuts the
-# last dimension, `transpose` brings the heads forward.
+# **Your turn.** `(B, T, C)` to `(B, heads, T, C / heads)` and back, without moving a number: `reshape` cuts
+# the last dimension, `transpose` brings the heads forward.
 
 # %%
 #| export exercise
@@ -544,8 +473,8 @@ look, x = CausalSelfAttention(8, 2), randn(2, 5, 8)
 for p in look.parameters(): p.data.normal_(0.0, 0.3)
 W, U = look.c_attn.weight.array, look.c_proj.weight.array
 q, k, v = np.split(x.array @ W.T + look.c_attn.bias.array, 3, axis=-1)
-heads = [(attention_weights(*[Tensor(y[..., part]) for y in (q, k)], causal_mask(5)) @ Tensor(v[..., part])).array
-         for part in (slice(0, 4), slice(4, 8))]
+def one_head(q, k, v): return (attention_weights(Tensor(q), Tensor(k), causal_mask(5)) @ Tensor(v)).array
+heads = one_head(q[..., :4], k[..., :4], v[..., :4]), one_head(q[..., 4:], k[..., 4:], v[..., 4:])
 want = np.concatenate(heads, -1) @ U.T + look.c_proj.bias.array
 assert look(x).shape == x.shape, "a row in, a row out, for every word"
 changed = tensor(x)
@@ -559,10 +488,10 @@ assert look(x[:1]).tolist() == look(x)[:1].tolist(), "the sentences of a batch k
 # %% [markdown]
 # ## A block
 #
-# Attention carries numbers between words and computes little. Computing is the job of an MLP that every word
-# passes by itself, four times as wide inside. Both are *added* to what was there: a block does not replace the
-# row, it edits it. Rows that are edited often grow, so what a sublayer *reads* goes through a layer norm first.
-# (In 2017 the norm stood behind the addition. Where it stands now, deep stacks train.)
+# Attention carries numbers between words and computes little. Computing is the job of an MLP that every
+# word passes by itself, four times as wide inside. Both are *added* to what was there: a block does not
+# replace the row, it edits it. Rows that are edited often grow, so what a sublayer *reads* goes through a
+# layer norm first. (In 2017 the norm stood behind the addition. Where it stands now, deep stacks train.)
 
 # %%
 #| export
@@ -583,8 +512,10 @@ class Block(Module):
 
     def __init__(self, n_embd: int, n_head: int, dropout: float = 0.0, bias: bool = True):
         super().__init__()
-        self.ln_1, self.ln_2 = LayerNorm(n_embd, bias=bias), LayerNorm(n_embd, bias=bias)
-        self.attn, self.mlp = CausalSelfAttention(n_embd, n_head, dropout, bias), MLP(n_embd, dropout, bias)
+        self.ln_1 = LayerNorm(n_embd, bias=bias)
+        self.attn = CausalSelfAttention(n_embd, n_head, dropout, bias)
+        self.ln_2 = LayerNorm(n_embd, bias=bias)
+        self.mlp = MLP(n_embd, dropout, bias)
 
     def forward(self, x):
         #| hint x plus attn of the normed x; then that, plus mlp of *its* norm.
@@ -607,7 +538,8 @@ assert np.allclose(block(x).array, (middle + block.mlp(block.ln_2(middle))).arra
 assert np.array_equal(x.array, before), "a module leaves its input as it was: no += here"
 for part in (block.attn.c_proj, block.mlp.c_proj):
     part.weight.data, part.bias.data = part.weight.data * 0, part.bias.data * 0
-assert block(x).tolist() == x.tolist(), "with sublayers that say nothing a row passes unchanged: both are added"
+assert block(x).tolist() == x.tolist(), \
+    "with sublayers that say nothing a row passes unchanged: both are added"
 
 # %% [markdown]
 # ## GPT
@@ -643,7 +575,7 @@ class GPT(Module):
 
     def forward(self, idx):
         T = idx.shape[-1]
-        if T > self.block_size: raise ShapeError(f"{T} words do not fit into {self.block_size} places")
+        if self.block_size < T: raise ShapeError(f"{T} words do not fit into {self.block_size} places")
         #| hint Words plus places: wte(idx) + wpe(arange(T)), both parts of self.transformer. Then drop.
         #| hint Through every block of h, through ln_f, and lm_head gives the scores.
         ### BEGIN SOLUTION
@@ -692,9 +624,9 @@ list(state)[:6], len(state)
 # %% [markdown]
 # ## It speaks
 #
-# A GPT says how likely each word is to come next. Choose one, append it, and ask again: that is all there is to
-# writing. The model has `block_size` places, so when the text has grown longer, it sees the last `block_size`
-# words only.
+# A GPT says how likely each word is to come next. Choose one, append it, and ask again: that is all there
+# is to writing. The model has `block_size` places, so when the text has grown longer, it sees the last
+# `block_size` words only.
 #
 # **Your turn.** `choose` makes ids `(B, 1)` out of the scores of the last place, `(B, vocab_size)`.
 
@@ -708,7 +640,7 @@ def likeliest(scores: Tensor) -> Tensor:
 #| export exercise
 def continued(model, idx: Tensor, steps: int, choose=likeliest) -> Tensor:
     """The ids with `steps` more, each chosen after what stands before it.  (B, T) -> (B, T + steps)"""
-    #| hint In a loop: the scores of the last block_size ids, of which only the last place counts; choose; cat.
+    #| hint In a loop: the scores of the last block_size ids; choose from those of the last place; cat.
     #| hint idx[:, -n:] are the last n ids, and scores[:, -1] those of the last place.
     ### BEGIN SOLUTION
     for _ in range(steps):
@@ -739,7 +671,8 @@ assert continued(Counting(), tensor([[4, 5]]), 2, lambda s: tensor([[7]])).tolis
     "choose decides, from the scores of the last place"
 
 # %% [markdown]
-# Without training it babbles. In the milestone it gets weights.
+# Without training it has nothing to say. (Which letter does it repeat, and why? The last matrix is the
+# first table, and a row that nothing has edited points at itself.) In the milestone it gets weights.
 
 # %%
 letters = "".join(map(chr, range(97, 123))) + " "
@@ -751,8 +684,9 @@ start = tensor([[letters.index(c) for c in "the cat "]])
 # ## What a look costs
 #
 # Multiply out what happens to `T` words with rows of `C` numbers. The four matrices (queries, keys, values,
-# projection) take `2·T·C·C` floating-point operations each. The scores are `T × C` times `C × T`, over all heads
-# together, and mixing the values costs as much again. The weights are `T × T` numbers for *every* head.
+# projection) take `2·T·C·C` floating-point operations each. The scores are `T × C` times `C × T`, over all
+# heads together, and mixing the values costs as much again. The weights are `T × T` numbers for *every*
+# head.
 #
 # **Your turn.**
 
@@ -760,7 +694,8 @@ start = tensor([[letters.index(c) for c in "the cat "]])
 #| export exercise
 def attention_cost(T: int, C: int, heads: int) -> tuple[int, int, int]:
     """FLOPs of the four matrices, FLOPs of the look, and bytes of its float32 weights, for one sentence."""
-    #| hint A product (n, k) @ (k, m) takes 2·n·k·m operations. The scores of one head: (T, C/heads) @ (C/heads, T).
+    #| hint A product (n, k) @ (k, m) takes 2·n·k·m operations.
+    #| hint The scores of one head are (T, C/heads) @ (C/heads, T), and there are as many heads as that.
     ### BEGIN SOLUTION
     return 8 * T * C * C, 4 * T * T * C, 4 * heads * T * T
     ### END SOLUTION
@@ -768,8 +703,10 @@ def attention_cost(T: int, C: int, heads: int) -> tuple[int, int, int]:
 # %%
 #| check 1
 assert attention_cost(10, 8, 2)[0] == 4 * 2 * 10 * 8 * 8, "four products (T, C) @ (C, C)"
-assert attention_cost(10, 8, 2)[1] == 2 * 2 * 10 * 10 * 8, "scores and mixture: two products over T x T, C in all"
-assert attention_cost(10, 8, 4)[1] == attention_cost(10, 8, 1)[1], "more heads are narrower: no more arithmetic"
+assert attention_cost(10, 8, 2)[1] == 2 * 2 * 10 * 10 * 8, \
+    "scores and mixture: two products over T x T, C in all"
+assert attention_cost(10, 8, 4)[1] == attention_cost(10, 8, 1)[1], \
+    "more heads are narrower: no more arithmetic"
 assert attention_cost(10, 8, 4)[2] == 4 * 4 * 10 * 10, "but each head has T x T weights of 4 bytes"
 
 # %% [markdown]
@@ -780,19 +717,20 @@ assert attention_cost(10, 8, 4)[2] == 4 * 4 * 10 * 10, "but each head has T x T 
 for T in (128, 256, 512, 1024, 2048):
     q, k, v = [randn(T, 64) for _ in range(3)]
     matrices, look, bytes_ = attention_cost(T, 768, 12)
-    print(f"{T:5} words: {timed(lambda: attend(q, k, v))} a head; "
-          f"matrices {matrices / 1e9:5.2f}, looks {look / 1e9:5.2f} GFLOP, weights {bytes_ / 1e6:5.0f} MB a layer")
+    time = timed(lambda q=q, k=k, v=v: attend(q, k, v))
+    print(f"{T:5} words: {time} a head; in a layer: matrices {matrices / 1e9:5.2f} GFLOP, "
+          f"looks {look / 1e9:5.2f} GFLOP, weights {bytes_ / 1e6:4.0f} MB")
 
 # %% [markdown]
 # Four times. A book has a hundred thousand words: this square is why so many people work on attention.
 #
 # ## Challenges
 #
-# 1. The causal mask hides half of the scores, after they were computed. Treat the queries in strips of 64, and
-#    give each strip only the keys it may see. How much time does it save at T = 128, and at T = 2048? What
-#    happens to the peak memory?
-# 2. With challenge 4 of lesson 03, a strip of queries can go through the *keys* in strips as well, and no array
-#    of T · S numbers is ever made. That is FlashAttention. Write it; your `attend` is the test.
+# 1. The causal mask hides half of the scores, after they were computed. Treat the queries in strips of 64,
+#    and give each strip only the keys it may see. How much time does it save at T = 128, and at T = 2048?
+#    What happens to the peak memory?
+# 2. With challenge 4 of lesson 03, a strip of queries can go through the *keys* in strips as well, and no
+#    array of T · S numbers is ever made. That is FlashAttention. Write it; your `attend` is the test.
 # 3. Write a `choose` that draws from the three best scores only. Does babble get better?
 # 4. Build the induction head as a two-layer `GPT` with weights that you set by hand. `sinusoids` in place of
 #    `wpe` will help: which matrix turns the row of place `t` into that of place `t - 1`?
@@ -800,9 +738,9 @@ for T in (128, 256, 512, 1024, 2048):
 #
 # ## Design note: a mask that is added
 #
-# A mask could be a tensor of bools, and the op could put minus infinity where it says so. PyTorch takes both, and
-# so does the function around our op; the op itself takes only what is added. Adding is one rule for many things:
-# hiding what lies ahead, hiding the padding behind a short sentence, preferring near words by a slope (ALiBi),
-# adding a learned number for each distance (T5). Only an added mask has a gradient, and two masks combine by
-# `+`. What we gave up: a bool is an eighth of the size of a float, and a mask that hides half of everything could
-# save half of the work, if the op knew.
+# A mask could be a tensor of bools, and the op could put minus infinity where it says so. PyTorch takes
+# both, and so does the function around our op; the op itself takes only what is added. Adding is one rule
+# for many things: hiding what lies ahead, hiding the padding behind a short sentence, preferring near words
+# by a slope (ALiBi), adding a learned number for each distance (T5). Only an added mask has a gradient, and
+# two masks combine by `+`. What we gave up: a bool is an eighth of the size of a float, and a mask that
+# hides half of everything could save half of the work, if the op knew.

@@ -6,8 +6,8 @@ import pytest
 rng = np.random.default_rng(8)
 DATA = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in {
     "x": (6, 3, 4), "xb": (3, 6, 4), "solo": (6, 4), "h": (1, 3, 5), "c": (1, 3, 5), "h4": (4, 3, 5),
-    "c4": (4, 3, 5), "h1": (1, 5), "row": (3, 4), "state": (3, 5), "memory": (3, 5), "word": (4,), "hp": (1, 3, 2),
-    "long": (300, 2, 4), "one": (1, 1, 4), "empty": (6, 0, 4),
+    "c4": (4, 3, 5), "h1": (1, 5), "row": (3, 4), "state": (3, 5), "memory": (3, 5), "word": (4,),
+    "hp": (1, 3, 2), "long": (300, 2, 4), "one": (1, 1, 4), "empty": (6, 0, 4),
 }.items()}
 
 
@@ -162,8 +162,9 @@ def test_dropout_between_layers_warns_when_there_is_only_one():
 
 
 def test_the_states_of_all_steps_are_kept_for_the_gradient():
-    import tinytorch
     from tinytorch.recurrent import lstm_layer
+
+    import tinytorch
     x, h, c = [tinytorch.tensor(DATA[name]) for name in ("row", "state", "memory")]
     w, u = [tinytorch.tensor(rng.standard_normal(s).astype(np.float32)) for s in ((20, 4), (20, 5))]
     out, _, last = lstm_layer(x, h, c, w, u, sizes=[3])

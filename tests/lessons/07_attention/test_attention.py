@@ -4,9 +4,6 @@ import math
 
 import numpy as np
 import pytest
-
-import tinytorch
-from tinytorch import Tensor, tensor
 from tinytorch.attention import (
     GPT,
     Block,
@@ -22,6 +19,9 @@ from tinytorch.attention import (
     sinusoids,
     split_heads,
 )
+
+import tinytorch
+from tinytorch import Tensor, tensor
 
 rng = np.random.default_rng(7)
 
@@ -133,7 +133,8 @@ def test_scores_of_any_size_are_safe():
 
 def test_a_scale_may_be_chosen():
     q, k, v = numbers(5, 8), numbers(5, 8), numbers(5, 8)
-    assert close(attend(*map(Tensor, (q, k, v)), scale=1.0), seen(math.sqrt(8) * q, k, v)), "scale replaces 1/sqrt(E)"
+    assert close(attend(*map(Tensor, (q, k, v)), scale=1.0), seen(math.sqrt(8) * q, k, v)), \
+        "scale replaces 1/sqrt(E)"
 
 
 def test_who_may_look_nowhere_sees_nothing():
@@ -146,13 +147,14 @@ def test_who_may_look_nowhere_sees_nothing():
 def test_attention_makes_one_large_array():
     q, k, v = [Tensor(numbers(400, 8)) for _ in range(3)]
     attend(q, k, v)
-    assert tinytorch.peak_memory(lambda: attend(q, k, v)) < 1.5 * 400 * 400 * 4, "in place: no second array of T x S"
+    assert tinytorch.peak_memory(lambda: attend(q, k, v)) < 1.5 * 400 * 400 * 4, \
+        "in place: no second array of T x S"
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 def test_floats_keep_their_width(kind):
     x = Tensor(numbers(3, 4).astype(kind))
-    assert scaled_dot_product_attention(x, x, x, is_causal=True).array.dtype == kind, "no wider float leaks in"
+    assert scaled_dot_product_attention(x, x, x, is_causal=True).array.dtype == kind, "no float64"
 
 
 def test_views_give_what_copies_give_and_stay_as_they_are():
@@ -185,8 +187,8 @@ def test_heads_are_pieces_of_rows(heads):
 
 
 def test_rows_that_do_not_split_are_refused():
-    with pytest.raises(ValueError, match="12.*5"): split_heads(Tensor(numbers(1, 2, 12)), 5)
-    with pytest.raises(ValueError, match="12.*5"): CausalSelfAttention(12, 5)
+    with pytest.raises(ValueError, match=r"12.*5"): split_heads(Tensor(numbers(1, 2, 12)), 5)
+    with pytest.raises(ValueError, match=r"12.*5"): CausalSelfAttention(12, 5)
 
 
 @pytest.mark.parametrize("B, T, C, heads", [(1, 1, 4, 1), (2, 7, 12, 3), (3, 16, 8, 8)])
@@ -229,7 +231,7 @@ def test_gpt_knows_places():
 def test_gpt_has_as_many_places_as_it_has():
     model = filled(GPT(5, 4, 1, 1, 4))
     assert model(tensor([[1, 2, 3, 4]])).shape == (1, 4, 5), "all places may be used"
-    with pytest.raises(ValueError, match="5.*4"): model(tensor([[1, 2, 3, 4, 0]]))
+    with pytest.raises(ValueError, match=r"5.*4"): model(tensor([[1, 2, 3, 4, 0]]))
 
 
 def test_the_last_matrix_is_the_first_table():
@@ -260,7 +262,8 @@ def test_a_text_is_continued_word_by_word():
 def test_the_text_that_was_given_stays():
     text = tensor([[1, 2]])
     out = continued(Adding(), text, 3)
-    assert text.tolist() == [[1, 2]] and out[:, :2].tolist() == [[1, 2]], "the beginning is kept, the input too"
+    assert text.tolist() == [[1, 2]] and out[:, :2].tolist() == [[1, 2]], \
+        "the beginning is kept, the input too"
 
 
 @pytest.mark.parametrize("T, C, heads", [(128, 64, 4), (1024, 768, 12), (1, 8, 1)])
