@@ -144,7 +144,10 @@ class Housekeeping:
         device, dtype = destination(target, device, dtype)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"a module learns in floats: to() takes a floating-point dtype, not {dtype}")
-        def moved(x): return x.to(device=device, dtype=dtype if x.dtype.is_floating_point else None)
+
+        def moved(x):
+            x = x.to(device=device, dtype=dtype if x.dtype.is_floating_point else None)
+            return x.to(memory_format=memory_format) if memory_format and x.ndim == 4 else x
         return self._apply(moved)
 
     def to_empty(self, *, device, recurse: bool = True):

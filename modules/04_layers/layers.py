@@ -361,6 +361,8 @@ sum(p.numel() for p in net.parameters()), sum(p.numel() * p.element_size() for p
 def switch(module: Module, mode: bool) -> Module:
     """Tells a module and all that is below it whether they are learning; returns the module."""
     if not isinstance(mode, bool): raise ValueError(f"training is True or False, not {mode!r}")
+    #| hint Who is below this module? module.children() knows the next level. Who tells the level after that?
+    #| hint Set module.training, call child.train(mode) for each child, return the module.
     ### BEGIN SOLUTION
     module.training = mode
     for child in module.children(): child.train(mode)
@@ -403,7 +405,12 @@ def own_state(module: Module) -> Iterator[tuple[str, Tensor]]:
         if value is not None and name not in module._non_persistent_buffers_set: yield name, value
     ### END SOLUTION
 
+# %% [markdown]
+# The whole dict is the walk, and your pairs at each stop. Before and after, hooks may have a say; that code is
+# given.
 
+# %%
+#| export
 def below_all(module: Module, prefix: str = "") -> list[tuple[str, Module]]:
     """All parts, under each of their paths, with a dot at the end: what comes next is a name."""
     paths = module.named_modules(remove_duplicate=False)
@@ -561,6 +568,8 @@ class Sequential(Row, Module):
         for name, module in named: self.add_module(str(name), module)
 
     def forward(self, input):
+        #| hint What does the second module get? And what comes out when there is no module at all?
+        #| hint Call the module, module(input), and not its forward: hooks hang on the call.
         ### BEGIN SOLUTION
         for module in self: input = module(input)
         return input
@@ -640,6 +649,8 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     """The fan-in and the fan-out of a weight.  (out, in, *window)"""
     if tensor.ndim < 2: raise ValueError(f"a fan needs a weight (out, in, ...), not {shape_of(tensor)}")
     out, into, *window = tensor.shape
+    #| hint How many numbers does one output of a convolution see: in how many channels, at how many places?
+    #| hint math.prod(window) is the number of places, and 1 when there is no window.
     ### BEGIN SOLUTION
     return into * math.prod(window), out * math.prod(window)
     ### END SOLUTION

@@ -163,6 +163,7 @@ net.double().float(); net(x)
 net.to(t.float64)(x.double())
 net.to(dtype=t.float64); net.scale.dtype
 net.to("cpu"); net.scale.device.type
+net.w = P(t.ones(2, 3, 4, 5)); net.to(memory_format=t.channels_last); net.w.stride(), net.scale.stride()
 net.to("cpu", t.float64); net.scale.dtype
 net.to(t.ones(1, dtype=t.float64)); net.scale.dtype, net.head.seen.dtype
 net.to(device="cpu", dtype=t.float16); net.scale.dtype
