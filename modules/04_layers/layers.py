@@ -406,8 +406,8 @@ def own_state(module: Module) -> Iterator[tuple[str, Tensor]]:
     ### END SOLUTION
 
 # %% [markdown]
-# The whole dict is the walk, and your pairs at each stop. Before and after, hooks may have a say; that code is
-# given.
+# The whole dict is the walk, and your pairs at each stop. Before and after, hooks may have a say; that code
+# is given.
 
 # %%
 #| export
