@@ -110,6 +110,7 @@ def gru_layer(input, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None, /, *, 
     out, h = np.empty_like(input, shape=(len(input), H)), h.T.copy()
     weight_ih, weight_hh, bias_ih, bias_hh = [
         halved(x, 3, 2) for x in (weight_ih, weight_hh, bias_ih, bias_hh)]
+    weight_hh = np.asfortranarray(weight_hh)
     for start, n, said in heard(input, weight_ih, bias_ih, walk(sizes, reverse)):
         state = h[:, :n]
         gates = weight_hh @ state
@@ -139,6 +140,7 @@ def lstm_layer(input, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None, we
     out, h, c, cells = np.empty_like(input, shape=(len(input), h.shape[1])), h.T.copy(), c.T.copy(), []
     weight_ih, weight_hh, bias = [
         halved(x, 4, 3, [0, 1, 3, 2]) for x in (weight_ih, weight_hh, total(bias_ih, bias_hh))]
+    weight_hh = np.asfortranarray(weight_hh)                    # BLAS likes a tall matrix column by column
     for start, n, said in heard(input, weight_ih, bias, walk(sizes, reverse)):
         gates, cell = weight_hh @ h[:, :n], c[:, :n]
         gates += said
