@@ -297,6 +297,8 @@ def check_input(network: RNNBase, input) -> None:
                          f"not {shape_of(input)}")
     if input.shape[-1] != network.input_size:
         raise RuntimeError(f"{name} wants {network.input_size} numbers a step, not {input.shape[-1]}")
+    if input.shape[1 if network.batch_first and input.ndim == 3 else 0] == 0:
+        raise RuntimeError(f"{name} wants at least one step, not a sequence of none: {shape_of(input)}")
     weight = network.weight_ih_l0
     if input.dtype != weight.dtype:
         raise ValueError(f"{name} holds weights of {weight.dtype} and cannot read {input.dtype}")

@@ -370,7 +370,7 @@ def scaled_dot_product_attention(
     (*, T, E), (*, S, E), (*, S, V), (*, T, S) -> (*, T, V); `attn_mask` is added, or True where to look.
     """
     check_looks(query, key, value, attn_mask, is_causal)
-    if is_causal: attn_mask = causal_mask(query.shape[-2], key.shape[-2])
+    if is_causal: attn_mask = causal_mask(query.shape[-2], key.shape[-2]).to(query.device)
     elif attn_mask is not None and attn_mask.dtype.name == "bool":
         attn_mask = where(attn_mask, 0.0, -math.inf)
     if enable_gqa and query.shape[-3] != key.shape[-3]:
