@@ -18,7 +18,7 @@ from tinytorch.dense import linear
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.layers import Module, Parameter
 from tinytorch.linalg import vector_norm
-from tinytorch.shaping import broadcast_tensors
+from tinytorch.shaping import broadcast_tensors, triu_indices
 from tinytorch.tensor import Tensor
 
 # %%
@@ -44,6 +44,13 @@ def pairwise_distance(
 ) -> Tensor:
     """How far the ends of two vectors are apart; `eps` keeps the distance off 0.  (*, D), (*, D) -> (*)"""
     return vector_norm(x1 - x2 + eps, p, -1, keepdim)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The distances of all pairs of rows, each pair once.  (n, d) -> (n * (n - 1) / 2)"""
+    if input.ndim != 2: raise ShapeError(f"pdist takes rows, (n, d), not {shape_of(input)}")
+    first, second = triu_indices(len(input), len(input), 1)
+    return vector_norm(input[first] - input[second], p, -1)
 
 
 class CosineSimilarity(Module):

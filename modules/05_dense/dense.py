@@ -171,7 +171,8 @@ assert net(tensor([[2.0]])).item() == -2.0, "no relu behind the last layer: an a
 net = MLP(1, 1, 1, 1)
 for p in net.parameters(): p.data.fill_(1)
 net.layers[0].weight.data.fill_(-1), net.layers[1].weight.data.fill_(-2)
-assert net(tensor([[-1.0]])).item() == 1.0, "a relu behind every layer but the last"
+answers_at = [net(tensor([[x]])).item() for x in (-1.0, 3.0)]
+assert answers_at == [1.0, 2.0], "a relu behind every layer but the last"
 
 # %%
 net = MLP(784, 256, 128, 10)
@@ -381,6 +382,7 @@ class Dropout(Module):
 many = ones(10_000)
 share = (dropout(many, 0.2) == 0).sum().item() / 10_000
 assert abs(share - 0.2) < 0.03, "p is the share that is left out, not the share that stays"
+assert many.tolist() == [1.0] * 10_000, "an op never changes its input"
 assert abs(dropout(many, 0.2).mean().item() - 1) < 0.05, \
     "those that stay make up for the others: the mean is the same with and without dropout"
 assert np.allclose(dropout(many, 0.75).max().item(), 4.0), \
@@ -389,7 +391,6 @@ assert dropout(tensor([1.0, 2.0]), 1.0).tolist() == [0.0, 0.0], \
     "p = 1 leaves everything out, and makes no nan"
 half = dropout(many, 0.5)
 assert not np.array_equal(half.array, dropout(many, 0.5).array), "every call draws anew"
-assert many.tolist() == [1.0] * 10_000, "an op never changes its input"
 assert len({*dropout(many, 0.2).tolist()}) == 2, "all that stay grow by the same factor"
 resting = Dropout(0.5).eval()
 assert resting(many) is many, "a network in use leaves nothing out"
@@ -466,6 +467,8 @@ def standardize(input, weight=None, bias=None, /, last=1, eps=1e-5):
 #| check 3
 x = tensor([[1.0, 3.0], [10.0, 30.0]])
 out = standardize(x).array
+assert x.tolist() == [[1.0, 3.0], [10.0, 30.0]] and out.dtype == np.float32, \
+    "an op never changes its input, nor its dtype"
 assert np.allclose(out.mean(axis=1), 0, atol=1e-6), "each example by itself gets mean 0"
 assert np.allclose(out, [[-1, 1], [-1, 1]], atol=1e-4), \
     "each example is divided by its own spread, the root of its variance, which divides by n"
@@ -481,8 +484,6 @@ assert np.allclose(both.mean(), 0, atol=1e-6) and np.allclose((both ** 2).mean()
 mean, scale = standardize(x).kept
 assert mean.tolist() == [[2.0], [20.0]] and np.allclose(scale, [[1], [0.1]], atol=1e-3), \
     "the mean and one over the spread are kept for the gradient"
-assert x.tolist() == [[1.0, 3.0], [10.0, 30.0]] and out.dtype == np.float32, \
-    "an op never changes its input, nor its dtype"
 
 # %%
 #| export
@@ -559,8 +560,8 @@ for norm in (False, True):
         print(f"{factor:.2f}  {'norm' if norm else '    '}", *[f"{x:9.2g}" for x in depths(factor, norm)])
 
 # %% [markdown]
-# Next to nothing, and that little is the work of `eps`. A norm does not repair the size of a signal, it forgets
-# it. Which is why nobody worries any more about the first weights of a transformer.
+# Next to nothing, and that little is the work of `eps`. A norm does not repair the size of a signal, it
+# forgets it. Which is why nobody worries any more about the first weights of a transformer.
 
 # %% [markdown]
 # ## How wrong?
@@ -622,11 +623,11 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean", weight: Ten
 #| check 1
 x, y = tensor([1.0, 2.0, 5.0]), tensor([1.0, 4.0, 2.0])
 assert mse_loss(x, y, "none").tolist() == [0.0, 4.0, 9.0], "with 'none': the square of each distance"
+assert x.tolist() == [1.0, 2.0, 5.0], "a loss never changes its input"
 assert abs(mse_loss(x, y).item() - 13 / 3) < 1e-6, "the mean of the squares, unless told otherwise"
 assert mse_loss(x, y, reduction="sum").item() == 13.0, "'sum' adds them up"
 assert mse_loss(x, y, weight=tensor([1.0, 3.0, 0.0])).item() == 3.0, \
     "the weighted mean: what has weight 0 does not count, neither above nor below the line"
-assert x.tolist() == [1.0, 2.0, 5.0], "a loss never changes its input"
 
 # %% [markdown]
 # ## Surprise
@@ -705,6 +706,7 @@ assert np.allclose(surprise(scores, labels).array, math.log(2)), \
     "one of two equal scores: one half, and a surprise of ln 2"
 scores = tensor([[2.0, 1.0, 0.0], [0.0, 5.0, 1.0]])
 found = surprise(scores, tensor([2, 1])).array
+assert scores.tolist() == [[2.0, 1.0, 0.0], [0.0, 5.0, 1.0]], "an op never changes its input"
 assert np.allclose(found, [2.4076059, 0.0247549], atol=1e-5), \
     "minus the natural logarithm of the right class's softmax"
 assert np.allclose(surprise(scores + 1000, tensor([2, 1])).array, found, atol=1e-4), \
@@ -718,7 +720,6 @@ assert np.allclose(surprise(columns, tensor([[2, 1]])).array, found, atol=1e-5),
 assert surprise(scores, tensor([-100, 1])).tolist()[0] == 0.0, "what is to be ignored does not surprise"
 assert np.allclose(np.exp(scores.array - surprise(scores, tensor([2, 1])).kept[0]).sum(axis=1), 1), \
     "kept is the logarithm of the sum of exp(x) of the scores as they came: exp(x - kept) are probabilities"
-assert scores.tolist() == [[2.0, 1.0, 0.0], [0.0, 5.0, 1.0]], "an op never changes its input"
 assert found.dtype == np.float32, "float32 in, float32 out"
 
 # %% [markdown]

@@ -15,9 +15,19 @@ def given(t):
     rng = np.random.default_rng(5)
     def numbers(*shape): return t.tensor(rng.standard_normal(shape).astype(np.float32))
     return {
-        "F": t.nn.functional, "nn": t.nn, "x": numbers(3, 4), "y": numbers(3, 4), "b": numbers(2, 5, 4), "w": numbers(6, 4),
-        "bias": numbers(6), "scale": numbers(4), "shift": numbers(4), "w3": numbers(6, 4, 5), "z": numbers(3, 5),
-        "none": t.zeros(0, 4), "picture": numbers(2, 3, 4, 5),
+        "F": t.nn.functional,
+        "nn": t.nn,
+        "x": numbers(3, 4),
+        "y": numbers(3, 4),
+        "b": numbers(2, 5, 4),
+        "w": numbers(6, 4),
+        "bias": numbers(6),
+        "scale": numbers(4),
+        "shift": numbers(4),
+        "w3": numbers(6, 4, 5),
+        "z": numbers(3, 5),
+        "none": t.zeros(0, 4),
+        "picture": numbers(2, 3, 4, 5),
     }
 
 
@@ -85,6 +95,9 @@ F.pairwise_distance(x, y[0])
 F.pairwise_distance(b, b * 2)
 F.pairwise_distance(x, y, float('inf'))
 t.pairwise_distance(x, y)
+F.pdist(x)
+F.pdist(x, 1.0)
+F.pdist(x[:1], p=3.0)
 F.bilinear(x, z, w3)
 F.bilinear(x, z, w3, bias)
 F.bilinear(x[0], z[0], w3, bias)
@@ -182,10 +195,10 @@ nn.LayerNorm(3, 1e-6)
 nn.RMSNorm((3, 4), 1e-6)
 """.strip().splitlines()]
 
-MODULES = [
-    "Linear", "Bilinear", "Identity", "Flatten", "Unflatten", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d",
-    "AlphaDropout", "FeatureAlphaDropout", "LayerNorm", "RMSNorm", "CosineSimilarity", "PairwiseDistance",
-]
+MODULES = """
+Linear Bilinear Identity Flatten Unflatten Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout
+LayerNorm RMSNorm CosineSimilarity PairwiseDistance
+""".split()
 
 
 @pytest.mark.parametrize("line", [*LINES, *WRONG])
@@ -197,8 +210,8 @@ def test_a_line_means_the_same_in_both_libraries(agree, line):
 def test_a_seed_gives_pytorchs_numbers_under_pytorchs_names(agree, line):
     agree(f"t.manual_seed(1); m = {line}; list(m.state_dict())", given)
     agree(f"t.manual_seed(1); m = {line}; list(m.state_dict().values())", given, tolerance=1e-3)
-    agree(f"m = {line}; t.manual_seed(2); [p.reset_parameters() for p in m.modules() if hasattr(p, 'reset_parameters')]; "
-          "list(m.state_dict().values())", given, tolerance=1e-3)
+    again = "[p.reset_parameters() for p in m.modules() if hasattr(p, 'reset_parameters')]"
+    agree(f"m = {line}; t.manual_seed(2); {again}; list(m.state_dict().values())", given, tolerance=1e-3)
 
 
 @pytest.mark.parametrize("line", SPOKEN)
@@ -229,10 +242,17 @@ def test_what_dropout_leaves_it_makes_up_for():
     assert set(np.unique(out)) == {0, np.float32(1) / np.float32(0.7)} and abs((out == 0).mean() - 0.3) < 0.01
 
 
-@pytest.mark.parametrize("name, shape, whole", [
-    ("dropout1d", (50, 40, 6), (50, 40)), ("dropout1d", (400, 6), (400,)), ("dropout2d", (50, 40, 3, 2), (50, 40)),
-    ("dropout2d", (50, 40, 3), (50, 40)), ("dropout3d", (50, 40, 3, 2, 2), (50, 40)), ("dropout3d", (400, 3, 2, 2), (400,)),
-])
+@pytest.mark.parametrize(
+    "name, shape, whole",
+    [
+        ("dropout1d", (50, 40, 6), (50, 40)),
+        ("dropout1d", (400, 6), (400,)),
+        ("dropout2d", (50, 40, 3, 2), (50, 40)),
+        ("dropout2d", (50, 40, 3), (50, 40)),
+        ("dropout3d", (50, 40, 3, 2, 2), (50, 40)),
+        ("dropout3d", (400, 3, 2, 2), (400,)),
+    ],
+)
 def test_whole_channels_are_left_out(name, shape, whole):
     tinytorch.manual_seed(0)
     out = getattr(F, name)(tinytorch.ones(*shape), 0.25).array.reshape(*whole, -1)
@@ -248,12 +268,21 @@ def test_alpha_dropout_keeps_mean_and_variance():
         assert len(np.unique(out.array)) > 1000
 
 
-@pytest.mark.parametrize("name, shape", [("dropout", (30, 20)), ("dropout2d", (30, 20, 2, 2)), ("alpha_dropout", (30, 20)),
-                                         ("feature_alpha_dropout", (30, 20, 2))])
+@pytest.mark.parametrize(
+    "name, shape",
+    [
+        ("dropout", (30, 20)),
+        ("dropout2d", (30, 20, 2, 2)),
+        ("alpha_dropout", (30, 20)),
+        ("feature_alpha_dropout", (30, 20, 2)),
+    ],
+)
 def test_dropout_draws_as_pytorch_where_pytorch_draws_so(name, shape):
     torch = pytest.importorskip("torch")
     torch.manual_seed(3), tinytorch.manual_seed(3)
-    if not np.array_equal(torch.empty(600).bernoulli_(0.7).numpy(), tinytorch.empty(600).bernoulli_(0.7).array):
+    if not np.array_equal(
+        torch.empty(600).bernoulli_(0.7).numpy(), tinytorch.empty(600).bernoulli_(0.7).array
+    ):
         pytest.skip("this PyTorch draws yes and no by Intel's library, which has numbers of its own")
     theirs = getattr(torch.nn.functional, name)(torch.ones(shape), 0.3, True).numpy()
     assert np.allclose(getattr(F, name)(tinytorch.ones(*shape), 0.3, True).array, theirs, atol=1e-6)
