@@ -101,7 +101,9 @@ class GroupNorm(Module):
 
     def forward(self, input): return group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
-    def extra_repr(self) -> str: return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
+    def extra_repr(self) -> str:
+        return (f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+                f"bias={self.bias is not None}")
 
 # %% [markdown]
 # ## Instances
@@ -135,9 +137,9 @@ class InstanceNorm(BatchNorm):
 
     def __init__(
         self, num_features: int, eps: float = 1e-05, momentum: float = 0.1, affine: bool = False,
-        track_running_stats: bool = False, device=None, dtype=None,
+        track_running_stats: bool = False, device=None, dtype=None, *, bias: bool = True,
     ):
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input):
         one = self.accepts[0]

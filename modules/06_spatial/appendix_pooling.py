@@ -19,7 +19,7 @@ import numpy as np
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.layers import Module
 from tinytorch.room import batched, each_way
-from tinytorch.spatial import AvgPool2d, MaxPool, Pool, average, avg_pool2d, largest
+from tinytorch.spatial import AvgPool2d, MaxPool, Pool, average, avg_pool2d, first_largest, largest
 from tinytorch.tensor import Op
 
 # %%
@@ -106,7 +106,7 @@ def parts(length: int, n: int) -> list[slice]:
 def adaptive_size(name: str, x, size, ways: int) -> tuple[int, ...]:
     """The lengths of the output; None keeps a length."""
     size = (size,) * ways if size is None or isinstance(size, int) else tuple(size)
-    if len(size) != ways: raise RuntimeError(f"{name}: output_size={size} should be one number or {ways}")
+    if len(size) != ways: raise ShapeError(f"{name}: output_size={size} should be one number or {ways}")
     found = tuple([n if want is None else int(want) for want, n in zip(size, x.shape[-ways:])])
     if min(found) < 0: raise RuntimeError(f"{name}: output_size={size} has a negative length")
     if 0 in x.shape[-ways - 1 :]: raise ShapeError(f"{name}: there is nothing to pool in {shape_of(x)}")
@@ -146,7 +146,7 @@ def adaptive_largest(name: str, x, size, ways: int, return_indices: bool):
         cut = [cuts[way][i] for way, i in enumerate(at)]
         part = x[(..., *cut)]
         flat = part.reshape(*x.shape[:2], -1)
-        best = flat.argmax(-1)
+        best = first_largest(flat)
         out[(..., *at)] = np.take_along_axis(flat, best[..., None], -1)[..., 0]
         inside = np.unravel_index(best, part.shape[2:])
         places[(..., *at)] = np.ravel_multi_index([i + c.start for i, c in zip(inside, cut)], lengths)

@@ -79,8 +79,8 @@ def keys(x, a: float):
 def smoothed(curve, reach: float):
     """The same for making pictures smaller without artefacts: the curve grows as wide as the new pixels."""
     def places(n: int, new: int, scale: float, align_corners: bool):
-        wide = max(scale, 1.0)
-        at = (np.arange(new) + 0.5) * scale if not align_corners else middles(n, new, scale, True) + 0.5
+        if align_corners: scale = (n - 1) / (new - 1) if new > 1 else 0.0
+        wide, at = max(scale, 1.0), (np.arange(new) + 0.5) * scale
         first = np.maximum((at - reach * wide + 0.5).astype(np.int64), 0)
         last = np.minimum((at + reach * wide + 0.5).astype(np.int64), n)
         found = first[:, None] + np.arange(int(max((last - first).max(), 1)))
@@ -126,7 +126,7 @@ def interpolate(
     """Pictures of another size, given as such or as a factor.  (N, C, *L) -> (N, C, *size)"""
     ways = input.ndim - 2
     wanted_mode(input, mode, align_corners, antialias)
-    size, scales = new_size(input, size, scale_factor, recompute_scale_factor, ways)
+    size, scales = new_size(input, size, scale_factor, recompute_scale_factor, ways, int(mode != "area"))
     if mode == "area": return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[ways - 1](input, size)
     return resample(input, size=size, scales=scales, mode=mode, align_corners=bool(align_corners), antialias=antialias)
 
@@ -143,7 +143,7 @@ def wanted_mode(input, mode: str, align_corners, antialias: bool) -> None:
     if antialias and mode not in SMOOTH: raise ValueError(f"antialias goes with {', '.join(SMOOTH)}, not with {mode}")
 
 
-def new_size(input, size, scale_factor, recompute: bool | None, ways: int) -> tuple[tuple, list[float]]:
+def new_size(input, size, scale_factor, recompute: bool | None, ways: int, least: int) -> tuple[tuple, list[float]]:
     """The new lengths, and how many old pixels a new one spans."""
     if (size is None) == (scale_factor is None): raise ValueError("interpolate wants a size or a scale_factor: one of them")
     old = input.shape[2:]
@@ -158,9 +158,9 @@ def new_size(input, size, scale_factor, recompute: bool | None, ways: int) -> tu
         factors = [float(f) for f in scale_factor] if isinstance(scale_factor, (tuple, list)) else [float(scale_factor)] * ways
         size = tuple([math.floor(n * f) for n, f in zip(old, factors)])
         if recompute: factors = None
-    if min(size) < 1 or min(old) < 1:
+    if min(size) < least or min(old) < 1:
         raise ShapeError(f"interpolate from {tuple(old)} to {size}: there is at least one pixel in each direction")
-    return size, [n / new for n, new in zip(old, size)] if factors is None else [1 / f for f in factors]
+    return size, [n / max(new, 1) for n, new in zip(old, size)] if factors is None else [1 / f for f in factors]
 
 # %%
 #| export
@@ -282,7 +282,8 @@ def take_windows(input, /, kernel_size, dilation, padding, stride):
     """All windows as columns.  (N, C, H, W) -> (N, C kh kw, places)"""
     room = np.pad(input, [(0, 0), (0, 0), *[(p, p) for p in padding]])
     view = windows(channels_last(room), kernel_size, stride, dilation)          # (N, H', W', kh, kw, C)
-    return view.transpose(0, 5, 3, 4, 1, 2).reshape(len(input), input.shape[1] * math.prod(kernel_size), -1)
+    return view.transpose(0, 5, 3, 4, 1, 2).reshape(
+        len(input), input.shape[1] * math.prod(kernel_size), math.prod(view.shape[1:3]))
 
 
 @Op

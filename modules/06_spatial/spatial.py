@@ -58,7 +58,7 @@ def show(*pictures):
     for row in zip(*pictures):
         print("   ".join("".join(" .:-=+*#%@"[min(9, max(0, int(5 + 1.4 * v)))] for v in line) for line in row))
 
-show(picture * 3 - 3)
+show(picture * 6 - 3)
 
 # %% [markdown]
 # What does `edge` answer where the picture is bright on both sides? Where it is dark on the left and bright
@@ -132,7 +132,7 @@ assert conv2d_loops(np.ones((1, 1, 4, 5)), np.ones((1, 1, 2, 3))).shape == (1, 1
     "rows and columns have lengths of their own: height with height, width with width"
 
 # %%
-show(picture * 3 - 3)
+show(picture * 6 - 3)
 print()
 show(conv2d_loops(picture[None, None], edge[None, None])[0, 0],
      conv2d_loops(picture[None, None], edge.T[None, None])[0, 0])
@@ -149,8 +149,8 @@ from tinytorch import peak_memory, timed
 rng = np.random.default_rng(0)
 digit, filters = rng.random((1, 1, 28, 28), np.float32), rng.random((6, 1, 5, 5), np.float32)
 loops = timed(lambda: conv2d_loops(digit, filters))
-flops = 2 * 6 * 24 * 24 * 25
-print(f"{loops}, {flops / loops.best / 1e6:.2f} MFLOP/s")
+operations = 2 * 6 * 24 * 24 * 25
+print(f"{loops}, {operations / loops.best / 1e6:.2f} MFLOP/s")
 
 # %% [markdown]
 # Compare that with the ceiling you measured in lesson 01, in *giga*FLOP/s. The loops have done their duty:
@@ -229,10 +229,10 @@ def im2col(view, out=None):
 # %%
 #| check 1
 x = np.arange(2 * 4 * 5 * 3.0).reshape(2, 4, 5, 3)
-view = windows(x, (2, 3), (1, 1), (1, 1))
-assert im2col(view).shape == (2 * 3 * 3, 2 * 3 * 3), "a row for every place in every picture, as long as a filter"
-assert np.array_equal(im2col(view)[10], x[1, 0:2, 1:4].reshape(-1)), "a row is a window, written in a line"
-room = np.zeros(18 * 18)
+view = windows(x, (2, 2), (1, 1), (1, 1))
+assert im2col(view).shape == (2 * 3 * 4, 2 * 2 * 3), "a row for every place in every picture, as long as a filter"
+assert np.array_equal(im2col(view)[13], x[1, 0:2, 1:3].reshape(-1)), "a row is a window, written in a line"
+room = np.zeros(24 * 12)
 assert np.shares_memory(im2col(view, room), room), "given room to write in, it makes no memory of its own"
 assert im2col(windows(x[:, 0], (3,), (1,), (1,))).shape == (6, 9), "lines have windows too"
 
@@ -648,7 +648,7 @@ assert slide(np.maximum, x, 1, 2, 2, 0, 1, 3, -np.inf).tolist() == [[3, 4, 9], [
     "the largest of each window of two, along the dimension that was asked for"
 assert slide(np.maximum, x, 0, 2, 1, 0, 1, 1, -np.inf).tolist() == [[3, 7, 4, 8, 5, 9, 2]], \
     "the dimension may be any: here the larger of two rows"
-assert slide(np.maximum, x, 1, 3, 2, 1, 1, 4, -np.inf).tolist() == [[3, 4, 9, 9], [7, 8, 8, 8]], \
+assert slide(np.maximum, -x, 1, 3, 2, 1, 1, 4, -np.inf).tolist() == [[-1, -1, -1, -2], [-2, -1, -2, -1]], \
     "where a window hangs over the edge only the numbers inside count"
 assert slide(np.add, x, 1, 3, 2, 0, 1, 3, 0.0).tolist() == [[8, 10, 16], [10, 11, 11]], \
     "reduce says what is done with a window: with np.add it is summed"
@@ -699,13 +699,20 @@ class Pool:
         room = np.pad(x, [(0, 0), (0, 0), *ends], constant_values=lowest(x))
         view = windows(room.reshape(-1, *room.shape[2:], 1), self.kernel, self.stride, self.dilation)
         view = view[(slice(None), *[slice(n) for n in self.places])]
-        inside = np.unravel_index(view.reshape(*view.shape[: ways + 1], -1).argmax(-1), self.kernel)
+        inside = np.unravel_index(first_largest(view.reshape(*view.shape[: ways + 1], -1)), self.kernel)
         line = 0
         for way, (length, (_, s, p, d)) in enumerate(zip(x.shape[2:], self.settings)):
             corner = np.arange(self.places[way]).reshape(-1, *(1,) * (ways - 1 - way)) * s - p
             line = line * length + np.clip(corner + inside[way] * d, 0, length - 1)
         line = line.reshape(*x.shape[:2], *self.places)
         return line if self.many else line[0]
+
+
+def first_largest(rows):
+    """Which number of each row is the largest, the first of equals; a nan is larger than all, the last of them."""
+    found, odd = rows.argmax(-1), rows != rows
+    if not odd.any(): return found
+    return np.where(odd.any(-1), rows.shape[-1] - 1 - odd[..., ::-1].argmax(-1), found)
 
 
 def lowest(x):
@@ -763,9 +770,9 @@ x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
 plain, edged = Pool("check", x, 2, 2, None, 0, 1, False), Pool("check", x, 2, 3, 2, 1, 1, False)
 assert average(plain).tolist() == [[[[2.5, 4.5], [10.5, 12.5]]]], "an average is the sum over how many there are"
 assert average(plain).dtype == np.float32, "float32 stays float32"
-assert np.allclose(average(edged), [[[[10 / 9, 2.0], [5.0, 7.5 * 8 / 6]]]]) or \
-    np.allclose(average(edged), [[[[10 / 9, 21 / 9], [5.0, 90 / 9]]]]), "the zeros of the padding count as numbers"
-assert np.allclose(average(edged, False), [[[[10 / 4, 21 / 6], [45 / 6, 90 / 9]]]]), \
+assert np.allclose(average(edged), [[[[10 / 9, 24 / 9], [51 / 9, 90 / 9]]]]), \
+    "the zeros of the padding count as numbers, unless count_include_pad says otherwise"
+assert np.allclose(average(edged, False), [[[[10 / 4, 24 / 6], [51 / 6, 90 / 9]]]]), \
     "count_include_pad=False: a window is divided by the numbers that lie inside the picture"
 assert average(plain, divisor_override=2).tolist() == [[[[5, 9], [21, 25]]]], "divisor_override divides instead"
 
@@ -962,14 +969,14 @@ class BatchNorm(Module):
 
     def __init__(
         self, num_features: int, eps: float = 1e-05, momentum: float | None = 0.1, affine: bool = True,
-        track_running_stats: bool = True, device=None, dtype=None,
+        track_running_stats: bool = True, device=None, dtype=None, *, bias: bool = True,
     ):
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         new = {"device": device, "dtype": dtype}
         self.weight = Parameter(ones(num_features, **new)) if affine else None
-        self.bias = Parameter(zeros(num_features, **new)) if affine else None
+        self.bias = Parameter(zeros(num_features, **new)) if affine and bias else None
         self.register_buffer("running_mean", zeros(num_features, **new) if track_running_stats else None)
         self.register_buffer("running_var", ones(num_features, **new) if track_running_stats else None)
         self.register_buffer("num_batches_tracked", tensor(0, dtype=int64) if track_running_stats else None)
@@ -982,9 +989,8 @@ class BatchNorm(Module):
 
     def reset_parameters(self) -> None:
         self.reset_running_stats()
-        if self.affine:
-            self.weight.data.fill_(1)
-            self.bias.data.zero_()
+        if self.weight is not None: self.weight.data.fill_(1)
+        if self.bias is not None: self.bias.data.zero_()
 
     def forward(self, input):
         if input.ndim not in self.accepts:
@@ -1001,7 +1007,7 @@ class BatchNorm(Module):
 
     def extra_repr(self) -> str:
         return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-                f"track_running_stats={self.track_running_stats}")
+                f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}")
 
 
 class BatchNorm2d(BatchNorm):
@@ -1048,11 +1054,23 @@ assert [tuple(p.shape) for p in net.parameters()] == [
     "two layers of filters, conv1 and conv2, then fc1, fc2 and fc3: the given weights have these names and shapes"
 assert list(net.state_dict())[::2] == ["conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight", "fc3.weight"], \
     "given weights are found by name: conv1, conv2, fc1, fc2, fc3"
-for p in net.parameters(): p.data.fill_(0.01)
-assert net(Tensor(np.zeros((3, 1, 28, 28), np.float32))).shape == (3, 10), "three pictures in, three times ten scores out"
-net.fc3.bias.data.fill_(0)
-net.conv1.bias.data.fill_(-1)
-assert abs(net(Tensor(np.ones((1, 1, 28, 28), np.float32))).array - 1.27092).max() < 1 or True, "relu after each convolution"
+for p in net.parameters(): p.data.zero_()
+star = np.zeros((2, 1, 28, 28), np.float32)
+star[0, 0, 10, 10] = 4.0
+assert net(Tensor(star)).shape == (2, 10), "two pictures in, twice ten scores out"
+net.conv1.weight.data[0, 0, 2, 2] = net.conv2.weight.data[0, 0, 2, 2] = 1.0
+net.fc1.weight.data[0, 6] = net.fc2.weight.data[0, 0] = net.fc3.weight.data[3, 0] = 1.0
+assert net(Tensor(star)).array[:, 3].tolist() == [4.0, 0.0], \
+    "a bright pixel comes through filters and max pools to its place in the line: pools keep the largest"
+layers = [net.conv1, net.conv2, net.fc1, net.fc2, net.fc3]
+for layer, after in zip(layers, layers[1:]):
+    layer.bias.data.fill_(-9.0)
+    after.weight.data.mul_(-1)
+    assert not net(Tensor(star)).array.any(), "a relu follows every layer but the last: what is negative goes no further"
+    layer.bias.data.zero_()
+    after.weight.data.mul_(-1)
+net.fc3.weight.data.mul_(-1)
+assert net(Tensor(star)).array[0, 3] == -4.0, "the last layer has no relu: a score may be negative"
 
 # %% [markdown]
 # How do its 61,706 parameters divide? Guess which layer has most of them, and which does most of the work.
