@@ -16,23 +16,15 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import numpy as np
 
 from tinytorch.activations import log_softmax, relu
 from tinytorch.bends import logsigmoid
-from tinytorch.dense import (
-    Linear,
-    binary_surprise,
-    labels_of,
-    linear,
-    mse_loss,
-    reduced,
-    same_shape,
-    surprise,
-    weighed,
-)
+from tinytorch.dense import Linear, binary_surprise, linear, mse_loss, surprise
 from tinytorch.errors import ShapeError, shape_of
+from tinytorch.fitting import labels_of, reduced, same_shape, weighed
 from tinytorch.indexing import gather
 from tinytorch.layers import Module
 from tinytorch.likeness import pairwise_distance
@@ -413,7 +405,7 @@ def spread_out(labels, blank: int):
 
 def added(*logarithms):
     """The logarithm of a sum of numbers, given by their logarithms."""
-    top = np.maximum.reduce(logarithms)
+    top = reduce(np.maximum, logarithms)
     safe = np.where(np.isfinite(top), top, 0)
     return safe + np.log(sum([np.exp(x - safe) for x in logarithms]))
 

@@ -15,8 +15,9 @@ from __future__ import annotations
 import math
 
 from tinytorch.creation import empty
-from tinytorch.dense import Dropout, check_probability
+from tinytorch.dense import Dropout
 from tinytorch.errors import ShapeError, shape_of
+from tinytorch.fitting import check_probability
 from tinytorch.layers import Module
 from tinytorch.tensor import Tensor
 

@@ -18,8 +18,8 @@ import math
 import numpy as np
 
 from tinytorch.creation import ones
-from tinytorch.dense import as_rows, as_shape, ends_in, row_sums
 from tinytorch.dtypes import finfo
+from tinytorch.fitting import as_rows, as_shape, ends_in, row_sums
 from tinytorch.layers import Module, Parameter
 from tinytorch.tensor import Kept, Op, Tensor
 

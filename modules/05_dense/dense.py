@@ -19,7 +19,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -28,6 +27,16 @@ import numpy as np
 from tinytorch.activations import relu
 from tinytorch.creation import empty, empty_like, ones, zeros
 from tinytorch.errors import ShapeError, shape_of
+from tinytorch.fitting import (
+    as_rows,
+    as_shape,
+    check_probability,
+    ends_in,
+    labels_of,
+    row_sums,
+    same_shape,
+    weighed,
+)
 from tinytorch.layers import Module, Parameter, Sequential
 from tinytorch.shaping import cat
 from tinytorch.tensor import Kept, Op, Tensor, floating, tensor
@@ -362,10 +371,6 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     return input.mul_(kept) if inplace else input * kept
 
 
-def check_probability(p: float) -> None:
-    if not 0 <= p <= 1: raise ValueError(f"dropout leaves out with a probability from 0 to 1, not {p}")
-
-
 class Dropout(Module):
     """Leaves numbers out while the network learns; p is the share of them.  (*) -> (*)"""
 
@@ -420,23 +425,9 @@ X = np.random.default_rng(0).standard_normal((1024, 128), dtype=np.float32)
 print("mean   ", timed(lambda: X.mean(1)))
 print("product", timed(lambda: X @ np.full(128, 1 / 128, np.float32)))
 
-# %%
-#| export
-def row_sums(x, y=None):
-    """The sum of each row, or of its products with another, which leaves a 1 behind.
-
-    (*, n), (*, n) -> (*, 1)
-    """
-    if y is None: return (x @ np.ones_like(x, shape=x.shape[-1:]))[..., None]
-    return np.einsum("...i,...i->...", x, y)[..., None]
-
-
-def as_rows(x, last: int):
-    """The last dimensions as one; small floats get room to add up.  (*, *last) -> (*, n)"""
-    rows = x.reshape(*x.shape[: x.ndim - last], math.prod(x.shape[x.ndim - last :]))
-    return rows.astype(np.float32) if x.dtype.itemsize < 4 else rows
-
 # %% [markdown]
+# So the sums of each row of `x`, and of `x * y`, are given as products: `row_sums(x)` and `row_sums(x, y)`.
+#
 # **Your turn.** `rows` is the input as rows of `n` numbers, each to be moved and scaled by itself. The
 # variance divides by n. Besides the result no other array of its size is needed. The gradient of lesson 09
 # will ask for what you found out, the mean and one over the root, so they are handed out in `Kept`.
@@ -493,22 +484,6 @@ def layer_norm(input: Tensor, normalized_shape, weight=None, bias=None, eps: flo
     (*, shape) -> (*, shape)
     """
     return standardize(input, weight, bias, ends_in("layer_norm", input, normalized_shape, weight, bias), eps)
-
-
-def ends_in(name: str, input: Tensor, shape, *scales) -> int:
-    """How many dimensions `shape` has, once the input is known to end in it, and the scales to be of it."""
-    shape = tuple(shape)
-    if not shape: raise RuntimeError(f"{name} wants a shape of one dimension or more, not ()")
-    if not input.is_floating_point(): raise RuntimeError(f"{name} wants floats, not {input.dtype}")
-    if input.shape[-len(shape):] != shape:
-        raise ShapeError(f"{name} over {shape} takes inputs that end in this shape, not {shape_of(input)}")
-    for scale in scales:
-        if scale is not None and scale.shape != shape:
-            raise ShapeError(f"{name} over {shape} takes a weight and a bias of it, not {shape_of(scale)}")
-    return len(shape)
-
-
-def as_shape(shape) -> tuple[int, ...]: return (shape,) if isinstance(shape, int) else tuple(shape)
 
 
 class LayerNorm(Module):
@@ -574,39 +549,12 @@ for norm in (False, True):
 # error** forgives small mistakes and is shocked by large ones.
 #
 # Losses come one for each example; `reduction` says what becomes of them: their `"mean"`, their `"sum"` or
-# `"none"`, which leaves them as they are. With a weight for each, the mean is the weighted one.
-
-# %%
-#| export
-def reduced(losses: Tensor, reduction: str) -> Tensor:
-    """The mean or the sum of losses, or, with "none", all of them.  (*) -> () or (*)"""
-    if reduction == "mean": return losses.mean()
-    if reduction == "sum": return losses.sum()
-    if reduction != "none":
-        raise ValueError(f"{reduction!r} is no reduction: there are 'mean', 'sum' and 'none'")
-    return losses
-
-
-def weighed(losses: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
-    """As `reduced`, where some losses count more than others.  (*), (*) -> () or (*)"""
-    if weight is None: return reduced(losses, reduction)
-    if weight.shape != losses.shape:
-        raise ShapeError(f"losses of shape {shape_of(losses)} take weights of it, not {shape_of(weight)}")
-    if reduction == "mean": return (losses * weight).sum() / weight.sum()
-    return reduced(losses * weight, reduction)
-
-
-def same_shape(input: Tensor, target: Tensor) -> None:
-    """A warning when answers and targets broadcast, which is hardly ever meant."""
-    if input.shape != target.shape:
-        warnings.warn(f"answers of shape {shape_of(input)} meet targets of shape {shape_of(target)}, and "
-                      "broadcast: each answer is held against several targets. Is that meant?", stacklevel=3)
-
-# %% [markdown]
-# (The warning is for the oldest bug of regression: answers of shape `(n, 1)` against targets of shape `(n,)`
-# meet in `(n, n)`, and every answer is held against every target.)
+# `"none"`, which leaves them as they are. With a weight for each, the mean is the weighted one: what has been
+# added up is divided by the weights, not by the number of losses.
 #
-# **Your turn.**
+# **Your turn.** `weighed(losses, weight, reduction)` is given and does just that. `same_shape` warns of the
+# oldest bug of regression: answers of shape `(n, 1)` against targets of shape `(n,)` meet in `(n, n)`, and
+# every answer is held against every target.
 
 # %%
 #| export exercise
@@ -683,21 +631,6 @@ def surprise(input, target, /, ignore_index=-100):
     ### END SOLUTION
     out[ignored] = 0
     return Kept(out.squeeze(dim), log_total)
-
-
-def labels_of(input, target, ignore_index: int):
-    """Where the classes are, the labels as places along it, and which of them to ignore."""
-    dim = 1 if input.ndim > 1 else 0
-    if input.ndim == 0 or target.shape != input.shape[:dim] + input.shape[dim + 1:]:
-        raise ShapeError(f"scores of shape {shape_of(input)} have their classes in dimension {dim}: "
-                         f"labels come without it, not as {shape_of(target)}")
-    if target.dtype.kind not in "iu": raise RuntimeError(f"labels are whole numbers, not {target.dtype}")
-    ignored = target == ignore_index
-    places = np.expand_dims(target * ~ignored, dim)
-    if places.size and not 0 <= places.min() <= places.max() < input.shape[dim]:
-        raise IndexError(f"labels from {places.min()} to {places.max()} do not fit {input.shape[dim]} "
-                         f"classes: these are 0 to {input.shape[dim] - 1}")
-    return dim, places, np.expand_dims(ignored, dim)
 
 # %%
 #| check 3

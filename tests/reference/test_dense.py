@@ -195,10 +195,11 @@ nn.LayerNorm(3, 1e-6)
 nn.RMSNorm((3, 4), 1e-6)
 """.strip().splitlines()]
 
-MODULES = """
-Linear Bilinear Identity Flatten Unflatten Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout
-LayerNorm RMSNorm CosineSimilarity PairwiseDistance
-""".split()
+MODULES = [
+    *["Linear", "Bilinear", "Identity", "Flatten", "Unflatten", "LayerNorm", "RMSNorm"],
+    *["Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"],
+    *["CosineSimilarity", "PairwiseDistance"],
+]
 
 
 @pytest.mark.parametrize("line", [*LINES, *WRONG])
