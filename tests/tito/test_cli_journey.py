@@ -82,6 +82,17 @@ def test_hints_are_counted_and_end(tito):
     assert "2 hints seen" in tito("module status 01")[1]
 
 
+def test_who_has_solved_everything_gets_no_hint(tito, answer, learner):
+    learner.solve(1)
+    tito("module test 01")
+    code, out, _ = tito("module hint 01")
+    assert code == 0 and "Every exercise of 01 counting passed" in out and "1 of 2" not in out
+    assert answer("module hint 01 --all") == {
+        "schema": 1, "kind": "hints", "lesson": "counting", "exercise": "", "total": 0, "hints": []}
+    assert "hints" not in tito("module status 01")[1]           # and none counts as seen
+    assert "1 of 2" in tito("module hint 01 after")[1]          # one can insist
+
+
 def test_the_solution_waits_until_mine_passes(tito, learner):
     assert tito("module solution 01 after")[0] == 4
     learner.solve(1)
