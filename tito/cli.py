@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -78,6 +79,7 @@ def tito(ctx: click.Context, as_json: bool) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
+    open_what_is_closed()
     speak_any_encoding()
     try:
         code = run(list(args))
@@ -165,6 +167,13 @@ def wrapped(text: str, indent: str = "") -> str:
         textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
         for line in text.splitlines()
     )
+
+
+def open_what_is_closed() -> None:
+    """`tito >&-`: what nobody reads goes nowhere, and no file of ours gets the number of a closed stream."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))      # noqa: SIM115 - for good
 
 
 def hang_up() -> int:
