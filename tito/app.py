@@ -261,13 +261,12 @@ class Workspace:
         return change
 
     def _place(self, news: Mapping[str, str | None]) -> None:
-        from tito.ports.files import drop, write
+        from tito.ports.files import drop, write_all
 
+        folder = self.root / PACKAGE
+        write_all({folder / name: text for name, text in news.items() if text is not None})
         for name, text in news.items():
-            if text is None:
-                drop(self.root / PACKAGE / name)
-            else:
-                write(self.root / PACKAGE / name, text)
+            if text is None: drop(folder / name)
 
     # ------------------------------------------------------------------------------------ back and forth
 
@@ -319,10 +318,15 @@ class Workspace:
     # ------------------------------------------------------------------------------------- being helped
 
     def hint(self, lesson: str | Lesson, exercise: str | None = None, number: int | None = None) -> Hint:
-        """The next hint (or the numbered one) for an exercise; default: the one that failed last."""
+        """The next hint (or the numbered one) for an exercise; default: the one that failed last.
+
+        When none failed, the hint is about no exercise.
+        """
         lesson = self._lesson(lesson)
         chapter = self.course.chapter(lesson)
         record = self.progress().lesson(lesson.name)
+        if record.tested and not (exercise or record.stuck_at):
+            return Hint(lesson, "", 0, 0, "")
         name = exercise or record.stuck_at or exercises.first_exercise(lesson, chapter)
         cell = exercises.cell_of(lesson, chapter, name)
         total = len(cell.hints)

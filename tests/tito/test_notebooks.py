@@ -1,7 +1,6 @@
 """Lessons and notebooks on disk."""
 
 import json
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -103,11 +102,11 @@ def test_replacing_a_cell_that_is_gone_changes_nothing(path):
 
 
 def test_a_full_disk_leaves_the_old_notebook(path, monkeypatch):
-    def full(self, *args, **kwargs): raise OSError(28, "No space left on device")
+    def full(number): raise OSError(28, "No space left on device")
     before = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full)
-        with pytest.raises(OSError, match="No space"):
+        patch.setattr("tito.ports.files.os.fsync", full)
+        with pytest.raises(EnvironmentProblem, match=r"02_tensor\.ipynb was not written: the disk is full"):
             DISK.write([], path)
     assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == [path.name]
 

@@ -178,11 +178,11 @@ def _refuse_undefined(curriculum: Curriculum, modules: Names, all_faces: Mapping
 
 
 def _refuse_hidden(modules: Names, top: Face) -> None:
-    """A module that is loaded after a name was handed on takes its place: `tinytorch.sums` is then the module."""
+    """A module that is loaded after a name was handed on takes its place: `tinytorch.sums` is the module."""
     for name, (module, _) in top.found.items():
         if name in modules and name != module:
-            raise LessonProblem(f"tinytorch.{name} would be the module {name}.py, not what {module}.py defines.",
-                                f"Rename the lesson's file that makes {name}.py.")
+            said = f"tinytorch.{name} would be the module {name}.py, not what {module}.py defines."
+            raise LessonProblem(said, f"Rename the lesson's file that makes {name}.py.")
 
 
 def _is_open(face: Face, all_faces: Mapping[str, Face], modules: Names) -> bool:

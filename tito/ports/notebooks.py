@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 
 from tito.core.errors import EnvironmentProblem, NotFound
 from tito.core.lesson import Chapter, Kind, NotebookCell, chapter
+from tito.ports.files import write
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -137,12 +137,4 @@ def _as_json(cell: NotebookCell, metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _save(notebook: dict[str, Any], path: Path) -> None:
-    """Whole or not at all: a full disk or Ctrl-C leaves the old notebook."""
-    text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        beside.write_text(text, "utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write(path, json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
