@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import update_wrapper
+from functools import WRAPPER_ASSIGNMENTS
 
 import numpy as np
 from numpy import ndarray
@@ -534,12 +534,13 @@ class Op:
         if self.variadic: self.inputs = code.co_varnames[len(names) : len(names) + 1]
         self.arity = -1 if self.variadic else arity
         self.packs = self.settings[:1] in PACKED
-        update_wrapper(self, forward)
+        for name in WRAPPER_ASSIGNMENTS: setattr(self, name, getattr(forward, name))    # __doc__ and its kin
+        self.__wrapped__ = forward
         METHODS[self.name] = self
 
     def __call__(self, *inputs, **settings):
         if settings or len(inputs) > self.arity: inputs, settings = self.bind(inputs, settings)
-        return current_engine().run(self, inputs, settings)
+        return _engine.get(_default[0]).run(self, inputs, settings)     # current_engine(), without the call
 
     def bind(self, args: tuple, settings: dict) -> tuple[tuple, dict]:
         """Sorts what a caller wrote into inputs and settings."""
