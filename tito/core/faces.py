@@ -227,7 +227,8 @@ def _face_source(
     hiding = [name for name in face.found if hasattr(builtins, name)]
     parts.append(_assigned("__all__", [name for name in face.found if name not in hiding]))
     more = [*hiding, *below, *(["__version__"] if root else [])]
-    parts.append("\n" + FINDER + DIRECTORY.format(more=", ".join(["*__all__", *map(_quoted, more)])))
+    names = ["*__all__", *map(_quoted, more)]
+    parts.append(f"\n{FINDER}\n\n{_statement('def __dir__(): return ', names, '[]', always=True)}")
     return "\n".join(parts)
 
 
@@ -311,11 +312,6 @@ FINDER = '''\
 def __getattr__(name: str):
     from tinytorch._missing import find  # only when a name is not here
     return find(__name__, name)
-'''
-
-DIRECTORY = '''
-
-def __dir__(): return [{more}]
 '''
 
 NAMES = '''
