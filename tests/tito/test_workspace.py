@@ -452,7 +452,8 @@ def test_what_a_killed_tito_left_half_done_is_taken_back_by_the_next_one(learner
 
 def tito(place, *words):
     """A tito of its own, in the workspace, on the sample course."""
-    code = ("import sys; from pathlib import Path; import tito.app, tito.services_course as c\n"
+    code = ("import signal, sys; from pathlib import Path; import tito.app, tito.services_course as c\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)     # `make test &` has it ignored\n"
             f"course = lambda: c.Course(Path({str(place.course.root)!r}))\n"
             "tito.app.open_course = course\nfrom tito.cli import main; sys.exit(main(sys.argv[1:]))")
     return subprocess.Popen([sys.executable, "-c", code, *words], cwd=place.root, text=True,
