@@ -13,6 +13,7 @@ from tito.core.lesson import Chapter, nbgrader_metadata, notebook
 from tito.ports.notebooks import Notebooks, NotebooksOnDisk
 from tito.ports.package import PackageFolder
 from tito.services_course import Course
+from tito.services_state import is_workspace
 
 CURRICULUM = Path("modules", "curriculum.toml")
 Difference = Literal["new", "changed", "gone", "not generated"]
@@ -80,7 +81,7 @@ def _drift(generated: dict[str, str], found: dict[str, str]) -> Iterator[Drift]:
 def open_checkout(start: Path) -> Checkout | None:
     """The checkout of the course that a folder lies in, unless a learner's workspace is nearer."""
     for folder in (start, *start.parents):
-        if (folder / ".tito" / "workspace.json").exists():
+        if is_workspace(folder):
             return None
         if (folder / CURRICULUM).exists():
             return Checkout(folder)

@@ -116,11 +116,21 @@ def told(problem: Exception) -> TitoError:
         return UsageProblem(problem.format_message(), f"{context.command_path} --help" if context else "")
     if isinstance(problem, click.Abort):
         return UsageProblem("Nothing was done.")
+    if isinstance(problem, FileNotFoundError) and not there():
+        return EnvironmentProblem("The folder you are in does not exist any more.", "cd to another one.")
     if isinstance(problem, OSError) and problem.strerror:
         where = f": {problem.filename}" if problem.filename else ""
         return keep(problem, EnvironmentProblem(f"{problem.strerror}{where}"))
     return keep(problem, EnvironmentProblem(
         f"tito met something its authors did not foresee: {type(problem).__name__}: {problem}"))
+
+
+def there() -> bool:
+    """Whether the folder that we are in exists."""
+    try:
+        return bool(Path.cwd())
+    except FileNotFoundError:
+        return False
 
 
 def keep(problem: Exception, told: TitoError) -> TitoError:

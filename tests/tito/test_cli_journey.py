@@ -144,6 +144,24 @@ def test_what_is_not_there_or_not_yet_is_4_with_a_cure(line, code, tito):
     assert tito(f"{line} --json")[0] == code
 
 
+@pytest.mark.parametrize("words, said", [
+    (["init", ""], "name of the folder is empty"), (["init", "a file"], "is a file"),
+    (["module", "test", "01", "--seconds", "0"], "--seconds is 0.0, and must be a number above 0")])
+def test_what_makes_no_sense_is_2(words, said, here, tmp_path, monkeypatch, capsys):
+    (tmp_path / "a file").write_text("")
+    if words[0] == "init": monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2 and said in capsys.readouterr().err
+
+
+def test_a_folder_that_is_gone_is_said_to_be(tito, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for line in ("", "status", "module list", "init x", "export", "doctor"):
+        code, _, err = tito(line)
+        assert code == 3 and err.startswith("The folder you are in does not exist any more."), line
+
+
 def test_every_answer_can_be_had_in_json(answer, learner):
     learner.complete(1, 2)
     assert answer("status")["milestones"][0]["ready"] is True

@@ -76,6 +76,12 @@ def test_a_stage_is_gone_when_it_is_over_also_after_an_error(tmp_path):
     assert names(tmp_path / "stage") == []
 
 
+def test_a_stage_that_cannot_be_is_a_sentence(tmp_path):
+    (tmp_path / "stage").write_text("")
+    with pytest.raises(EnvironmentProblem, match="stage was not written: File exists"), \
+            stage(tmp_path / "stage"): pass
+
+
 # ------------------------------------------------------------------------------------------- two at once
 
 def hold(folder, seconds):

@@ -68,6 +68,8 @@ def drop(path: Path) -> None:
     """Removes a file, if it is there."""
     try:
         path.unlink(missing_ok=True)
+    except NotADirectoryError:          # where its folder should be is a file
+        return
     except OSError as problem:
         raise unwritten(path, problem) from problem
 
@@ -138,9 +140,12 @@ def held_by(holder: Path) -> str:
 @contextmanager
 def stage(folder: Path) -> Iterator[Path]:
     """A folder of its own for one run, gone afterwards."""
-    folder.mkdir(parents=True, exist_ok=True)
-    prefix = f"{os.getpid()}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder, ignore_cleanup_errors=True) as name:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        place = tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=folder, ignore_cleanup_errors=True)
+    except OSError as problem:
+        raise unwritten(folder, problem) from problem
+    with place as name:
         yield Path(name)
 
 
