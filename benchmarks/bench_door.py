@@ -88,7 +88,7 @@ def machine() -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     model = next((x.split(": ", 1)[1] for x in lines if x.startswith("model name")), platform.processor())
     return (f"{date.today():%d %B %Y}, {model}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-            f"NumPy {np.__version__}, one thread, {os.getloadavg()[0]:.1f} other processes at work.")
+            f"NumPy {np.__version__}, one thread, load {os.getloadavg()[0]:.1f}.")
 
 
 def table() -> str:

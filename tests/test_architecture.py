@@ -15,7 +15,7 @@ ARROWS = {
     "tito.ports": ("tito.core",),
     "tito.view": ("tito.core",),
     "tito.app": ("tito.core", "tito.ports"),
-    "tito.checkout": ("tito.core", "tito.ports"),
+    "tito.checkout": ("tito.core", "tito.ports", "tito.app"),
     "tito.commands": ("tito.core", "tito.app", "tito.checkout", "tito.view"),
     "tito.cli": ("tito.core", "tito.commands"),
     "tito.__main__": ("tito.cli",),

@@ -134,4 +134,7 @@ def __getattr__(name: str):
     return find(__name__, name)
 
 
-def __dir__(): return [*__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "nn", "random", "__version__"]
+def __dir__(): return [
+    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "nn",
+    "random", "__version__",
+]

@@ -9,9 +9,10 @@ import numpy as np
 
 from .dtypes import dtype_of
 from .errors import ShapeError, shape_of
+from .indices import numbers_first, plain_index
 from .methods import method
 from .shaping import along, place
-from .tensor import Op, Tensor, numbers_first, plain_index, tensor
+from .tensor import Op, Tensor, tensor
 
 __all__ = [
     "addresses", "bounded", "same_kind", "OutOfBounds", "dim_second", "gather", "index_select", "take",

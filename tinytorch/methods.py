@@ -101,7 +101,7 @@ class Methods:
     nbytes = property(lambda self: self.array.nbytes)
     is_cpu = property(lambda self: self.device.type == "cpu")
     is_cuda = property(lambda self: self.device.type == "cuda")
-    H = property(lambda self: self.T)             # nothing here is complex: conjugate transposes are transposes
+    H = property(lambda self: self.T)             # nothing here is complex: the conjugate is the number
     mH = property(lambda self: self.mT)
     real = property(lambda self: self)
 

@@ -9,13 +9,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import update_wrapper
+from functools import WRAPPER_ASSIGNMENTS
 
 import numpy as np
 from numpy import ndarray
 
 from .dtypes import MEETINGS, Size, as_dtype, device_of, dtype, dtype_of, get_default_dtype, int64
 from .errors import ShapeError, explained, mismatch, shape_of
+from .indices import numbers_first, plain_index
 from .methods import METHODS, Methods, method, plain_name
 
 __all__ = [
@@ -24,8 +25,7 @@ __all__ = [
     "common", "common_float", "cast_all", "Op", "ALIASES", "PACKED", "pointwise", "floating", "sharing",
     "Engine", "Kept", "boxed", "current_engine", "set_default_engine", "using", "add", "sub", "mul",
     "true_divide", "neg", "exp", "log", "sqrt", "sum_", "axes", "mean", "var", "matmul", "transpose",
-    "permute", "full_shape", "view", "reshape", "expand", "plain_index", "plain_place", "numbers_first",
-    "select_index", "getitem", "setitem", "copy_",
+    "permute", "full_shape", "view", "reshape", "expand", "select_index", "getitem", "setitem", "copy_",
 ]
 
 
@@ -238,12 +238,13 @@ class Op:
         if self.variadic: self.inputs = code.co_varnames[len(names) : len(names) + 1]
         self.arity = -1 if self.variadic else arity
         self.packs = self.settings[:1] in PACKED
-        update_wrapper(self, forward)
+        for name in WRAPPER_ASSIGNMENTS: setattr(self, name, getattr(forward, name))    # __doc__ and its kin
+        self.__wrapped__ = forward
         METHODS[self.name] = self
 
     def __call__(self, *inputs, **settings):
         if settings or len(inputs) > self.arity: inputs, settings = self.bind(inputs, settings)
-        return current_engine().run(self, inputs, settings)
+        return _engine.get(_default[0]).run(self, inputs, settings)     # current_engine(), without the call
 
     def bind(self, args: tuple, settings: dict) -> tuple[tuple, dict]:
         """Sorts what a caller wrote into inputs and settings."""
@@ -251,9 +252,10 @@ class Op:
             inputs, rest = tuple(args[0] if args else settings.pop(self.inputs[0])), args[1:]
         else:
             inputs, rest = args[: self.arity], args[self.arity :]
-            missing = self.inputs[len(inputs) :] if settings else ()
+        if settings:
+            missing = () if self.variadic else self.inputs[len(inputs) :]
             inputs += tuple([settings.pop(name) for name in missing if name in settings])
-        settings = {k if k in self.settings else ALIASES.get(k, k): v for k, v in settings.items()}
+            settings = {k if k in self.settings else ALIASES.get(k, k): v for k, v in settings.items()}
         if len(rest) > 1 and self.packs: rest = (rest,)         # x.view(2, 3) means x.view((2, 3))
         if len(rest) > len(self.settings):
             known = ", ".join(self.inputs + self.settings)
@@ -447,11 +449,10 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
 @Op
 def matmul(input, other, /):
     """The matrix product; leading dimensions broadcast.  (*, n, k), (*, k, m) -> (*, n, m)"""
-    if input.dtype != other.dtype:
+    if input.dtype is not other.dtype and input.dtype != other.dtype:
         raise RuntimeError(f"matmul wants one dtype, not {dtype_of(input)} and {dtype_of(other)}: use .to()")
-    columns, rows = input.shape[-1:], other.shape[-2:][:1]
-    if not columns or columns != rows: raise mismatch(input, other)
-    return input @ other
+    try: return input @ other
+    except ValueError: raise mismatch(input, other) from None
 
 
 @sharing
@@ -498,38 +499,6 @@ def expand(input, /, size):
     size = (size,) if isinstance(size, int) else tuple(size)
     lengths = (1,) * (len(size) - input.ndim) + input.shape
     return np.broadcast_to(input, tuple([old if new == -1 else new for old, new in zip(lengths, size)]))
-
-
-def plain_index(index):
-    """The index as NumPy wants it: arrays for tensors and lists; thanks to ... even one number is a view."""
-    places = [plain_place(i) for i in (index if isinstance(index, tuple) else (index,))]
-    return tuple(places if any([i is ... for i in places]) else [*places, ...])
-
-
-def plain_place(i):
-    if type(i) is int: return i
-    if isinstance(i, slice):
-        if i.step is not None and i.step < 0: raise ValueError("a slice steps forward here: use flip")
-        return i
-    if isinstance(i, list): i = as_array(i, None if i else int64)
-    i = getattr(i, "array", i)
-    if not hasattr(i, "dtype"): return i
-    if str(i.dtype) not in ("bool", "int32", "int64"):
-        raise IndexError(f"an index is of int64, int32 or bool, not {i.dtype}: use .long() or .bool()")
-    return i.item() if i.ndim == 0 and i.dtype != bool else i
-
-
-def numbers_first(array, index):
-    """What is left to index, and with what, once the numbers among arrays are taken, first, as in PyTorch.
-
-    So x[0, :, places] is x[0][:, places]. NumPy would take the 0 for another array, and turn the result.
-    """
-    if type(index) is not tuple or not any([hasattr(i, "dtype") for i in index]): return array, index
-    if not any([type(i) is int for i in index]): return array, index
-    whole = slice(None)
-    first = [(whole,) * (i.ndim if i.dtype == bool else 1) if hasattr(i, "dtype") else (i,) for i in index]
-    rest = [i if hasattr(i, "dtype") or i is ... else whole for i in index if type(i) is not int]
-    return array[sum(first, ())], tuple(rest)
 
 
 @sharing

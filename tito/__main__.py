@@ -1,7 +1,16 @@
-"""`python -m tito` is `tito`."""
+"""`python -m tito` is `tito`. All imports are inside of `main`: Ctrl-C is understood from the start."""
 
-import sys
 
-from tito.cli import main
+def main() -> int:
+    try:
+        from tito import cli
 
-sys.exit(main())
+        return cli.main()
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.exit(main())

@@ -14,14 +14,14 @@ from tito.core import exercises
 from tito.core.curriculum import Lesson, Milestone
 from tito.core.errors import EnvironmentProblem, Locked, NotFound
 from tito.core.faces import installed
-from tito.core.lesson import Cell, Chapter, lifted, notebook, shown, solved
+from tito.core.lesson import Cell, Chapter, lifted, notebook, recognised, solved
 from tito.core.milestones import Standing, opened, ready, standing
 from tito.core.outcomes import Completion, Gate, Hint, Started
 from tito.core.plan import Limits
 from tito.core.progress import MilestoneRecord, Progress
 from tito.core.results import Report
 from tito.services_course import Course, digest, open_course, package_files
-from tito.services_state import State, now
+from tito.services_state import State, is_workspace, now
 
 if TYPE_CHECKING:       # loaded when a verb needs them: `tito status` is quick
     from tito.core.lesson import Cell, Chapter
@@ -43,7 +43,7 @@ def open_workspace(start: Path | None = None, course: Course | None = None) -> W
     """The workspace that `start` (default: the current directory) lies in; NotFound if in none."""
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
-        if (folder / ".tito" / "workspace.json").exists() or (folder / ".tito" / "progress.json").exists():
+        if is_workspace(folder):
             return Workspace(folder, course or open_course())
     raise NotFound(f"{here} is not in a workspace.", "`tito init mytorch` makes one; then cd into it.")
 
@@ -261,13 +261,12 @@ class Workspace:
         return change
 
     def _place(self, news: Mapping[str, str | None]) -> None:
-        from tito.ports.files import drop, write
+        from tito.ports.files import drop, write_all
 
+        folder = self.root / PACKAGE
+        write_all({folder / name: text for name, text in news.items() if text is not None})
         for name, text in news.items():
-            if text is None:
-                drop(self.root / PACKAGE / name)
-            else:
-                write(self.root / PACKAGE / name, text)
+            if text is None: drop(folder / name)
 
     # ------------------------------------------------------------------------------------ back and forth
 
@@ -288,11 +287,12 @@ class Workspace:
     def _blank(self, lesson: Lesson, chapter: Chapter, cell: Cell) -> None:
         """One cell as it was at the start; where it is gone, it comes back behind the cell it followed."""
         path, notebooks = self.notebook(lesson), self.course.notebooks
-        rows = notebooks.read(path)
-        if any(row.id == cell.id for row in rows):
-            notebooks.replace(path, {cell.id: shown(cell)})
+        rows = recognised(chapter, notebooks.read(path))
+        place = next((i for i, row in enumerate(rows) if (row.id, row.kind) == (cell.id, cell.kind)), None)
+        if place is None:
+            notebooks.insert(path, exercises.place_for(cell, chapter, rows), exercises.blank(cell))
         else:
-            notebooks.write(exercises.with_cell(rows, chapter, cell), path)
+            notebooks.replace(path, place, exercises.blank(cell))
 
     def undo(self, change: str | None = None) -> Change:
         """Takes back the last change (or the named one); the result is a change and can be undone too."""
@@ -301,7 +301,7 @@ class Workspace:
         if wanted is None:
             named = f"There is no change {change}." if change else "There is nothing to undo."
             raise NotFound(named, "tito undo --list" if found else "")
-        state, what, records = self.state, f"undo {wanted.what}", self.state.changes.records(wanted)
+        state, what, records = self.state, opposite(wanted.what), self.state.changes.records(wanted)
         with state.alone(what), \
                 state.changing("undo", wanted.id, what, wanted.files, **names_of(records)) as done:
             state.restore(state.changes.restore(wanted))
@@ -319,10 +319,15 @@ class Workspace:
     # ------------------------------------------------------------------------------------- being helped
 
     def hint(self, lesson: str | Lesson, exercise: str | None = None, number: int | None = None) -> Hint:
-        """The next hint (or the numbered one) for an exercise; default: the one that failed last."""
+        """The next hint (or the numbered one) for an exercise; default: the one that failed last.
+
+        When none failed, the hint is about no exercise.
+        """
         lesson = self._lesson(lesson)
         chapter = self.course.chapter(lesson)
         record = self.progress().lesson(lesson.name)
+        if record.tested and not (exercise or record.stuck_at):
+            return Hint(lesson, "", 0, 0, "")
         name = exercise or record.stuck_at or exercises.first_exercise(lesson, chapter)
         cell = exercises.cell_of(lesson, chapter, name)
         total = len(cell.hints)
@@ -410,6 +415,12 @@ class Workspace:
 
 WHY = {"stale": "its code has changed since it passed", "started": "begun", "open": "not begun",
        "locked": "not begun", "unwritten": "being written"}
+
+
+def opposite(what: str) -> str:
+    """The name of taking a change back; what was undone is done again."""
+    if what.startswith("undo "): return f"redo {what.removeprefix('undo ')}"
+    return f"undo {what.removeprefix('redo ')}"
 
 
 def names_of(records: Records) -> dict[str, list[str]]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tito.core.curriculum import Curriculum, Lesson, module_of, parse
+from tito.core.curriculum import Lesson
 from tito.core.errors import UsageProblem
-from tito.core.export import banner, module_names, module_source
 from tito.core.faces import package, unlisted
 from tito.core.lesson import Chapter, nbgrader_metadata, notebook
 from tito.ports.notebooks import Notebooks, NotebooksOnDisk
 from tito.ports.package import PackageFolder
+from tito.services_course import Course
+from tito.services_state import is_workspace
 
 CURRICULUM = Path("modules", "curriculum.toml")
 Difference = Literal["new", "changed", "gone", "not generated"]
@@ -28,59 +26,46 @@ class Drift(NamedTuple):
     what: Difference
 
 
-@dataclass
-class Checkout:
-    root: Path
-    notebooks: Notebooks = field(default_factory=NotebooksOnDisk)
+class Checkout(Course):
+    """A course that its package is made from."""
 
-    def __post_init__(self) -> None:
-        self.curriculum: Curriculum = parse((self.root / CURRICULUM).read_text("utf-8"))
-        self.package = PackageFolder(self.root / "tinytorch")
+    @property
+    def folder(self) -> PackageFolder: return PackageFolder(self.root / "tinytorch")
 
     def generated(self) -> dict[str, str]:
         """Every file of the package, as the lessons make it."""
-        sources, names = {}, {}
-        for (lesson, file), chapter in self.chapters.items():
-            path = f"modules/{lesson.folder}/{file}.py"
-            sources[module_of(file)] = module_source(chapter.cells, banner(path), path)
-            names[module_of(file)] = module_names(chapter.cells)
-        beside = (path for path in (self.root / "modules").iterdir() if path.is_file())
-        given = {path.name: path.read_text("utf-8") for path in beside}
-        return package(self.curriculum, sources, self.version(), names, given, reference=True)
+        sources: dict[str, str] = {}
+        for lesson, file in self.chapters:
+            sources |= self.sources(lesson, [file], owner="")
+        return package(self.curriculum, sources, self.version, self.names, self.beside, reference=True)
 
     def drift(self, generated: dict[str, str]) -> list[Drift]:
         """How the package on disk differs from the generated one."""
-        return list(_drift(generated, self.package.read()))
+        return list(_drift(generated, self.folder.read()))
 
     def export(self) -> list[Drift]:
         """Makes the package on disk what the lessons make of it; what was different before."""
         generated = self.generated()
         drift = self.drift(generated)
         if drift:
-            self.package.write({d.file: generated[d.file] for d in drift if d.what in ("new", "changed")},
-                               gone=[d.file for d in drift if d.what == "gone"])
+            self.folder.write({d.file: generated[d.file] for d in drift if d.what in ("new", "changed")},
+                              gone=[d.file for d in drift if d.what == "gone"])
         return drift
 
     def notes(self) -> list[str]:
         """What an author may have forgotten, one sentence each."""
-        names = {module_of(file): module_names(chapter.cells) for (_, file), chapter in self.chapters.items()}
         found = [f"lesson {label} lists in no face: {', '.join(some)}"
-                 for label, some in unlisted(self.curriculum, names).items()]
+                 for label, some in unlisted(self.curriculum, self.names).items()]
         return found + [f"modules/{lesson.folder}/{file.name} is not in the files of lesson {lesson.label}"
                         for lesson in self.curriculum
-                        for file in sorted((self.root / "modules" / lesson.folder).glob("*.py"))
+                        for file in sorted((self.modules / lesson.folder).glob("*.py"))
                         if file.stem not in lesson.files]
 
-    @cached_property
+    @property
     def chapters(self) -> dict[tuple[Lesson, str], Chapter]:
         """Each file of the lessons that are written."""
-        modules = self.root / "modules"
-        return {(lesson, file): self.notebooks.read_lesson(modules / lesson.folder / f"{file}.py")
-                for lesson in self.curriculum if (modules / lesson.folder / f"{lesson.name}.py").exists()
-                for file in lesson.files}
-
-    def version(self) -> str:
-        return str(tomllib.loads((self.root / "pyproject.toml").read_text("utf-8"))["project"]["version"])
+        return {(lesson, file): self.chapter(lesson, file)
+                for lesson in self.curriculum if lesson.name in self.written() for file in lesson.files}
 
 
 def _drift(generated: dict[str, str], found: dict[str, str]) -> Iterator[Drift]:
@@ -96,7 +81,7 @@ def _drift(generated: dict[str, str], found: dict[str, str]) -> Iterator[Drift]:
 def open_checkout(start: Path) -> Checkout | None:
     """The checkout of the course that a folder lies in, unless a learner's workspace is nearer."""
     for folder in (start, *start.parents):
-        if (folder / ".tito" / "workspace.json").exists():
+        if is_workspace(folder):
             return None
         if (folder / CURRICULUM).exists():
             return Checkout(folder)

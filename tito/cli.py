@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -78,6 +79,7 @@ def tito(ctx: click.Context, as_json: bool) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
+    open_what_is_closed()
     speak_any_encoding()
     try:
         code = run(list(args))
@@ -114,11 +116,21 @@ def told(problem: Exception) -> TitoError:
         return UsageProblem(problem.format_message(), f"{context.command_path} --help" if context else "")
     if isinstance(problem, click.Abort):
         return UsageProblem("Nothing was done.")
+    if isinstance(problem, FileNotFoundError) and not there():
+        return EnvironmentProblem("The folder you are in does not exist any more.", "cd to another one.")
     if isinstance(problem, OSError) and problem.strerror:
         where = f": {problem.filename}" if problem.filename else ""
         return keep(problem, EnvironmentProblem(f"{problem.strerror}{where}"))
     return keep(problem, EnvironmentProblem(
         f"tito met something its authors did not foresee: {type(problem).__name__}: {problem}"))
+
+
+def there() -> bool:
+    """Whether the folder that we are in exists."""
+    try:
+        return bool(Path.cwd())
+    except FileNotFoundError:
+        return False
 
 
 def keep(problem: Exception, told: TitoError) -> TitoError:
@@ -165,6 +177,13 @@ def wrapped(text: str, indent: str = "") -> str:
         textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False)
         for line in text.splitlines()
     )
+
+
+def open_what_is_closed() -> None:
+    """`tito >&-`: what nobody reads goes nowhere, and no file of ours gets the number of a closed stream."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))      # noqa: SIM115 - for good
 
 
 def hang_up() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ class Course:
         self.root, self.notebooks = root, notebooks or NotebooksOnDisk()
         self.modules, self.milestones = root / "modules", root / "milestones"
         self.datasets = root / "datasets"
+        self._read: dict[Path, Chapter] = {}
         self.reference = HERE.parent / "tinytorch"      # beside tito in the wheel and in the checkout
         if not (self.modules / "curriculum.toml").exists():
             cure = "pip install --force-reinstall tinytorch-tito"
@@ -36,11 +38,14 @@ class Course:
 
     @cached_property
     def version(self) -> str:
+        """What the checkout says, or else what was installed."""
         from importlib.metadata import PackageNotFoundError, version
 
+        if (self.root / "pyproject.toml").exists():
+            return str(tomllib.loads((self.root / "pyproject.toml").read_text("utf-8"))["project"]["version"])
         try:
             return version("tinytorch-tito")
-        except PackageNotFoundError:        # run from a checkout that is not installed
+        except PackageNotFoundError:        # a copy of the files of an installed one
             return "0"
 
     def written(self) -> frozenset[str]:
@@ -54,7 +59,10 @@ class Course:
     def chapter(self, lesson: Lesson, file: str = "") -> Chapter:
         if lesson.name not in self.written():
             raise NotFound(f"Lesson {lesson.label} is still being written.", "tito module list")
-        return self.notebooks.read_lesson(self.file(lesson, file))
+        path = self.file(lesson, file)
+        if path not in self._read:
+            self._read[path] = self.notebooks.read_lesson(path)
+        return self._read[path]
 
     def tests(self, lesson: Lesson) -> Path | None:
         """The folder of its lesson tests; the wheel keeps them in tests/, the checkout in tests/lessons/."""
@@ -89,15 +97,17 @@ class Course:
         paths = (path for path in sorted(self.modules.iterdir()) if path.is_file())
         return {path.name: path.read_text("utf-8") for path in paths}
 
-    def sources(self, lesson: Lesson, files: Iterable[str]) -> dict[str, str]:
-        """Modules that the course gives: module -> source."""
+    def sources(
+        self, lesson: Lesson, files: Iterable[str], owner: str = "the course's ",
+    ) -> dict[str, str]:
+        """Modules as the course has them: module -> source."""
         from tito.core.export import banner, module_source
 
         found = {}
         for file in files:
             path = f"modules/{lesson.folder}/{file}.py"
             cells = self.chapter(lesson, file).cells
-            found[module_of(file)] = module_source(cells, banner(f"the course's {path}"), path)
+            found[module_of(file)] = module_source(cells, banner(f"{owner}{path}"), path)
         return found
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tito.core.errors import EnvironmentProblem, UsageProblem
 from tito.core.lesson import notebook
 from tito.core.progress import Progress, to_json
-from tito.ports.files import write, write_tree
+from tito.ports.files import drop, write, write_tree
 from tito.services_course import Course
-from tito.services_state import FORMAT, now
+from tito.services_state import FORMAT, is_workspace, now
+
+OWN = ("modules", "milestones", "datasets", "tests", "tito", "tinytorch")    # folders of the course
 
 
 def make_folder(root: Path, course: Course) -> None:
@@ -22,18 +27,29 @@ def make_folder(root: Path, course: Course) -> None:
     files = {f"tinytorch/{name}": text for name, text in course.package(sources).items()}
     texts = {"README.md": readme(course), ".gitignore": IGNORED}
     names = [*texts, "tinytorch", *(lesson.notebook for lesson in lessons)]
-    if there := [name for name in names if (root / name).exists()]:
-        raise UsageProblem(f"{root} holds {there[0]} already.", "Name a folder that is empty or new.")
-    try:
+    refuse_full(root, names)
+    with whole(root, [*names, ".tito"]):
         write_tree(root, {**texts, **files})
-    except OSError as problem:
+        for lesson in lessons:
+            course.notebooks.write(notebook(course.chapter(lesson)), root / lesson.notebook)
+        write(root / ".tito" / "progress.json", to_json(Progress()))
+        write(root / ".tito" / "progress.json.bak", to_json(Progress()))
+        write(root / ".tito" / "workspace.json", marker(course))      # last: from now on it is a workspace
+
+
+@contextmanager
+def whole(root: Path, names: list[str]) -> Iterator[None]:
+    """A full disk or Ctrl-C leaves the folder as it was: without these names, or not there at all."""
+    new = not root.exists()
+    try:
+        yield
+    except BaseException as problem:
+        for path in [root] if new else [root / name for name in names]:
+            if path.is_dir(): shutil.rmtree(path, ignore_errors=True)
+            else: drop(path)
+        if not isinstance(problem, OSError): raise
         said = f"{root} cannot be made a workspace: {problem.strerror or problem}."
         raise EnvironmentProblem(said, "Name another folder.") from problem
-    for lesson in lessons:
-        course.notebooks.write(notebook(course.chapter(lesson)), root / lesson.notebook)
-    write(root / ".tito" / "progress.json", to_json(Progress()))
-    write(root / ".tito" / "progress.json.bak", to_json(Progress()))
-    write(root / ".tito" / "workspace.json", marker(course))      # last: from now on it is a workspace
 
 
 def marker(course: Course) -> str:
@@ -43,15 +59,26 @@ def marker(course: Course) -> str:
 
 def refuse_unfit(root: Path, course: Course) -> None:
     """A workspace in a workspace, or in the course itself, would confuse everybody."""
-    if (root / ".tito").exists():
+    if is_workspace(root):
         raise UsageProblem(f"{root} is a workspace already.", "cd there and type tito.")
-    outer = next((f for f in root.parents if (f / ".tito" / "workspace.json").exists()), None)
+    outer = next((f for f in root.parents if is_workspace(f)), None)
     if outer:
         raise UsageProblem(f"{root} would lie inside the workspace {outer}.", "Name a folder outside of it.")
-    if root == course.root.resolve():
+    real, home = root.resolve(), course.root.resolve()
+    if real == home or any(real.is_relative_to(home / name) for name in OWN):
         raise UsageProblem(f"{root} is the course itself: its tinytorch/ is not yours.", "tito init mytorch")
     if root.exists() and not root.is_dir():
         raise UsageProblem(f"{root} is a file.", "Name a folder.")
+
+
+def refuse_full(root: Path, names: list[str]) -> None:
+    """Nothing of the learner's is written over."""
+    there = [name for name in names if (root / name).exists()]
+    if any(name.endswith(".ipynb") for name in there) and "tinytorch" in there:
+        raise UsageProblem(f"{root} looks like a workspace that has lost its .tito/.",
+                           "Make a new one with `tito init`, and copy your notebooks into it.")
+    if there:
+        raise UsageProblem(f"{root} holds {there[0]} already.", "Name a folder that is empty or new.")
 
 
 IGNORED = """\

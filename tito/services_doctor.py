@@ -10,10 +10,10 @@ from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tito.core.curriculum import Lesson
-from tito.core.errors import TitoError
+from tito.core.errors import NotFound, TitoError
 from tito.core.outcomes import Finding
 from tito.core.progress import Progress
 from tito.ports.files import locked, write
@@ -34,6 +34,12 @@ Repair = Callable[[], None]
 def environment() -> list[Finding]:
     """What can be said without a workspace."""
     return [python(), packages(), editor()]
+
+
+def without_workspace(problem: TitoError) -> list[Finding]:
+    """The same, and why there is no more to say; to stand outside of a workspace is no illness."""
+    status: Literal["warn", "bad"] = "warn" if isinstance(problem, NotFound) else "bad"
+    return [*environment(), Finding("workspace", status, problem.message, problem.cure)]
 
 
 def python() -> Finding:

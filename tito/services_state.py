@@ -19,6 +19,11 @@ from tito.ports.files import locked, write
 FORMAT = 1
 
 
+def is_workspace(folder: Path) -> bool:
+    """Also one that has lost one of its two files."""
+    return any((folder / ".tito" / name).exists() for name in ("workspace.json", "progress.json"))
+
+
 def now() -> str: return datetime.now().astimezone().isoformat(timespec="seconds")
 
 

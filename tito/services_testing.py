@@ -171,13 +171,16 @@ class Tests:
         return Plan(kind, str(place), str(folder or place), limits, reference=reference, **more)
 
     def own(self, folder: Path) -> None:
-        """Refuses a ./tinytorch that is somewhere else."""
+        """Refuses a ./tinytorch that is somewhere else, or no folder."""
         real = folder.resolve()
         if not real.is_relative_to(self.root.resolve()):
             raise EnvironmentProblem(
                 f"tinytorch in your workspace, {folder}, is a link to {real}: not the package you write.",
                 f"Remove the link, then `tito doctor --fix` makes {folder} anew.",
             )
+        if folder.exists() and not folder.is_dir():
+            raise EnvironmentProblem(f"{folder} is a file, where your package should be.",
+                                     "Rename it, then `tito doctor --fix` makes the folder anew.")
 
     def honest(self, run: Run) -> Run:
         """Refuses a run in which another tinytorch than the learner's was at work."""

@@ -18,9 +18,10 @@ import numpy as np
 
 from tinytorch.dtypes import dtype_of
 from tinytorch.errors import ShapeError, shape_of
+from tinytorch.indices import numbers_first, plain_index
 from tinytorch.methods import method
 from tinytorch.shaping import along, place
-from tinytorch.tensor import Op, Tensor, numbers_first, plain_index, tensor
+from tinytorch.tensor import Op, Tensor, tensor
 
 # %% [markdown]
 # ## The address of a number

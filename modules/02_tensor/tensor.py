@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import update_wrapper
+from functools import WRAPPER_ASSIGNMENTS
 
 import numpy as np
 from numpy import ndarray
@@ -38,6 +38,7 @@ from tinytorch.dtypes import (
     int64,
 )
 from tinytorch.errors import ShapeError, explained, mismatch, shape_of
+from tinytorch.indices import numbers_first, plain_index
 from tinytorch.methods import METHODS, Methods, method, plain_name
 
 # %% [markdown]
@@ -533,12 +534,13 @@ class Op:
         if self.variadic: self.inputs = code.co_varnames[len(names) : len(names) + 1]
         self.arity = -1 if self.variadic else arity
         self.packs = self.settings[:1] in PACKED
-        update_wrapper(self, forward)
+        for name in WRAPPER_ASSIGNMENTS: setattr(self, name, getattr(forward, name))    # __doc__ and its kin
+        self.__wrapped__ = forward
         METHODS[self.name] = self
 
     def __call__(self, *inputs, **settings):
         if settings or len(inputs) > self.arity: inputs, settings = self.bind(inputs, settings)
-        return current_engine().run(self, inputs, settings)
+        return _engine.get(_default[0]).run(self, inputs, settings)     # current_engine(), without the call
 
     def bind(self, args: tuple, settings: dict) -> tuple[tuple, dict]:
         """Sorts what a caller wrote into inputs and settings."""
@@ -546,9 +548,10 @@ class Op:
             inputs, rest = tuple(args[0] if args else settings.pop(self.inputs[0])), args[1:]
         else:
             inputs, rest = args[: self.arity], args[self.arity :]
-            missing = self.inputs[len(inputs) :] if settings else ()
+        if settings:
+            missing = () if self.variadic else self.inputs[len(inputs) :]
             inputs += tuple([settings.pop(name) for name in missing if name in settings])
-        settings = {k if k in self.settings else ALIASES.get(k, k): v for k, v in settings.items()}
+            settings = {k if k in self.settings else ALIASES.get(k, k): v for k, v in settings.items()}
         if len(rest) > 1 and self.packs: rest = (rest,)         # x.view(2, 3) means x.view((2, 3))
         if len(rest) > len(self.settings):
             known = ", ".join(self.inputs + self.settings)
@@ -915,21 +918,20 @@ assert table.tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 9.0]], "an op never change
 # left and a column on the right.
 #
 # **Your turn.** NumPy's `@` computes. What is yours is the error, because this is the one you will meet most
-# often: when the columns of the left are not as many as the rows of the right, say both numbers.
+# often: when the columns of the left are not as many as the rows of the right, `mismatch` says both numbers.
 
 # %%
 #| export exercise
 @Op
 def matmul(input, other, /):
     """The matrix product; leading dimensions broadcast.  (*, n, k), (*, k, m) -> (*, n, m)"""
-    if input.dtype != other.dtype:
+    if input.dtype is not other.dtype and input.dtype != other.dtype:
         raise RuntimeError(f"matmul wants one dtype, not {dtype_of(input)} and {dtype_of(other)}: use .to()")
-    columns, rows = input.shape[-1:], other.shape[-2:][:1]
-    #| hint columns and rows hold one number each, or none when there is no dimension to multiply along.
-    #| hint If they differ, or there are none: raise mismatch(input, other), which has the sentence.
+    #| hint Python's @ on two arrays. NumPy raises a ValueError when the shapes do not fit.
+    #| hint try: … except ValueError: raise mismatch(input, other), which has the sentence.
     ### BEGIN SOLUTION
-    if not columns or columns != rows: raise mismatch(input, other)
-    return input @ other
+    try: return input @ other
+    except ValueError: raise mismatch(input, other) from None
     ### END SOLUTION
 
 # %%
@@ -1063,39 +1065,6 @@ assert column.expand(4, -1, -1).shape == (4, 2, 1), "new dimensions appear in fr
 # `x[i]` follows NumPy's and PyTorch's common rules: numbers, slices, `None` and `...` give a view; tensors of
 # numbers or of bools pick elements, and give a copy. Tensors inside the index are taken out of their boxes
 # first.
-
-# %%
-#| export
-def plain_index(index):
-    """The index as NumPy wants it: arrays for tensors and lists; thanks to ... even one number is a view."""
-    places = [plain_place(i) for i in (index if isinstance(index, tuple) else (index,))]
-    return tuple(places if any([i is ... for i in places]) else [*places, ...])
-
-
-def plain_place(i):
-    if type(i) is int: return i
-    if isinstance(i, slice):
-        if i.step is not None and i.step < 0: raise ValueError("a slice steps forward here: use flip")
-        return i
-    if isinstance(i, list): i = as_array(i, None if i else int64)
-    i = getattr(i, "array", i)
-    if not hasattr(i, "dtype"): return i
-    if str(i.dtype) not in ("bool", "int32", "int64"):
-        raise IndexError(f"an index is of int64, int32 or bool, not {i.dtype}: use .long() or .bool()")
-    return i.item() if i.ndim == 0 and i.dtype != bool else i
-
-
-def numbers_first(array, index):
-    """What is left to index, and with what, once the numbers among arrays are taken, first, as in PyTorch.
-
-    So x[0, :, places] is x[0][:, places]. NumPy would take the 0 for another array, and turn the result.
-    """
-    if type(index) is not tuple or not any([hasattr(i, "dtype") for i in index]): return array, index
-    if not any([type(i) is int for i in index]): return array, index
-    whole = slice(None)
-    first = [(whole,) * (i.ndim if i.dtype == bool else 1) if hasattr(i, "dtype") else (i,) for i in index]
-    rest = [i if hasattr(i, "dtype") or i is ... else whole for i in index if type(i) is not int]
-    return array[sum(first, ())], tuple(rest)
 
 # %%
 #| export

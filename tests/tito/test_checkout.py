@@ -8,9 +8,10 @@ import pytest
 
 from tito.checkout import Drift, open_checkout, write_notebook
 from tito.cli import main
-from tito.core.errors import CHECKS_FAILED, OK, USAGE, UsageProblem
+from tito.core.errors import CHECKS_FAILED, OK, USAGE, EnvironmentProblem, UsageProblem
 from tito.core.lesson import chapter
 from tito.ports.package import PackageFolder
+from tito.services_course import Course
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CURRICULUM = """
@@ -134,14 +135,17 @@ def test_a_full_disk_changes_no_file(course, monkeypatch):
     folder = PackageFolder(course / "tinytorch")
     before, written = folder.read(), []
 
-    def full(self, *args, **kwargs):
+    def full(number):
         if written: raise OSError(28, "No space left on device")
-        written.append(self)
-        return 0
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space"):
+        written.append(number)
+    monkeypatch.setattr("tito.ports.files.os.fsync", full)
+    with pytest.raises(EnvironmentProblem, match=r"_names\.py was not written: the disk is full"):
         folder.write({"one.py": "1", "_names.py": "2"})
-    assert folder.read() == before and not list((course / "tinytorch").glob("*.new"))
+    assert folder.read() == before and not list((course / "tinytorch").glob(".*"))
+
+
+def test_the_version_is_what_the_checkout_says_whatever_is_installed(course):
+    assert Course(course).version == "7.8.9"
 
 
 # ---------------------------------------------------------------------------------------------- notebooks

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -135,6 +136,35 @@ def test_a_reader_that_goes_away_is_no_error():
     command = f"{sys.executable} -m tito milestone timeline | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr == "" and done.stdout.strip() in ("0", "141")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("line, code", [("", 0), ("module list", 0), ("--help", 0), ("status --json", 4)])
+def test_a_closed_stream_is_one_that_nobody_reads(line, code, closed, tmp_path):
+    command = f"exec {sys.executable} -m tito {line} {closed}"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == code and "foresee" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module", ["tito.cli", "click", "tito.view.course", "rich.table"])
+def test_ctrl_c_while_something_is_imported_ends_quietly(module, tmp_path):
+    code = f"""if True:
+        import runpy, sys
+        class Impatient:
+            def find_spec(self, name, path=None, target=None):
+                if name == {module!r}: raise KeyboardInterrupt
+        sys.meta_path.insert(0, Impatient())
+        sys.argv = ["tito"]
+        runpy.run_module("tito", run_name="__main__")"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 130 and done.stdout == "" and done.stderr in ("", "\nStopped.\n")
+
+
+def test_the_console_script_hears_ctrl_c_as_early_as_python_m_tito():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["scripts"]["tito"] == "tito.__main__:main"
 
 
 # --------------------------------------------------------------------------------------------------- help

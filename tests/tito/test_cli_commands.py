@@ -9,7 +9,7 @@ import pytest
 
 from tito import cli
 from tito.core.curriculum import Curriculum, Lesson, Milestone
-from tito.core.errors import Locked, NotFound
+from tito.core.errors import EnvironmentProblem, Locked, NotFound
 from tito.core.lesson import chapter
 from tito.core.milestones import standing
 from tito.core.outcomes import Change, Completion, Finding, Gate, Hint, Opened, Started
@@ -272,6 +272,24 @@ def test_the_doctor_ends_with_3_until_it_has_repaired(tito):
     code, out, _ = tito("doctor")
     assert code == 3 and "is damaged" in out and "tito doctor --fix" in out
     assert tito("doctor --fix")[0] == 0
+
+
+def test_outside_a_workspace_the_doctor_looks_at_the_rest_and_says_so(tito, monkeypatch):
+    def nowhere(*_): raise NotFound("/home is not in a workspace.", "tito init mytorch")
+    monkeypatch.setattr("tito.app.open_workspace", nowhere)
+    code, out, _ = tito("doctor")
+    assert code == 0 and "✓ Python" in out
+    assert "≈ workspace  /home is not in a workspace." in out and "tito init mytorch" in out
+    code, out, _ = tito("doctor --json")
+    found = json.loads(out)["findings"]
+    assert code == 0 and [f["name"] for f in found] == ["Python", "packages", "editor", "workspace"]
+
+
+def test_without_a_course_the_doctor_says_how_to_get_one(tito, monkeypatch):
+    def empty(*_): raise EnvironmentProblem("There is no course in /usr/lib.", "pip install tinytorch-tito")
+    monkeypatch.setattr("tito.app.open_workspace", empty)
+    code, out, _ = tito("doctor")
+    assert code == 3 and "✗ workspace  There is no course" in out and "pip install tinytorch-tito" in out
 
 
 @pytest.mark.parametrize("line, kind", [

@@ -82,6 +82,17 @@ def test_hints_are_counted_and_end(tito):
     assert "2 hints seen" in tito("module status 01")[1]
 
 
+def test_who_has_solved_everything_gets_no_hint(tito, answer, learner):
+    learner.solve(1)
+    tito("module test 01")
+    code, out, _ = tito("module hint 01")
+    assert code == 0 and "Every exercise of 01 counting passed" in out and "1 of 2" not in out
+    assert answer("module hint 01 --all") == {
+        "schema": 1, "kind": "hints", "lesson": "counting", "exercise": "", "total": 0, "hints": []}
+    assert "hints" not in tito("module status 01")[1]           # and none counts as seen
+    assert "1 of 2" in tito("module hint 01 after")[1]          # one can insist
+
+
 def test_the_solution_waits_until_mine_passes(tito, learner):
     assert tito("module solution 01 after")[0] == 4
     learner.solve(1)
@@ -131,6 +142,24 @@ def test_a_loop_without_end_is_named_with_its_line(tito, learner):
 def test_what_is_not_there_or_not_yet_is_4_with_a_cure(line, code, tito):
     assert tito(line)[0] == code
     assert tito(f"{line} --json")[0] == code
+
+
+@pytest.mark.parametrize("words, said", [
+    (["init", ""], "name of the folder is empty"), (["init", "a file"], "is a file"),
+    (["module", "test", "01", "--seconds", "0"], "--seconds is 0.0, and must be a number above 0")])
+def test_what_makes_no_sense_is_2(words, said, here, tmp_path, monkeypatch, capsys):
+    (tmp_path / "a file").write_text("")
+    if words[0] == "init": monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2 and said in capsys.readouterr().err
+
+
+def test_a_folder_that_is_gone_is_said_to_be(tito, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for line in ("", "status", "module list", "init x", "export", "doctor"):
+        code, _, err = tito(line)
+        assert code == 3 and err.startswith("The folder you are in does not exist any more."), line
 
 
 def test_every_answer_can_be_had_in_json(answer, learner):

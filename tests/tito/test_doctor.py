@@ -1,11 +1,13 @@
 """What the doctor finds, and what it repairs; which editor opens a notebook."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tito import services_doctor
+from tito.core.errors import EnvironmentProblem
 from tito.ports.editor import Desktop
 
 
@@ -69,6 +71,16 @@ def test_a_tinytorch_that_is_a_link_is_named_with_both_paths(place, tmp_path):
     (place.root / "tinytorch").symlink_to(tmp_path / "elsewhere")
     finding = found(place)["package"]
     assert finding.status == "bad" and str(tmp_path / "elsewhere") in finding.what
+
+
+def test_a_file_where_the_package_should_be_is_named_before_anything_is_begun(place):
+    shutil.rmtree(place.root / "tinytorch")
+    (place.root / "tinytorch").write_text("mine")
+    for verb in (place.start, place.test, place.export):
+        with pytest.raises(EnvironmentProblem, match="is a file, where your package should be"): verb(1)
+    assert found(place, fix=True)["package"].status == "bad" and found(place)["journal"].status == "ok"
+    (place.root / "tinytorch").rename(place.root / "other")
+    assert found(place, fix=True)["package"].fixed
 
 
 def test_another_tinytorch_on_the_way_is_named_with_both_paths(place, tmp_path, monkeypatch):

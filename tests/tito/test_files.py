@@ -47,6 +47,20 @@ def test_a_write_keeps_permissions_and_writes_through_links(tmp_path):
     assert link.is_symlink() and real.read_text() == "new" and real.stat().st_mode & 0o777 == 0o640
 
 
+def test_several_files_are_all_new_or_all_old(tmp_path, monkeypatch):
+    paths = [tmp_path / name for name in ("a", "b", "sub/c")]
+    files.write_all(dict.fromkeys(paths, "old"))
+    for after in range(3):
+        with monkeypatch.context() as patch:
+            left = iter(range(after))
+            patch.setattr(files.os, "fsync", lambda number, left=left: next(left, None) is None and full())
+            with pytest.raises(EnvironmentProblem, match="the disk is full"):
+                files.write_all(dict.fromkeys(paths, "new"))
+        assert [path.read_text() for path in paths] == ["old"] * 3 and names(tmp_path / "sub") == ["c"]
+    files.write_all(dict.fromkeys(paths, "new"))
+    assert [path.read_text() for path in paths] == ["new"] * 3
+
+
 def test_a_line_after_a_torn_one_begins_on_a_line_of_its_own(tmp_path):
     path = tmp_path / "journal"
     append(path, "one")
@@ -60,6 +74,12 @@ def test_a_stage_is_gone_when_it_is_over_also_after_an_error(tmp_path):
         (place / "x").write_text("x")
         raise ZeroDivisionError
     assert names(tmp_path / "stage") == []
+
+
+def test_a_stage_that_cannot_be_is_a_sentence(tmp_path):
+    (tmp_path / "stage").write_text("")
+    with pytest.raises(EnvironmentProblem, match="stage was not written: File exists"), \
+            stage(tmp_path / "stage"): pass
 
 
 # ------------------------------------------------------------------------------------------- two at once

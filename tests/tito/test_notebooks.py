@@ -1,7 +1,6 @@
 """Lessons and notebooks on disk."""
 
 import json
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -86,28 +85,32 @@ def test_replacing_touches_nothing_else(path):
         data["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "hi"}]
         data["metadata"]["widgets"] = {}
     resaved(path, ran)
-    DISK.replace(path, {"a": "# New"})
+    DISK.replace(path, 0, NotebookCell("a", "markdown", "# New"))
     data = json.loads(path.read_text("utf-8"))
     assert DISK.read(path) == [CELLS[0]._replace(source="# New"), CELLS[1]]
     assert data["cells"][1]["outputs"] and data["cells"][0]["metadata"]["mine"]
     assert data["metadata"]["widgets"] == {}
-    DISK.replace(path, {"b": "x = 3"})
+    DISK.replace(path, 1, NotebookCell("b", "code", "x = 3"))
     assert json.loads(path.read_text("utf-8"))["cells"][1]["outputs"] == []
 
 
-def test_replacing_a_cell_that_is_gone_changes_nothing(path):
-    before = path.read_bytes()
-    with pytest.raises(NotFound, match="has no cell 'zzz'"):
-        DISK.replace(path, {"a": "# New", "zzz": ""})
-    assert path.read_bytes() == before
+@pytest.mark.parametrize("minor", [4, 5])
+def test_inserting_keeps_the_notebook_valid_and_touches_nothing_else(path, minor):
+    if minor == 4: resaved(path, drop_ids)
+    before = json.loads(path.read_text("utf-8"))["cells"]
+    DISK.insert(path, 1, NotebookCell("new", "code", "y = 1"))
+    data = json.loads(path.read_text("utf-8"))
+    assert [data["cells"][0], data["cells"][2]] == before and data["cells"][1]["source"] == ["y = 1"]
+    assert data["cells"][1].get("id") == (None if minor == 4 else "new")
+    nbformat.validate(data)
 
 
 def test_a_full_disk_leaves_the_old_notebook(path, monkeypatch):
-    def full(self, *args, **kwargs): raise OSError(28, "No space left on device")
+    def full(number): raise OSError(28, "No space left on device")
     before = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full)
-        with pytest.raises(OSError, match="No space"):
+        patch.setattr("tito.ports.files.os.fsync", full)
+        with pytest.raises(EnvironmentProblem, match=r"02_tensor\.ipynb was not written: the disk is full"):
             DISK.write([], path)
     assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == [path.name]
 
@@ -134,13 +137,7 @@ def windows(data):
 def byte_order_mark(data): return "\ufeff" + json.dumps(data)
 
 
-def old_format(data):
-    for cell in data["cells"]:
-        if cell["cell_type"] == "code": cell["input"] = cell.pop("source")
-    data["worksheets"] = [{"cells": data.pop("cells")}]
-
-
-@pytest.mark.parametrize("change", [move_ids, one_string, windows, byte_order_mark, old_format])
+@pytest.mark.parametrize("change", [move_ids, one_string, windows, byte_order_mark])
 def test_a_notebook_reads_the_same_after_another_editor(change, path):
     assert resaved(path, change) == CELLS
 
@@ -153,12 +150,16 @@ def test_raw_cells_count_as_prose(path):
     assert resaved(path, lambda data: data["cells"][1].update(cell_type="raw"))[1].kind == "markdown"
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"cells": ', "<<<<<<< HEAD", "[]", "3", '{"cells": 3}', "\x80"])
+@pytest.mark.parametrize("text", [
+    "", "{", '{"cells": ', "<<<<<<< HEAD", "[]", "3", "{}", '{"cells": 3}', '{"cells": [3]}', "\x80",
+    '{"cells": [{"cell_type": "code"}]}', '{"cells": [{"source": [1]}]}', '{"worksheets": [{"cells": []}]}',
+    '{"cells": [{"source": "", "metadata": 3}]}',
+])
 def test_what_is_no_notebook_is_refused_with_a_cure(text, path):
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(EnvironmentProblem, match=r"02_tensor\.ipynb") as refused:
         DISK.read(path)
-    assert "tito" in refused.value.cure
+    assert "`tito module reset 02_tensor`" in refused.value.cure
 
 
 def test_a_notebook_that_is_not_there_is_not_found(tmp_path):
@@ -166,8 +167,13 @@ def test_a_notebook_that_is_not_there_is_not_found(tmp_path):
         DISK.read(tmp_path / "n.ipynb")
 
 
+def test_a_folder_where_a_notebook_should_be_is_named(tmp_path):
+    with pytest.raises(EnvironmentProblem, match="cannot be read: Is a directory"): DISK.read(tmp_path)
+
+
 def test_the_fake_remembers(tmp_path):
     fake = NotebooksInMemory()
     fake.write(CELLS, tmp_path)
-    fake.replace(tmp_path, {"b": "x = 2"})
-    assert fake.read(tmp_path)[1].source == "x = 2"
+    fake.replace(tmp_path, 1, CELLS[0])
+    fake.insert(tmp_path, 0, CELLS[1])
+    assert fake.read(tmp_path) == [CELLS[1], CELLS[0], CELLS[0]]

@@ -119,8 +119,8 @@ def test_next_is_what_went_stale_then_what_was_begun_then_what_is_open():
     ({}, {}, Limits(60, 600, 4 << 30)),
     ({"TITO_TEST_SECONDS": "5", "TITO_LESSON_SECONDS": "50", "TITO_MEMORY_MB": "512"}, {},
      Limits(5, 50, 512 << 20)),
-    ({"TITO_TEST_SECONDS": "5"}, {"test": 2.5}, Limits(2.5, 600, 4 << 30)),
-    ({"TITO_TEST_SECONDS": ""}, {"test": None, "memory": 100}, Limits(60, 600, 100 << 20)),
+    ({"TITO_TEST_SECONDS": "5"}, {"seconds": 2.5}, Limits(2.5, 600, 4 << 30)),
+    ({"TITO_TEST_SECONDS": ""}, {"seconds": None}, Limits(60, 600, 4 << 30)),
 ])
 def test_limits_come_from_options_then_the_environment_then_the_default(environment, options, limits):
     assert limits_from(environment, **options) == limits
@@ -128,5 +128,9 @@ def test_limits_come_from_options_then_the_environment_then_the_default(environm
 
 @pytest.mark.parametrize("text", ["soon", "-1", "0", "nan", "inf"])
 def test_a_limit_that_is_no_number_above_zero_is_refused(text):
-    with pytest.raises(UsageProblem, match="must be a number above 0"):
+    with pytest.raises(UsageProblem, match=f"TITO_TEST_SECONDS is {text}, and must be a number above 0"):
         limits_from({"TITO_TEST_SECONDS": text})
+
+
+def test_a_wrong_option_is_named_as_it_was_typed():
+    with pytest.raises(UsageProblem, match=r"--seconds is -3\.0"): limits_from({}, -3.0)

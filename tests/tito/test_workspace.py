@@ -3,12 +3,14 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from tito.app import Workspace, create_workspace, open_workspace
@@ -49,8 +51,42 @@ def test_a_workspace_is_not_made_in_a_workspace(place, course, inside):
     with pytest.raises(UsageProblem): create_workspace(place.root / inside, course)
 
 
-def test_a_workspace_is_not_made_in_the_course(course):
-    with pytest.raises(UsageProblem, match="is the course itself"): create_workspace(course.root, course)
+@pytest.mark.parametrize("inside", ["", "tinytorch", "modules/01_counting", "tests"])
+def test_a_workspace_is_not_made_in_the_course(course, inside):
+    with pytest.raises(UsageProblem, match="is the course itself"):
+        create_workspace(course.root / inside, course)
+
+
+@pytest.mark.parametrize("name", ["new", "there"])
+@pytest.mark.parametrize("problem", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_making_a_workspace_is_done_as_a_whole_or_not_at_all(course, tmp_path, monkeypatch, problem, name):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/notes.txt").write_text("mine")
+    before = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")}
+    for number in range(20):
+        with monkeypatch.context() as patch:
+            patch.setattr("tito.ports.files.os.fsync", Interrupted(problem, number, os.fsync))
+            try:
+                create_workspace(tmp_path / name, course)
+                break
+            except (KeyboardInterrupt, EnvironmentProblem):
+                assert {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")} == before
+    assert 4 < number < 20 and open_workspace(tmp_path / name, course).standing()
+
+
+def test_a_workspace_that_lost_its_state_is_told_how_to_go_on(place, course):
+    shutil.rmtree(place.root / ".tito")
+    with pytest.raises(UsageProblem, match=r"has lost its \.tito") as problem:
+        create_workspace(place.root, course)
+    assert "copy your notebooks" in problem.value.cure
+
+
+def test_a_workspace_that_was_moved_goes_on(learner, course, tmp_path):
+    learner.complete(1)
+    learner.place.reset(1)
+    place = Workspace(learner.root.rename(tmp_path / "ein Ort für Übungen"), course)
+    place.undo()
+    assert place.test(1).ok and place.complete(1).report.ok
 
 
 @pytest.mark.parametrize("name", ["README.md", "02_adding.ipynb", "tinytorch"])
@@ -236,9 +272,9 @@ def test_reset_puts_the_blank_back_and_undo_brings_the_work_back_and_undo_again_
     change = learner.place.reset(1)
     assert change.what == "reset 01 counting"
     assert [t.status for t in learner.place.test(1).tests[:3]] == ["todo"] * 3
-    learner.place.undo()
+    assert learner.place.undo().what == "undo reset 01 counting"
     assert snapshot(learner.root) == work
-    learner.place.undo()
+    assert learner.place.undo().what == "redo reset 01 counting"
     assert [t.status for t in learner.place.test(1).tests[:3]] == ["todo"] * 3
 
 
@@ -257,6 +293,59 @@ def test_reset_brings_back_a_cell_that_is_gone_where_it_was(learner):
     ids = [row.id for row in learner.place.course.notebooks.read(learner.place.notebook(1))]
     assert ids.index("imports") < ids.index("after") < ids.index("check-after")
     assert learner.test(1)["after"].status == "todo"
+
+
+def resaved(place, change):
+    """The first notebook after another editor has had it."""
+    path = place.notebook(1)
+    data = json.loads(path.read_text("utf-8"))
+    for cell in data["cells"]: change(cell, data)
+    path.write_text(json.dumps(data), "utf-8")
+
+
+def without_id(cell, data):
+    data["nbformat_minor"] = 4
+    del cell["id"]
+
+
+def other_id(cell, data): cell["id"] = f"x-{data['cells'].index(cell)}"
+
+
+def run_in_jupyter(cell, data):
+    cell["metadata"] = {"collapsed": False, "trusted": True}
+    data["metadata"] = {"kernelspec": {"name": "other", "display_name": "Other"}}
+    if cell["cell_type"] == "code":
+        cell |= {"execution_count": 7,
+                 "outputs": [{"output_type": "stream", "name": "stdout", "text": ["hi"]}]}
+
+
+@pytest.mark.parametrize("change", [without_id, other_id, run_in_jupyter])
+def test_a_notebook_that_another_editor_saved_is_tested_reset_and_completed(learner, change):
+    place = learner.place
+    learner.solve(1)
+    resaved(place, change)
+    work = place.notebook(1).read_bytes()
+    cells = len(json.loads(work)["cells"])
+    assert place.test(1).ok
+    place.reset(1, "after")
+    found = learner.test(1)
+    assert (found["after"].status, found["twice"].status) == ("todo", "passed")
+    data = json.loads(place.notebook(1).read_text("utf-8"))
+    nbformat.validate(data)
+    assert len(data["cells"]) == cells and data["metadata"] == json.loads(work)["metadata"]
+    place.undo()
+    assert place.notebook(1).read_bytes() == work and place.complete(1).report.ok
+
+
+def test_reset_of_a_cell_that_is_gone_leaves_outputs_and_other_cells_as_they_are(learner):
+    resaved(learner.place, run_in_jupyter)
+    before = json.loads(learner.place.notebook(1).read_text("utf-8"))
+    learner.drop(1, "after")
+    learner.place.reset(1, "after")
+    after = json.loads(learner.place.notebook(1).read_text("utf-8"))
+    assert len(after["cells"]) == len(before["cells"]) and after["metadata"] == before["metadata"]
+    assert [c for c in after["cells"] if c["id"] != "after"] == [
+        c for c in before["cells"] if c["id"] != "after"]
 
 
 def test_reset_of_a_damaged_notebook_keeps_it_in_the_backup(place):
@@ -382,7 +471,13 @@ def test_a_gate_that_fails_says_what_was_measured(graduate):
 
 # ----------------------------------------------------------------------------- damage, disks, interruptions
 
-@pytest.mark.parametrize("damage", ["", "{", '{"format": 1}', None])
+@pytest.mark.parametrize("damage", [
+    "", "{", "[]", '{"format": 1}', '{"format": "1", "lessons": {}, "milestones": {}}', None,
+    '{"format": 1, "lessons": {"counting": 3}, "milestones": {}}',
+    '{"format": 1, "lessons": {"counting": {"passed": "x"}}, "milestones": {}}',
+    '{"format": 1, "lessons": {"counting": {"hints": {"after": "x"}}}, "milestones": {}}',
+    '{"format": 1, "lessons": {}, "milestones": {"foundation": {"unlocked": "x", "numbers": 3}}}',
+])
 def test_damaged_progress_is_a_sentence_and_doctor_brings_the_last_good_one_back(learner, damage):
     learner.complete(1)
     file = learner.root / ".tito/progress.json"
@@ -452,7 +547,8 @@ def test_what_a_killed_tito_left_half_done_is_taken_back_by_the_next_one(learner
 
 def tito(place, *words):
     """A tito of its own, in the workspace, on the sample course."""
-    code = ("import sys; from pathlib import Path; import tito.app, tito.services_course as c\n"
+    code = ("import signal, sys; from pathlib import Path; import tito.app, tito.services_course as c\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)     # `make test &` has it ignored\n"
             f"course = lambda: c.Course(Path({str(place.course.root)!r}))\n"
             "tito.app.open_course = course\nfrom tito.cli import main; sys.exit(main(sys.argv[1:]))")
     return subprocess.Popen([sys.executable, "-c", code, *words], cwd=place.root, text=True,

@@ -28,10 +28,13 @@ def first_exercise(lesson: Lesson, chapter: Chapter) -> str:
     return chapter.exercises()[0].name
 
 
-def with_cell(rows: Sequence[NotebookCell], chapter: Chapter, cell: Cell) -> list[NotebookCell]:
-    """A notebook with a cell put back behind the nearest one before it that is still there."""
-    blank = NotebookCell(cell.id, cell.kind, shown(cell))
+def blank(cell: Cell) -> NotebookCell:
+    """The cell as a learner gets it."""
+    return NotebookCell(cell.id, cell.kind, shown(cell))
+
+
+def place_for(cell: Cell, chapter: Chapter, rows: Sequence[NotebookCell]) -> int:
+    """Where a cell that is gone belongs: behind the nearest one before it that is still there."""
     before = [c.id for c in chapter.cells][:chapter.cells.index(cell)]
     places = {row.id: index for index, row in enumerate(rows)}
-    place = next((places[id] + 1 for id in reversed(before) if id in places), min(1, len(rows)))
-    return [*rows[:place], blank, *rows[place:]]
+    return next((places[id] + 1 for id in reversed(before) if id in places), min(1, len(rows)))

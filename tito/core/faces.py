@@ -178,11 +178,11 @@ def _refuse_undefined(curriculum: Curriculum, modules: Names, all_faces: Mapping
 
 
 def _refuse_hidden(modules: Names, top: Face) -> None:
-    """A module that is loaded after a name was handed on takes its place: `tinytorch.sums` is then the module."""
+    """A module that is loaded after a name was handed on takes its place: `tinytorch.sums` is the module."""
     for name, (module, _) in top.found.items():
         if name in modules and name != module:
-            raise LessonProblem(f"tinytorch.{name} would be the module {name}.py, not what {module}.py defines.",
-                                f"Rename the lesson's file that makes {name}.py.")
+            said = f"tinytorch.{name} would be the module {name}.py, not what {module}.py defines."
+            raise LessonProblem(said, f"Rename the lesson's file that makes {name}.py.")
 
 
 def _is_open(face: Face, all_faces: Mapping[str, Face], modules: Names) -> bool:
@@ -227,7 +227,8 @@ def _face_source(
     hiding = [name for name in face.found if hasattr(builtins, name)]
     parts.append(_assigned("__all__", [name for name in face.found if name not in hiding]))
     more = [*hiding, *below, *(["__version__"] if root else [])]
-    parts.append("\n" + FINDER + DIRECTORY.format(more=", ".join(["*__all__", *map(_quoted, more)])))
+    names = ["*__all__", *map(_quoted, more)]
+    parts.append(f"\n{FINDER}\n\n{_statement('def __dir__(): return ', names, '[]', always=True)}")
     return "\n".join(parts)
 
 
@@ -311,11 +312,6 @@ FINDER = '''\
 def __getattr__(name: str):
     from tinytorch._missing import find  # only when a name is not here
     return find(__name__, name)
-'''
-
-DIRECTORY = '''
-
-def __dir__(): return [{more}]
 '''
 
 NAMES = '''

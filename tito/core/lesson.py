@@ -416,14 +416,8 @@ def lifted(chapter: Chapter, rows: Iterable[NotebookCell]) -> Lifted:
     """
     wanted = {cell.id: cell for cell in chapter.exported()}
     course = {cell.id for cell in chapter.cells} | {FIRST_CELL.id}
-    code = [row for row in rows if row.kind == "code"]
+    code = [row for row in recognised(chapter, rows) if row.kind == "code"]
     sources = {row.id: row.source for row in reversed(code) if row.id in wanted}
-    strays = [row for row in code if row.id not in sources]
-    for cell in wanted.values():
-        if cell.id not in sources and (row := _stray(cell, strays)):
-            strays.remove(row)
-            code[code.index(row)] = row._replace(id=cell.id)
-            sources[cell.id] = row.source
     found = Chapter(tuple(c for c in chapter.cells if not c.exported or c.id in sources))
     cells = list(with_sources(found.cells, sources))
     anchor = None
@@ -437,6 +431,20 @@ def lifted(chapter: Chapter, rows: Iterable[NotebookCell]) -> Lifted:
     return Lifted(tuple(cells), tuple(c for c in wanted.values() if c.id not in sources), sources)
 
 
+def recognised(chapter: Chapter, rows: Iterable[NotebookCell]) -> list[NotebookCell]:
+    """A notebook's cells, with the course's ids where an editor has lost or changed them."""
+    rows = list(rows)
+    wanted = {cell.id for cell in chapter.exported()}
+    there = {row.id for row in rows if row.kind == "code"}
+    for cell in chapter.exported():
+        if cell.id in there: continue
+        strays = (i for i, row in enumerate(rows) if row.kind == "code" and row.id not in wanted)
+        for place in (i for i in strays if _is(cell, rows[i])):
+            rows[place] = rows[place]._replace(id=cell.id)
+            break
+    return rows
+
+
 def with_sources(cells: Iterable[Cell], sources: Mapping[str, str]) -> tuple[Cell, ...]:
     """The cells with the learner's text in place of the course's; an exported cell without one is refused."""
     result = []
@@ -448,13 +456,10 @@ def with_sources(cells: Iterable[Cell], sources: Mapping[str, str]) -> tuple[Cel
     return tuple(result)
 
 
-def _stray(cell: Cell, rows: list[NotebookCell]) -> NotebookCell | None:
-    """A cell that lost its id, but defines what the course's cell defines (or says the very same)."""
-    for row in rows:
-        words, _, source = directives(row.source)
-        if "export" in words and (cell.name in _names(source) or source == cell.source):
-            return row
-    return None
+def _is(cell: Cell, row: NotebookCell) -> bool:
+    """Whether a cell defines what the course's cell defines (or says the very same)."""
+    words, _, source = directives(row.source)
+    return "export" in words and (cell.name in _names(source) or source == cell.source)
 
 
 def _names(source: str) -> tuple[str, ...]:

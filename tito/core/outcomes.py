@@ -50,7 +50,7 @@ class Completion:
 @dataclass(frozen=True)
 class Hint:
     lesson: Lesson
-    exercise: str
+    exercise: str                       # "" when all passed, and none was named
     number: int                         # from 1; 0 when there is none
     total: int
     text: str

@@ -22,23 +22,25 @@ class Limits:
 VARIABLES = {"TITO_TEST_SECONDS": "test", "TITO_LESSON_SECONDS": "lesson", "TITO_MEMORY_MB": "memory"}
 
 
-def limits_from(environment: Mapping[str, str], **options: float | None) -> Limits:
-    """The default limits, changed by the environment, changed by options (seconds; memory in MiB)."""
-    asked = {name: environment[variable] for variable, name in VARIABLES.items() if environment.get(variable)}
-    asked |= {name: str(value) for name, value in options.items() if value is not None}
-    numbers: dict[str, Any] = {name: amount(name, text) for name, text in asked.items()}
+def limits_from(environment: Mapping[str, str], seconds: float | None = None) -> Limits:
+    """The default limits, changed by the environment (memory in MiB), changed by the option --seconds."""
+    numbers: dict[str, Any] = {name: amount(variable, environment[variable])
+                               for variable, name in VARIABLES.items() if environment.get(variable)}
     if "memory" in numbers:
         numbers["memory"] = int(numbers["memory"] * (1 << 20))
+    if seconds is not None:
+        numbers["test"] = amount("--seconds", seconds)
     return replace(Limits(), **numbers)
 
 
-def amount(name: str, text: str) -> float:
+def amount(asked: str, given: str | float) -> float:
+    """The number that a limit was given as."""
     try:
-        value = float(text)
+        value = float(given)
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise UsageProblem(f"the limit for {name} must be a number above 0, and is {text!r}")
+        raise UsageProblem(f"{asked} is {given}, and must be a number above 0.", f"{asked}=60, for example")
     return value
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from tito.core.errors import EnvironmentProblem
 
@@ -76,6 +76,26 @@ class Progress:
 RECORDS: dict[str, Any] = {"lessons": LessonRecord, "milestones": MilestoneRecord}
 
 
+KINDS: dict[str, Any] = {
+    "str": str, "int": int, "float": (int, float), "float | int | str": (int, float, str)}
+R = TypeVar("R", LessonRecord, MilestoneRecord)
+
+
+def checked(record: R) -> R:
+    """The record, if its values are of the types that its class names; else a TypeError."""
+    for fact in fields(record):
+        if not fits(getattr(record, fact.name), str(fact.type)):
+            raise TypeError(f"{fact.name} is {getattr(record, fact.name)!r}")
+    return record
+
+
+def fits(value: Any, kind: str) -> bool:
+    if kind.startswith("Mapping"):
+        inside = kind.removeprefix("Mapping[str, ").removesuffix("]")
+        return isinstance(value, dict) and all(fits(v, inside) for v in value.values())
+    return isinstance(value, KINDS[kind])
+
+
 def to_json(progress: Progress) -> str:
     return json.dumps({"format": FORMAT, **asdict(progress)}, indent=2, sort_keys=True) + "\n"
 
@@ -84,18 +104,19 @@ def from_json(text: str) -> Progress:
     """The Progress that `to_json` wrote; a sentence if it is damaged or from a newer tito."""
     try:
         data = json.loads(text)
-        newer = data["format"] > FORMAT
-    except (ValueError, KeyError, TypeError) as e:
+    except ValueError as e:
         raise EnvironmentProblem(f"progress.json is damaged: {e}", CURE) from e
-    if newer:
+    if not isinstance(data, dict) or not isinstance(data.get("format"), int):
+        raise EnvironmentProblem("progress.json is damaged: it does not say its format", CURE)
+    if data["format"] > FORMAT:
         raise EnvironmentProblem(
             f"progress.json has format {data['format']}; this tito reads up to {FORMAT}",
             "A newer tito wrote it: pip install --upgrade tinytorch-tito",
         )
     try:
         return Progress(
-            {name: LessonRecord(**record) for name, record in data["lessons"].items()},
-            {name: MilestoneRecord(**record) for name, record in data["milestones"].items()},
+            {name: checked(LessonRecord(**record)) for name, record in data["lessons"].items()},
+            {name: checked(MilestoneRecord(**record)) for name, record in data["milestones"].items()},
         )
     except (KeyError, TypeError, AttributeError) as e:
         raise EnvironmentProblem(f"progress.json is damaged: {e}", CURE) from e

@@ -19,22 +19,36 @@ WAIT = 4.0                      # seconds that a second tito waits for the first
 
 def write(path: Path, data: str | bytes) -> None:
     """Puts `data` in the place of what is at `path`; whatever goes wrong, the old content stays."""
-    path = path.resolve() if path.is_symlink() else path
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    write_all({path: data})
+
+
+def write_all(files: Mapping[Path, str | bytes]) -> None:
+    """The same for several: none takes its place before all of them are safely on the disk."""
+    news: dict[Path, Path] = {}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, new)
-        new.replace(path)
-        sync(path.parent)
+        for path, data in files.items():
+            path = path.resolve() if path.is_symlink() else path
+            news[path] = path.with_name(f".{path.name}.{os.getpid()}.new")
+            put(news[path], data, like=path)
+        for path, new in news.items():
+            new.replace(path)
+        for folder in {path.parent for path in news}:
+            sync(folder)
     except OSError as problem:
         raise unwritten(path, problem) from problem
     finally:
-        drop(new)
+        for new in news.values(): drop(new)
+
+
+def put(path: Path, data: str | bytes, like: Path) -> None:
+    """A new file, safely on the disk, with the permissions of another one if that is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+    if like.exists():
+        shutil.copymode(like, path)
 
 
 def append(path: Path, line: str) -> None:
@@ -54,6 +68,8 @@ def drop(path: Path) -> None:
     """Removes a file, if it is there."""
     try:
         path.unlink(missing_ok=True)
+    except NotADirectoryError:          # where its folder should be is a file
+        return
     except OSError as problem:
         raise unwritten(path, problem) from problem
 
@@ -124,9 +140,12 @@ def held_by(holder: Path) -> str:
 @contextmanager
 def stage(folder: Path) -> Iterator[Path]:
     """A folder of its own for one run, gone afterwards."""
-    folder.mkdir(parents=True, exist_ok=True)
-    prefix = f"{os.getpid()}-"
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=folder, ignore_cleanup_errors=True) as name:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        place = tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=folder, ignore_cleanup_errors=True)
+    except OSError as problem:
+        raise unwritten(folder, problem) from problem
+    with place as name:
         yield Path(name)
 
 

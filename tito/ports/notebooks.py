@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 
 from tito.core.errors import EnvironmentProblem, NotFound
 from tito.core.lesson import Chapter, Kind, NotebookCell, chapter
+from tito.ports.files import write
 
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -28,8 +28,10 @@ class Notebooks(Protocol):
         path: Path,
         metadata: Mapping[str, Mapping[str, Any]] | None = None,    # by cell id
     ) -> None: """A new notebook in the place of whatever is at `path`."""
-    def replace(self, path: Path, sources: Mapping[str, str]) -> None:
-        """New text for some cells, by id; every other cell stays as it is."""
+    def replace(self, path: Path, place: int, cell: NotebookCell) -> None:
+        """A cell in the place of the one at `place`; every other cell stays as it is."""
+    def insert(self, path: Path, place: int, cell: NotebookCell) -> None:
+        """A cell before the one at `place`; every other cell stays as it is."""
 
 
 class NotebooksOnDisk:
@@ -42,7 +44,7 @@ class NotebooksOnDisk:
         return chapter(((cell.cell_type, cell.source) for cell in cells), f"{path.parent.name}/{path.name}")
 
     def read(self, path: Path) -> list[NotebookCell]:
-        return [_row(cell) for cell in _cells(_loaded(path))]
+        return [_row(cell) for cell in _loaded(path)["cells"]]
 
     def write(
         self,
@@ -57,16 +59,15 @@ class NotebooksOnDisk:
         nbformat.validate(notebook)
         _save(notebook, path)
 
-    def replace(self, path: Path, sources: Mapping[str, str]) -> None:
+    def replace(self, path: Path, place: int, cell: NotebookCell) -> None:
         notebook = _loaded(path)
-        waiting = dict(sources)
-        for cell in _cells(notebook):
-            if (id := _row(cell).id) in waiting:
-                cell["source"] = waiting.pop(id).splitlines(keepends=True)
-                cell.update({"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {})
-        if waiting:
-            gone = next(iter(waiting))
-            raise NotFound(f"{path.name} has no cell '{gone}'.", "`tito module reset` brings it back.")
+        old = notebook["cells"][place]
+        notebook["cells"][place] = old | _for(notebook, _as_json(cell, old.get("metadata", {})))
+        _save(notebook, path)
+
+    def insert(self, path: Path, place: int, cell: NotebookCell) -> None:
+        notebook = _loaded(path)
+        notebook["cells"].insert(place, _for(notebook, _as_json(cell, {})))
         _save(notebook, path)
 
 
@@ -81,8 +82,9 @@ class NotebooksInMemory:
     def read(self, path: Path) -> list[NotebookCell]: return self.notebooks[path]
     def write(self, cells: Iterable[NotebookCell], path: Path, metadata: object = None) -> None:
         self.notebooks[path] = list(cells)
-    def replace(self, path: Path, sources: Mapping[str, str]) -> None:
-        self.notebooks[path] = [c._replace(source=sources.get(c.id, c.source)) for c in self.notebooks[path]]
+    def replace(self, path: Path, place: int, cell: NotebookCell) -> None: self.notebooks[path][place] = cell
+    def insert(self, path: Path, place: int, cell: NotebookCell) -> None:
+        self.notebooks[path].insert(place, cell)
 
 
 def round_trip_differences(text: str) -> list[str]:
@@ -96,28 +98,40 @@ def round_trip_differences(text: str) -> list[str]:
 
 def _loaded(path: Path) -> dict[str, Any]:
     """A notebook's JSON; accepts the byte order mark that some editors on Windows write."""
+    reset = f"`tito module reset {path.stem}`"
     try:
         notebook = json.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
-        raise NotFound(f"{path.name} is not in {path.parent}.", "`tito module start` makes it.") from None
-    except (ValueError, UnicodeDecodeError) as problem:
+        cure = f"`tito module start {path.stem}` makes it."
+        raise NotFound(f"{path.name} is not in {path.parent}.", cure) from None
+    except OSError as problem:
+        raise EnvironmentProblem(f"{path} cannot be read: {problem.strerror or problem}.") from problem
+    except ValueError as problem:
         raise EnvironmentProblem(
             f"{path.name} cannot be read as a notebook: {problem}.",
-            "Was it saved halfway, or merged by git? `tito undo` and `tito module reset` bring one back.",
+            f"Was it saved halfway, or merged by git? `tito undo` or {reset} brings one back.",
         ) from problem
-    if not isinstance(notebook, dict) or not isinstance(_cells(notebook), list):
-        raise EnvironmentProblem(f"{path.name} is JSON, but no notebook.", "`tito module reset` makes one.")
+    if isinstance(notebook, dict) and "worksheets" in notebook:
+        cure = f"Save it with a Jupyter of today, or {reset} makes a new one."
+        raise EnvironmentProblem(f"{path.name} has the notebook format of before 2015.", cure)
+    if not _is_notebook(notebook):
+        raise EnvironmentProblem(f"{path.name} is JSON, but no notebook.", f"{reset} makes one.")
     return notebook
 
 
-def _cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
-    """The cells; notebooks of format 3 kept them in worksheets."""
-    sheets = notebook.get("worksheets")
-    return notebook.get("cells", []) if not sheets else [c for sheet in sheets for c in sheet["cells"]]
+def _is_notebook(data: Any) -> bool:
+    cells = data.get("cells") if isinstance(data, dict) else None
+    return isinstance(cells, list) and all(map(_is_cell, cells))
+
+
+def _is_cell(data: Any) -> bool:
+    if not isinstance(data, dict) or not isinstance(data.get("metadata", {}), dict): return False
+    source = data.get("source")
+    return isinstance(source, str | list) and all(isinstance(line, str) for line in source)
 
 
 def _row(cell: dict[str, Any]) -> NotebookCell:
-    source = cell.get("source", cell.get("input", ""))      # format 3 said input
+    source = cell["source"]
     text = source if isinstance(source, str) else "".join(source)
     kind: Kind = "code" if cell.get("cell_type") == "code" else "markdown"
     return NotebookCell(_id(cell), kind, text.replace("\r\n", "\n").rstrip("\n"))
@@ -125,9 +139,10 @@ def _row(cell: dict[str, Any]) -> NotebookCell:
 
 def _id(cell: dict[str, Any]) -> str:
     """The cell's id, or where an editor moved it to, or nothing."""
-    metadata = cell.get("metadata") or {}
-    grader = metadata.get("nbgrader") or {}
-    return str(cell.get("id") or metadata.get("id") or grader.get("grade_id") or "")
+    metadata = cell.get("metadata", {})
+    grader = metadata.get("nbgrader")
+    graded = grader.get("grade_id") if isinstance(grader, dict) else ""
+    return str(cell.get("id") or metadata.get("id") or graded or "")
 
 
 def _as_json(cell: NotebookCell, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,13 +151,11 @@ def _as_json(cell: NotebookCell, metadata: Mapping[str, Any]) -> dict[str, Any]:
             "source": cell.source.splitlines(keepends=True)}
 
 
+def _for(notebook: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
+    """A cell as the notebook's format wants it: ids came with 4.5."""
+    has_ids = notebook.get("nbformat_minor", 0) >= 5
+    return cell if has_ids else {key: value for key, value in cell.items() if key != "id"}
+
+
 def _save(notebook: dict[str, Any], path: Path) -> None:
-    """Whole or not at all: a full disk or Ctrl-C leaves the old notebook."""
-    text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        beside.write_text(text, "utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write(path, json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from tito.ports.files import write_all
 
 
 class PackageFolder:
@@ -19,16 +20,7 @@ class PackageFolder:
 
     def write(self, files: Mapping[str, str], gone: Iterable[str] = ()) -> None:
         """Writes some modules and removes others; a full disk or Ctrl-C while writing changes nothing."""
-        staged = {self.root / name: self.root / f"{name}.{os.getpid()}.new" for name in files}
-        try:
-            for (path, new), source in zip(staged.items(), files.values()):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                new.write_text(source, "utf-8", newline="\n")
-            for path, new in staged.items():
-                new.replace(path)
-        finally:
-            for new in staged.values():
-                new.unlink(missing_ok=True)
+        write_all({self.root / name: source for name, source in files.items()})
         for name in gone:
             self._remove(self.root / name)
 

@@ -234,9 +234,9 @@ class Worker:
         self.asserts = loaded("tito_asserts", plan["asserts"])
         self.judge = self.asserts.Judge()
         self.unchanged = Unchanged()
-        limit_memory(limits["memory"])
         self.watch = Watch(channel, self.printed, limits["test"], now() + limits["lesson"])
         self.watch.start()
+        limit_memory(limits["memory"])      # last: what is ours has its room
 
     def run(self) -> None:
         kinds: dict[str, Callable[[], None]] = {

@@ -122,6 +122,8 @@ def changes(changes: Sequence[Change], screen: Screen) -> RenderableType:
 def hints(told: Sequence[Hint], screen: Screen) -> RenderableType:
     """A hint or all of them, and how to get the next."""
     last = told[-1]
+    if not last.exercise:
+        return all_passed(last.lesson, screen)
     here = f"{last.lesson.number:02} {last.exercise}"
     if not last.total:
         return stack(line((last.exercise, "strong"), " has no hints: the notebook says all there is to say."))
@@ -132,6 +134,14 @@ def hints(told: Sequence[Hint], screen: Screen) -> RenderableType:
         stack(line((last.exercise, "strong")), indented(columns(counted(h) for h in told))),
         stack(None if more else "There are no more hints.", indented(commands([next_], screen))),
     )
+
+
+def all_passed(lesson: Lesson, screen: Screen) -> RenderableType:
+    number = f"{lesson.number:02}"
+    steps = [(f"tito module test {number}", "test it again"),
+             (f"tito module hint {number} NAME", "a hint for one of them all the same")]
+    return page(f"Every exercise of {lesson.label} passed when you last tested it.",
+                indented(commands(steps, screen)))
 
 
 def counted(hint: Hint) -> tuple[Text, Text]:

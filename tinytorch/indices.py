@@ -1,0 +1,38 @@
+# Generated from modules/02_tensor/appendix_indices.py by `tito export`. Edit that file, not this one.
+"""Indices: what people write between brackets, as NumPy wants it, by PyTorch's rules."""
+
+import numpy as np
+
+__all__ = ["plain_index", "plain_place", "numbers_first"]
+
+
+def plain_index(index):
+    """The index as NumPy wants it: arrays for tensors and lists; thanks to ... even one number is a view."""
+    places = [plain_place(i) for i in (index if isinstance(index, tuple) else (index,))]
+    return tuple(places if any([i is ... for i in places]) else [*places, ...])
+
+
+def plain_place(i):
+    if type(i) is int: return i
+    if isinstance(i, slice):
+        if i.step is not None and i.step < 0: raise ValueError("a slice steps forward here: use flip")
+        return i
+    if isinstance(i, list): i = np.asarray(i, None if i else np.int64)
+    i = getattr(i, "array", i)
+    if not hasattr(i, "dtype"): return i
+    if str(i.dtype) not in ("bool", "int32", "int64"):
+        raise IndexError(f"an index is of int64, int32 or bool, not {i.dtype}: use .long() or .bool()")
+    return i.item() if i.ndim == 0 and i.dtype != bool else i
+
+
+def numbers_first(array, index):
+    """What is left to index, and with what, once the numbers among arrays are taken, first, as in PyTorch.
+
+    So x[0, :, places] is x[0][:, places]. NumPy would take the 0 for another array, and turn the result.
+    """
+    if type(index) is not tuple or not any([hasattr(i, "dtype") for i in index]): return array, index
+    if not any([type(i) is int for i in index]): return array, index
+    whole = slice(None)
+    first = [(whole,) * (i.ndim if i.dtype == bool else 1) if hasattr(i, "dtype") else (i,) for i in index]
+    rest = [i if hasattr(i, "dtype") or i is ... else whole for i in index if type(i) is not int]
+    return array[sum(first, ())], tuple(rest)
