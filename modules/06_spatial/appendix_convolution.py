@@ -23,7 +23,6 @@ from tinytorch.room import ROOMS, batched, each_way
 from tinytorch.spatial import (
     SLICE,
     Convolution,
-    channels_first,
     channels_last,
     correlate,
     even,
@@ -43,7 +42,7 @@ def conv1d(input, weight, bias=None, /, stride=1, padding=0, dilation=1, groups=
 
 @Op
 def conv3d(input, weight, bias=None, /, stride=1, padding=0, dilation=1, groups=1):
-    """Filters slide through solids.  (N, C, D, H, W), (O, C / groups, kd, kh, kw), (O,) -> (N, O, D', H', W')"""
+    """Filters slide through solids.  (N, C, D, H, W), (O, C / groups, …), (O,) -> (N, O, D', H', W')"""
     if weight.ndim != 5: raise ShapeError(f"conv3d wants filters (O, C, kd, kh, kw), not {shape_of(weight)}")
     return correlate("conv3d", input, weight, bias, stride, padding, dilation, groups)
 
@@ -84,7 +83,8 @@ def scatter(name: str, x, w, bias, stride, padding, output_padding, groups: int,
     spans = [d * (k - 1) + 1 for k, d in zip(w.shape[2:], dilation)]
     full = [(n - 1) * s + span + e for n, s, span, e in zip(x.shape[2:], stride, spans, extra)]
     lengths = tuple([n - 2 * p for n, p in zip(full, padding)])
-    if min(lengths) < 1: raise ShapeError(f"{name} of {shape_of(x)} would have the shape {lengths}: less padding")
+    if min(lengths) < 1:
+        raise ShapeError(f"{name} of {shape_of(x)} would have the shape {lengths}: less padding")
     out = like_layout(x, (len(x), w.shape[1] * groups, *lengths))
     inner = (slice(None), *[slice(p, p + n) for p, n in zip(padding, lengths)])
     C, O = len(w) // groups, w.shape[1]
@@ -96,7 +96,7 @@ def scatter(name: str, x, w, bias, stride, padding, output_padding, groups: int,
 
 
 def spread(x, w, full: list, stride, dilation, inner: tuple, out) -> None:
-    """Fills `out` with the windows that every number of x writes, summed.  (N, *L, C) -> (N, *full, O)[inner]"""
+    """Fills `out` with the windows that every number writes, summed.  (N, *L, C) -> (N, *full, O)[inner]"""
     kernel, size, O = w.shape[2:], x.shape[1:-1], w.shape[1]
     weights = np.ascontiguousarray(channels_last(w)).reshape(len(w), -1)            # (C, taps * O)
     step = even(max(1, len(x)), SLICE // max(1, math.prod(size) * weights.shape[1]))
@@ -116,7 +116,8 @@ def spread(x, w, full: list, stride, dilation, inner: tuple, out) -> None:
 def scatter_fits(name: str, x, w, bias, stride, extra, groups: int, dilation) -> None:
     """Complains about what does not fit."""
     given = f"{name} cannot take pictures {shape_of(x)} and filters {shape_of(w)}"
-    if groups < 1 or len(w) % groups: raise RuntimeError(f"{given}: {len(w)} channels do not make {groups} groups")
+    if groups < 1 or len(w) % groups:
+        raise RuntimeError(f"{given}: {len(w)} channels do not make {groups} groups")
     if x.shape[1] != len(w): raise ShapeError(f"{given}: {x.shape[1]} channels meet filters for {len(w)}")
     if bias is not None and bias.shape != (w.shape[1] * groups,):
         raise ShapeError(f"{given}: a bias of {shape_of(bias)} for {w.shape[1] * groups} channels")
@@ -124,25 +125,29 @@ def scatter_fits(name: str, x, w, bias, stride, extra, groups: int, dilation) ->
         raise RuntimeError(f"{name} wants one dtype, not {dtype_of(x)} pictures and {dtype_of(w)} filters")
     for e, s, d in zip(extra, stride, dilation):
         if e >= max(s, d):
-            raise RuntimeError(f"{name}: output_padding {e} should be less than the stride {s} or the dilation {d}")
+            raise RuntimeError(f"{name}: output_padding {e} should be less than the stride {s} or the "
+                               f"dilation {d}")
 
 # %%
 #| export
 @Op
-def conv_transpose1d(input, weight, bias=None, /, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+def conv_transpose1d(input, weight, bias=None, /, stride=1, padding=0, output_padding=0, groups=1,
+                     dilation=1):
     """Every number writes a window of a line.  (N, C, L), (C, O / groups, k), (O,) -> (N, O, L')"""
     return scatter("conv_transpose1d", input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 @Op
-def conv_transpose2d(input, weight, bias=None, /, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """Every pixel writes a window of a picture.  (N, C, H, W), (C, O / groups, kh, kw), (O,) -> (N, O, H', W')"""
+def conv_transpose2d(input, weight, bias=None, /, stride=1, padding=0, output_padding=0, groups=1,
+                     dilation=1):
+    """Every pixel writes a window of a picture.  (N, C, H, W), (C, O / groups, …), (O,) -> (N, O, H', W')"""
     return scatter("conv_transpose2d", input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 @Op
-def conv_transpose3d(input, weight, bias=None, /, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
-    """Every number writes a window of a solid.  (N, C, D, H, W), (C, O / groups, …), (O,) -> (N, O, D', H', W')"""
+def conv_transpose3d(input, weight, bias=None, /, stride=1, padding=0, output_padding=0, groups=1,
+                     dilation=1):
+    """Every number writes a window of a solid.  (N, C, *), (C, O / groups, …), (O,) -> (N, O, D', H', W')"""
     return scatter("conv_transpose3d", input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
@@ -162,14 +167,16 @@ class TransposedConvolution(Convolution):
         self, in_channels: int, out_channels: int, kernel_size, stride=1, padding=0, output_padding=0,
         groups: int = 1, bias: bool = True, dilation=1, padding_mode: str = "zeros", device=None, dtype=None,
     ):
-        if padding_mode != "zeros": raise ValueError(f"padding_mode={padding_mode!r}: {type(self).__name__} knows zeros")
+        if padding_mode != "zeros": raise ValueError(f"padding_mode={padding_mode!r}: "
+                                                     f"{type(self).__name__} knows zeros")
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
                          padding_mode, device, dtype)
         self.output_padding = each_way("output_padding", output_padding, self.ways, 0)
 
     def forward(self, input, output_size=None):
         extra = self.output_padding if output_size is None else self.padding_for(input, output_size)
-        return type(self).function(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups,
+        return type(self).function(input, self.weight, self.bias, self.stride, self.padding, extra,
+                                   self.groups,
                                    self.dilation)
 
     def padding_for(self, input, output_size) -> list[int]:

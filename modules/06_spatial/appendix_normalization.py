@@ -48,7 +48,7 @@ class BatchNorm3d(BatchNorm):
 #| export
 @Op
 def standardize_groups(input, weight=None, bias=None, /, num_groups=1, eps=1e-5):
-    """Groups of each picture's channels moved to mean 0 and variance 1, then scaled.  (N, C, *) -> (N, C, *)"""
+    """Groups of each picture's channels at mean 0 and variance 1, then scaled.  (N, C, *) -> (N, C, *)"""
     rows = input.reshape(input.shape[0], num_groups, -1)
     mean = rows.mean(axis=-1, keepdims=True)
     out = rows - mean
@@ -75,7 +75,8 @@ def one_for_each(name: str, input, *given) -> None:
     """Complains unless there is one number for each channel."""
     for numbers in given:
         if numbers is not None and numbers.shape != input.shape[1:2]:
-            raise ShapeError(f"{name} of {shape_of(input)} wants {input.shape[1]} numbers, one for each channel, "
+            raise ShapeError(f"{name} of {shape_of(input)} wants {input.shape[1]} numbers, one for each "
+                             f"channel, "
                              f"not {shape_of(numbers)}")
 
 
@@ -83,12 +84,13 @@ class GroupNorm(Module):
     """Groups of each picture's channels at one scale.  (N, C, *) -> (N, C, *)"""
 
     def __init__(
-        self, num_groups: int, num_channels: int, eps: float = 1e-05, affine: bool = True, device=None, dtype=None,
-        *, bias: bool = True,
+        self, num_groups: int, num_channels: int, eps: float = 1e-05, affine: bool = True, device=None,
+        dtype=None, *, bias: bool = True,
     ):
         super().__init__()
         if num_channels % num_groups:
-            raise ValueError(f"num_channels must be divisible by num_groups: {num_channels} by {num_groups} is not")
+            raise ValueError(f"num_channels must be divisible by num_groups: {num_channels} by "
+                             f"{num_groups} is not")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
         new = {"device": device, "dtype": dtype}
         self.weight = Parameter(ones(num_channels, **new)) if affine else None
@@ -144,10 +146,11 @@ class InstanceNorm(BatchNorm):
     def forward(self, input):
         one = self.accepts[0]
         if input.ndim not in self.accepts:
-            raise ValueError(f"expected {one}D or {one + 1}D input (got {input.ndim}D input) for {type(self).__name__}")
+            raise ValueError(f"expected {one}D or {one + 1}D input (got {input.ndim}D input) for "
+                             f"{type(self).__name__}")
         channels = input.shape[-one]
         if channels != self.num_features:
-            told = f"{type(self).__name__} was made for {self.num_features} channels, the input has {channels}"
+            told = f"{type(self).__name__} is for {self.num_features} channels, the input has {channels}"
             if self.affine: raise ValueError(told)
             warnings.warn(told + "; without weights it does not matter", stacklevel=2)
         batch = unsqueeze(input, 0) if input.ndim == one else input
@@ -182,8 +185,9 @@ class InstanceNorm3d(InstanceNorm):
 # %%
 #| export
 def local_response_norm(input, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
-    """Numbers divided by (k + alpha * the mean square of `size` neighbouring channels) ** beta.  (N, C, *) -> (N, C, *)"""
-    if input.ndim < 3: raise ValueError(f"local_response_norm wants 3 or more dimensions, not {shape_of(input)}")
+    """Numbers over (k + alpha * the mean square of `size` neighbouring channels) ** beta.  (N, C, *)"""
+    if input.ndim < 3:
+        raise ValueError(f"local_response_norm wants 3 or more dimensions, not {shape_of(input)}")
     if input.numel() == 0: return input
     squares = reshape(input * input, (input.shape[0], 1, input.shape[1], -1))
     padded = pad(squares, (0, 0, size // 2, (size - 1) // 2))

@@ -25,13 +25,15 @@ from tinytorch.tensor import Op
 # %%
 #| export
 @Op
-def max_pool1d(input, /, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+def max_pool1d(input, /, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+               return_indices=False):
     """The largest number of every window of a line.  (N, C, L) -> (N, C, L')"""
     return largest("max_pool1d", input, 1, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 @Op
-def max_pool3d(input, /, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+def max_pool3d(input, /, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+               return_indices=False):
     """The largest number of every window of a solid.  (N, C, D, H, W) -> (N, C, D', H', W')"""
     return largest("max_pool3d", input, 3, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
@@ -52,12 +54,14 @@ class MaxPool3d(MaxPool):
 @Op
 def avg_pool1d(input, /, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
     """The average of every window of a line.  (N, C, L) -> (N, C, L')"""
-    return average(Pool("avg_pool1d", input, 1, kernel_size, stride, padding, 1, ceil_mode), count_include_pad)
+    return average(Pool("avg_pool1d", input, 1, kernel_size, stride, padding, 1, ceil_mode),
+                   count_include_pad)
 
 
 @Op
 def avg_pool3d(
-    input, /, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None,
+    input, /, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    divisor_override=None,
 ):
     """The average of every window of a solid.  (N, C, D, H, W) -> (N, C, D', H', W')"""
     if divisor_override == 0: raise RuntimeError("divisor_override must not be 0")
@@ -68,7 +72,8 @@ def avg_pool3d(
 class AvgPool1d(Module):
     """Averages every window of a line.  (N, C, L) -> (N, C, L')"""
 
-    def __init__(self, kernel_size, stride=None, padding=0, ceil_mode: bool = False, count_include_pad: bool = True):
+    def __init__(self, kernel_size, stride=None, padding=0, ceil_mode: bool = False,
+                 count_include_pad: bool = True):
         super().__init__()
         self.kernel_size = each_way("kernel_size", kernel_size, 1)
         self.stride = self.kernel_size if stride is None else each_way("stride", stride, 1)
@@ -76,7 +81,8 @@ class AvgPool1d(Module):
         self.count_include_pad = count_include_pad
 
     def forward(self, input):
-        return avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+        return avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+                          self.count_include_pad)
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
@@ -86,7 +92,8 @@ class AvgPool3d(AvgPool2d):
     """Averages every window of a solid.  (N, C, D, H, W) -> (N, C, D', H', W')"""
 
     def forward(self, input):
-        return avg_pool3d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
+        return avg_pool3d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+                          self.count_include_pad,
                           self.divisor_override)
 
 # %% [markdown]
@@ -239,13 +246,13 @@ class AdaptiveMaxPool1d(AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool2d(AdaptiveMaxPool):
-    """Keeps the largest number of each of so many parts of a picture.  (N, C, H, W) -> (N, C, *output_size)"""
+    """Keeps the largest number of each of so many parts.  (N, C, H, W) -> (N, C, *output_size)"""
 
     function = adaptive_max_pool2d
 
 
 class AdaptiveMaxPool3d(AdaptiveMaxPool):
-    """Keeps the largest number of each of so many parts of a solid.  (N, C, D, H, W) -> (N, C, *output_size)"""
+    """Keeps the largest number of each of so many parts.  (N, C, D, H, W) -> (N, C, *output_size)"""
 
     function = adaptive_max_pool3d
 
@@ -285,10 +292,12 @@ class LPPool(Module):
 
     def __init__(self, norm_type: float, kernel_size, stride=None, ceil_mode: bool = False):
         super().__init__()
-        self.norm_type, self.kernel_size, self.stride, self.ceil_mode = norm_type, kernel_size, stride, ceil_mode
+        self.norm_type, self.kernel_size = norm_type, kernel_size
+        self.stride, self.ceil_mode = stride, ceil_mode
 
     def forward(self, input):
-        return type(self).function(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+        return type(self).function(input, float(self.norm_type), self.kernel_size, self.stride,
+                                   self.ceil_mode)
 
     def extra_repr(self) -> str:
         return (f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, "
@@ -323,11 +332,13 @@ class LPPool3d(LPPool):
 def put_back(input, indices, /, size):
     """Every number at its place in a picture of zeros.  (N, C, *L), (N, C, *L) -> (N, C, *size)"""
     if input.shape != indices.shape:
-        raise ShapeError(f"max_unpool wants a place for every number, not {shape_of(indices)} for {shape_of(input)}")
+        raise ShapeError(f"max_unpool wants a place for every number, not {shape_of(indices)} for "
+                         f"{shape_of(input)}")
     ways, room = len(size), math.prod(size)
     lead = input.shape[: input.ndim - ways]
     if indices.size and not 0 <= indices.min() <= indices.max() < room:
-        raise RuntimeError(f"max_unpool: places up to {indices.max()} do not lie in a picture of {tuple(size)}")
+        raise RuntimeError(f"max_unpool: places up to {indices.max()} do not lie in a picture of "
+                           f"{tuple(size)}")
     out = np.zeros_like(input, shape=(*lead, room))
     np.put_along_axis(out, indices.reshape(*lead, -1), input.reshape(*lead, -1), axis=-1)
     return out.reshape(*lead, *size)

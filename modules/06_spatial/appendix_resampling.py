@@ -27,9 +27,9 @@ from tinytorch.tensor import Op, permute, reshape
 # ## Another size
 #
 # Every pixel of the new picture stands somewhere in the old one, mostly between pixels. If pixels are little
-# squares, the middle of new pixel i lies at `(i + 1/2) * scale - 1/2`; with `align_corners` pixels are points,
-# and the first and the last stay where they are. Then the new pixel is a mixture of its neighbours: the
-# nearest, the two around it, or four.
+# squares, the middle of new pixel i lies at `(i + 1/2) * scale - 1/2`; with `align_corners` pixels are
+# points, and the first and the last stay where they are. Then the new pixel is a mixture of its
+# neighbours: the nearest, the two around it, or four.
 #
 # Directions do not mix: first rows, then columns. So a mode is a function that says, for one direction, which
 # neighbours every new pixel has and what they weigh.
@@ -91,8 +91,12 @@ def smoothed(curve, reach: float):
 
 MODES = {"nearest": nearest, "nearest-exact": nearest_exact, "linear": linear, "bilinear": linear,
          "trilinear": linear, "bicubic": cubic}
-SMOOTH = {"bilinear": smoothed(lambda x: np.maximum(1 - x, 0), 1.0), "bicubic": smoothed(lambda x: keys(x, -0.5), 2.0)}
+SMOOTH = {
+    "bilinear": smoothed(lambda x: np.maximum(1 - x, 0), 1.0),
+    "bicubic": smoothed(lambda x: keys(x, -0.5), 2.0),
+}
 WAYS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+AREA = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_avg_pool3d}
 
 # %%
 #| export
@@ -109,8 +113,9 @@ def resample(input, /, size, scales, mode="nearest", align_corners=False, antial
 def mixed(x, dim: int, places, weights):
     """Every new number a mixture of some along one dimension.  (*, n, *), (new, taps) -> (*, new, *)"""
     if weights is None: return np.take(x, places[:, 0].tolist(), axis=dim)
-    if not np.issubdtype(x.dtype, np.floating): return mixed(x.astype(np.float32), dim, places, weights).round().clip(
-        np.iinfo(x.dtype).min, np.iinfo(x.dtype).max).astype(x.dtype)
+    if x.dtype.kind != "f":                 # whole numbers: mixed as floats, and rounded
+        rounded, limits = mixed(x.astype(np.float32), dim, places, weights).round(), np.iinfo(x.dtype)
+        return rounded.clip(limits.min, limits.max).astype(x.dtype)
     out = None
     for at, weight in zip(places.T, weights.T):
         piece = np.take(x, at.tolist(), axis=dim)
@@ -127,8 +132,9 @@ def interpolate(
     ways = input.ndim - 2
     wanted_mode(input, mode, align_corners, antialias)
     size, scales = new_size(input, size, scale_factor, recompute_scale_factor, ways, int(mode != "area"))
-    if mode == "area": return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[ways - 1](input, size)
-    return resample(input, size=size, scales=scales, mode=mode, align_corners=bool(align_corners), antialias=antialias)
+    if mode == "area": return AREA[ways](input, size)
+    return resample(input, size=size, scales=scales, mode=mode, align_corners=bool(align_corners),
+                    antialias=antialias)
 
 
 def wanted_mode(input, mode: str, align_corners, antialias: bool) -> None:
@@ -140,27 +146,33 @@ def wanted_mode(input, mode: str, align_corners, antialias: bool) -> None:
         raise NotImplementedError(f"mode={mode!r} is for pictures{wanted}, not for {shape_of(input)}")
     if align_corners is not None and mode not in WAYS:
         raise ValueError(f"align_corners goes with {', '.join(WAYS)}, not with {mode}")
-    if antialias and mode not in SMOOTH: raise ValueError(f"antialias goes with {', '.join(SMOOTH)}, not with {mode}")
+    if antialias and mode not in SMOOTH:
+        raise ValueError(f"antialias goes with {', '.join(SMOOTH)}, not with {mode}")
 
 
-def new_size(input, size, scale_factor, recompute: bool | None, ways: int, least: int) -> tuple[tuple, list[float]]:
+def new_size(
+    input, size, scale_factor, recompute: bool | None, ways: int, least: int,
+) -> tuple[tuple, list[float]]:
     """The new lengths, and how many old pixels a new one spans."""
-    if (size is None) == (scale_factor is None): raise ValueError("interpolate wants a size or a scale_factor: one of them")
+    if (size is None) == (scale_factor is None):
+        raise ValueError("interpolate wants a size or a scale_factor: one of them")
     old = input.shape[2:]
     for name, given in (("size", size), ("scale_factor", scale_factor)):
         if isinstance(given, (tuple, list)) and len(given) != ways:
             raise ValueError(f"{name}={given} should be one number or {ways}, for pictures of {tuple(old)}")
-    if size is not None:
-        if recompute: raise ValueError("recompute_scale_factor has no meaning where the size is given")
-        size = tuple([int(n) for n in size]) if isinstance(size, (tuple, list)) else (int(size),) * ways
-        factors = None
-    else:
-        factors = [float(f) for f in scale_factor] if isinstance(scale_factor, (tuple, list)) else [float(scale_factor)] * ways
-        size = tuple([math.floor(n * f) for n, f in zip(old, factors)])
-        if recompute: factors = None
+    if recompute and size is not None:
+        raise ValueError("recompute_scale_factor has no meaning where the size is given")
+
+    def each(given): return given if isinstance(given, (tuple, list)) else [given] * ways
+    factors = None if scale_factor is None else [float(factor) for factor in each(scale_factor)]
+    wanted = each(size) if factors is None else [n * f for n, f in zip(old, factors)]
+    size = tuple([math.floor(n) for n in wanted])
+    if recompute: factors = None
     if min(size) < least or min(old) < 1:
-        raise ShapeError(f"interpolate from {tuple(old)} to {size}: there is at least one pixel in each direction")
-    return size, [n / max(new, 1) for n, new in zip(old, size)] if factors is None else [1 / f for f in factors]
+        raise ShapeError(f"interpolate from {tuple(old)} to {size}: there is at least one pixel "
+                         "in each direction")
+    if factors is None: return size, [n / max(new, 1) for n, new in zip(old, size)]
+    return size, [1 / f for f in factors]
 
 # %%
 #| export
@@ -178,7 +190,8 @@ class Upsample(Module):
         self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
 
     def forward(self, input):
-        return interpolate(input, self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor)
+        return interpolate(input, self.size, self.scale_factor, self.mode, self.align_corners,
+                           self.recompute_scale_factor)
 
     def extra_repr(self) -> str:
         how = f"size={self.size}" if self.scale_factor is None else f"scale_factor={self.scale_factor!r}"
@@ -214,24 +227,28 @@ def pixel_shuffle(input, upscale_factor: int):
     *lead, C, H, W = input.shape
     n = len(lead)
     blocks = reshape(input, (*lead, C // (r * r), r, r, H, W))
-    return reshape(permute(blocks, (*range(n + 1), n + 3, n + 1, n + 4, n + 2)), (*lead, C // (r * r), H * r, W * r))
+    return reshape(permute(blocks, (*range(n + 1), n + 3, n + 1, n + 4, n + 2)),
+                   (*lead, C // (r * r), H * r, W * r))
 
 
 def pixel_unshuffle(input, downscale_factor: int):
     """Blocks of pixels become channels.  (*, C, H r, W r) -> (*, C r², H, W)"""
     r = downscale_factor
     if input.ndim < 3 or r < 1 or input.shape[-2] % r or input.shape[-1] % r:
-        raise RuntimeError(f"pixel_unshuffle by {r} wants a height and a width that {r} divides, not {shape_of(input)}")
+        raise RuntimeError(f"pixel_unshuffle by {r} wants a height and a width that {r} divides, not "
+                           f"{shape_of(input)}")
     *lead, C, H, W = input.shape
     n = len(lead)
     blocks = reshape(input, (*lead, C, H // r, r, W // r, r))
-    return reshape(permute(blocks, (*range(n + 1), n + 2, n + 4, n + 1, n + 3)), (*lead, C * r * r, H // r, W // r))
+    return reshape(permute(blocks, (*range(n + 1), n + 2, n + 4, n + 1, n + 3)),
+                   (*lead, C * r * r, H // r, W // r))
 
 
 def channel_shuffle(input, groups: int):
     """Channels dealt out like cards: the first of every group, then the second …  (N, C, *) -> (N, C, *)"""
     if input.ndim < 3 or groups < 1 or input.shape[1] % groups:
-        raise RuntimeError(f"channel_shuffle cannot deal the channels of {shape_of(input)} to {groups} groups")
+        raise RuntimeError(f"channel_shuffle cannot deal the channels of {shape_of(input)} "
+                           f"to {groups} groups")
     N, C, *rest = input.shape
     piles = reshape(input, (N, groups, C // groups, *rest))
     return reshape(permute(piles, (0, 2, 1, *range(3, piles.ndim))), (N, C, *rest))
@@ -318,7 +335,8 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     array, many = batched("fold", input, 1)
     places = window_places(output_size, *settings)
     if array.shape[1] % math.prod(settings[0]) or math.prod(places) != array.shape[2] or min(places) < 1:
-        raise ShapeError(f"fold to {output_size}: windows of {settings[0]} stand in {places} places, so it wants "
+        raise ShapeError(f"fold to {output_size}: windows of {settings[0]} stand in {places} places, so "
+                         f"it wants "
                          f"(N, C * {math.prod(settings[0])}, {math.prod(places)}), not {shape_of(input)}")
     out = add_windows(array, output_size, *settings, places)
     return out if many else out[0]
@@ -330,7 +348,8 @@ def window_settings(kernel_size, dilation, padding, stride) -> tuple:
 
 
 def window_places(size, kernel, dilation, padding, stride) -> tuple[int, ...]:
-    return tuple([out_length(n, k, s, p, d) for n, k, d, p, s in zip(size, kernel, dilation, padding, stride)])
+    settings = zip(size, kernel, stride, padding, dilation)
+    return tuple([out_length(*each) for each in settings])
 
 
 class Unfold(Module):

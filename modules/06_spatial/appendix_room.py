@@ -111,7 +111,8 @@ def pad(input, /, pad, mode="constant", value=None):
     if mode == "constant": return filled(input, pad, 0 if value is None else value)
     if mode not in PLACES:
         raise NotImplementedError(f"pad knows {', '.join(['constant', *PLACES])}, not {mode!r}")
-    if value: raise ValueError(f"mode={mode!r} fills margins with the picture itself: value={value} has no use")
+    if value:
+        raise ValueError(f"mode={mode!r} fills margins with the picture itself: value={value} has no use")
     if input.ndim - len(pad) // 2 not in (1, 2):
         raise NotImplementedError(f"mode={mode!r} pads the last dimensions of pictures, (C, *) or (N, C, *): "
                                   f"not {len(pad) // 2} dimensions of {shape_of(input)}")

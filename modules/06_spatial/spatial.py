@@ -56,7 +56,8 @@ edge = np.array([[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]], np.float32)
 def show(*pictures):
     """Pictures side by side: the darker the character, the larger the number."""
     for row in zip(*pictures):
-        print("   ".join("".join(" .:-=+*#%@"[min(9, max(0, int(5 + 1.4 * v)))] for v in line) for line in row))
+        print("   ".join("".join(" .:-=+*#%@"[min(9, max(0, int(5 + 1.4 * v)))] for v in line)
+                         for line in row))
 
 show(picture * 6 - 3)
 
@@ -120,7 +121,8 @@ def conv2d_loops(x, w, stride: int = 1):
 # %%
 #| check 2
 x, w = np.arange(16.0).reshape(1, 1, 4, 4), np.array([[[[1.0, 10.0], [100.0, 1000.0]]]])
-assert conv2d_loops(x, w)[0, 0].tolist() == [[5410, 6521, 7632], [9854, 10965, 12076], [14298, 15409, 16520]], \
+found = conv2d_loops(x, w)[0, 0].tolist()
+assert found == [[5410, 6521, 7632], [9854, 10965, 12076], [14298, 15409, 16520]], \
     "each output is the window times the kernel, place by place: neither is turned round"
 assert conv2d_loops(x, w, stride=2)[0, 0].tolist() == [[5410, 7632], [14298, 16520]], \
     "with stride 2 the window jumps over every second place, in both directions"
@@ -177,7 +179,7 @@ as_strided(line, shape=(6, 3), strides=(8, 8))      # one step to the next windo
 def windows(x, kernel: tuple, stride: tuple, dilation: tuple):
     """Every window, as a view: where it stands, then what is in it.  (N, *L, C) -> (N, *L', *kernel, C)"""
     lengths, steps = x.shape[1:-1], x.strides[1:-1]
-    #| hint out_length says in how many places a window fits: once for each direction, there is no padding here.
+    #| hint out_length says in how many places a window fits: once for each direction, without padding.
     #| hint The next window is `stride` steps away, the next number inside of it `dilation` steps.
     #| hint Shape and strides have the same order: N, places, inside, C. Strides of x are in bytes already.
     ### BEGIN SOLUTION
@@ -192,7 +194,8 @@ def windows(x, kernel: tuple, stride: tuple, dilation: tuple):
 #| check 2
 x = np.arange(2 * 5 * 7 * 3.0).reshape(2, 5, 7, 3)
 found = windows(x, (3, 2), (1, 1), (1, 1))
-assert found.shape == (2, 3, 6, 3, 2, 3), "where the window stands, then its rows and columns, then the channels"
+assert found.shape == (2, 3, 6, 3, 2, 3), \
+    "where the window stands, then its rows and columns, then the channels"
 assert np.array_equal(found[1, 2, 4], x[1, 2:5, 4:6]), "the window at row i and column j begins there"
 assert np.shares_memory(found, x), "windows overlap, and cost nothing: they are a view"
 assert np.array_equal(windows(x, (3, 2), (2, 3), (1, 1))[1, 1, 1], x[1, 2:5, 3:5]), \
@@ -230,21 +233,22 @@ def im2col(view, out=None):
 #| check 1
 x = np.arange(2 * 4 * 5 * 3.0).reshape(2, 4, 5, 3)
 view = windows(x, (2, 2), (1, 1), (1, 1))
-assert im2col(view).shape == (2 * 3 * 4, 2 * 2 * 3), "a row for every place in every picture, as long as a filter"
+assert im2col(view).shape == (2 * 3 * 4, 2 * 2 * 3), \
+    "a row for every place in every picture, as long as a filter"
 assert np.array_equal(im2col(view)[13], x[1, 0:2, 1:3].reshape(-1)), "a row is a window, written in a line"
 room = np.zeros(24 * 12)
 assert np.shares_memory(im2col(view, room), room), "given room to write in, it makes no memory of its own"
 assert im2col(windows(x[:, 0], (3,), (1,), (1,))).shape == (6, 9), "lines have windows too"
 
 # %% [markdown]
-# Then a convolution of stride 1 without padding is this. (The filters have to be turned like the windows: channels last.)
+# Then a convolution of stride 1 without padding is this. (The filters have to be turned like the windows:
+# channels last.)
 
 # %%
 def conv_by_product(x, w):
-    N, O = len(x), len(w)
     view = windows(x.transpose(0, 2, 3, 1), w.shape[2:], (1, 1), (1, 1))
-    out = im2col(view) @ w.transpose(2, 3, 1, 0).reshape(-1, O)
-    return out.reshape(*view.shape[:3], O).transpose(0, 3, 1, 2)
+    out = im2col(view) @ w.transpose(2, 3, 1, 0).reshape(-1, len(w))
+    return out.reshape(*view.shape[:3], len(w)).transpose(0, 3, 1, 2)
 
 print("the same:", np.allclose(conv_by_product(digit, filters), conv2d_loops(digit, filters), atol=1e-4))
 product = timed(lambda: conv_by_product(digit, filters))
@@ -258,7 +262,8 @@ print(f"{product}: {loops.best / product.best:.0f} times faster")
 
 # %%
 batch, sixteen = rng.random((32, 16, 32, 32), np.float32), rng.random((16, 16, 3, 3), np.float32)
-print(timed(lambda: conv_by_product(batch, sixteen)), f"{peak_memory(lambda: conv_by_product(batch, sixteen)) / 1e6:.0f} MB")
+print(timed(lambda: conv_by_product(batch, sixteen)),
+      f"{peak_memory(lambda: conv_by_product(batch, sixteen)) / 1e6:.0f} MB")
 
 # %% [markdown]
 # So take a **slice** of the batch at a time, a matrix that stays in the cache, and use the same memory for
@@ -371,11 +376,14 @@ x, w = random.random((2, 3, 6, 5)), random.random((4, 3, 3, 2))
 bias = random.random((4, 1, 1))
 whole = np.stack([sum([x[:, :, i : i + 4, j : j + 4, None] * w[:, :, i, j].T[:, None, None] for i in range(3)
                        for j in range(2)]).sum(1)[..., o] for o in range(4)], 1)
-assert np.allclose(convolved(x, w), whole), "each output is a window times a filter, and pictures go to their place"
+assert np.allclose(convolved(x, w), whole), \
+    "each output is a window times a filter, and pictures go to their place"
 assert np.allclose(convolved(x, w, bias), whole + bias), "the bias of a filter is added to all of its picture"
-assert np.allclose(convolved(x, w, None, 1)[:, :, 1:-1, 1:-1], whole), "margins add places around those that were there"
+assert np.allclose(convolved(x, w, None, 1)[:, :, 1:-1, 1:-1], whole), \
+    "margins add places around those that were there"
 many = np.tile(x[:, :, :, :1], (300, 8, 2, 4))
-assert np.allclose(convolved(many, np.ones((2, 24, 3, 3)))[-2:], convolved(many[-2:], np.ones((2, 24, 3, 3)))), \
+w = np.ones((2, 24, 3, 3))
+assert np.allclose(convolved(many, w)[-2:], convolved(many[-2:], w)), \
     "every slice has its own place in the output"
 
 # %% [markdown]
@@ -410,7 +418,8 @@ def correlate(name: str, x, w, bias, stride, padding, dilation, groups: int):
 def places_for(name: str, x, w, bias, ends, stride, dilation, groups: int) -> tuple:
     """The lengths of the output; complains about what does not fit."""
     given = f"{name} cannot take pictures {shape_of(x)} and filters {shape_of(w)}"
-    if groups < 1 or len(w) % groups: raise RuntimeError(f"{given}: {len(w)} filters do not make {groups} groups")
+    if groups < 1 or len(w) % groups:
+        raise RuntimeError(f"{given}: {len(w)} filters do not make {groups} groups")
     if x.shape[1] != w.shape[1] * groups:
         raise ShapeError(f"{given}: {x.shape[1]} channels meet filters for {w.shape[1] * groups}"
                          + (f" ({groups} groups of {w.shape[1]})" if groups > 1 else ""))
@@ -446,13 +455,13 @@ def point_by_point(x, w, bias, out) -> None:
 def one_by_one(x, w, bias, ends, stride, dilation, out) -> None:
     """Filters that look at one channel each: every weight times all it meets."""
     many, kernel = len(w) // x.shape[1], w.shape[2:]
-    for x, out in zip(x, out):
-        room = np.pad(x, [(0, 0), *ends])
+    for one, made in zip(x, out):
+        room = np.pad(one, [(0, 0), *ends])
         if many > 1: room = np.repeat(room, many, axis=0)
-        out[...] = 0 if bias is None else bias
+        made[...] = 0 if bias is None else bias
         view = windows(room[..., None], kernel, stride, dilation)[..., 0]
         for place in np.ndindex(*kernel):
-            out += view[(..., *place)] * w[(slice(None), 0, *place)].reshape(-1, *(1,) * len(kernel))
+            made += view[(..., *place)] * w[(slice(None), 0, *place)].reshape(-1, *(1,) * len(kernel))
 
 # %% [markdown]
 # And the op, a row like any other. Lesson 14 will want to know what it costs, so say it now.
@@ -491,8 +500,10 @@ assert conv_flops(conv2d(x, halves, groups=2), x, halves) == 2 * (2 * 4 * 7 * 4)
 # %%
 X, W = Tensor(batch), Tensor(sixteen)
 work = conv_flops(conv2d(X, W), X, W)
-for name, run in [("one product", lambda: conv_by_product(batch, sixteen)), ("in slices", lambda: conv2d(X, W))]:
-    print(f"{name:>12}: {timed(run)}, {work / timed(run).best / 1e9:.0f} GFLOP/s, {peak_memory(run) / 1e6:.1f} MB")
+for name, run in [("one product", lambda: conv_by_product(batch, sixteen)),
+                  ("in slices", lambda: conv2d(X, W))]:
+    print(f"{name:>12}: {timed(run)}, {work / timed(run).best / 1e9:.0f} GFLOP/s, "
+          f"{peak_memory(run) / 1e6:.1f} MB")
 
 # %% [markdown]
 # The same arithmetic, in the same order, and only the memory is treated better.
@@ -520,7 +531,8 @@ def fan_in(weight) -> int:
 
 # %%
 #| check 1
-assert filter_shape(3, 16, (5, 4)) == (16, 3, 5, 4), "one filter for each output channel, through all input channels"
+assert filter_shape(3, 16, (5, 4)) == (16, 3, 5, 4), \
+    "one filter for each output channel, through all input channels"
 assert filter_shape(8, 16, (3,), groups=4) == (16, 2, 3), "a filter sees only the channels of its group"
 assert fan_in(Tensor(np.ones((16, 2, 3, 5)))) == 30, "a filter looks at its window in every channel it sees"
 
@@ -546,7 +558,8 @@ class Convolution(Module):
             raise ValueError(f"{in_channels} and {out_channels} channels do not both make {groups} groups")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = each_way("kernel_size", kernel_size, self.ways)
-        self.stride, self.dilation = each_way("stride", stride, self.ways), each_way("dilation", dilation, self.ways)
+        self.stride = each_way("stride", stride, self.ways)
+        self.dilation = each_way("dilation", dilation, self.ways)
         self.padding = padding if isinstance(padding, str) else each_way("padding", padding, self.ways, 0)
         self.output_padding, self.padding_mode = (0,) * self.ways, padding_mode
         if padding_mode not in ("zeros", "reflect", "replicate", "circular"):
@@ -570,11 +583,12 @@ class Convolution(Module):
         if self.padding_mode != "zeros":
             input = pad(input, [n for ends in reversed(self.margins) for n in ends], self.padding_mode)
             padding = 0
-        return type(self).function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return type(self).function(input, self.weight, self.bias, self.stride, padding, self.dilation,
+                                   self.groups)
 
     def extra_repr(self) -> str:
-        told = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        nothing = (0,) * self.ways
+        nothing, sides = (0,) * self.ways, f"{self.in_channels}, {self.out_channels}"
+        told = f"{sides}, kernel_size={self.kernel_size}, stride={self.stride}"
         for name, usual in [("padding", nothing), ("dilation", (1,) * self.ways), ("output_padding", nothing),
                             ("groups", 1)]:
             if getattr(self, name) != usual: told += f", {name}={getattr(self, name)}"
@@ -598,8 +612,8 @@ Conv2d(3, 16, 5, padding=2, bias=False)
 #
 # A window of `k x k` has `k²` numbers. But the largest of them is the largest of the rows' largest; so look
 # along one direction first and then along the other, which takes `2k` comparisons. **Your turn**, for one
-# direction. `taps` is given: for each of the k places inside the window it tells to which outputs it belongs,
-# and which inputs stand there. At the edges, where a window hangs over into the padding, some outputs miss out.
+# direction. `taps` is given: for each of the k places inside the window it tells to which outputs it
+# belongs, and which inputs stand there. At the edges, where a window hangs over, some outputs miss out.
 
 # %%
 #| export
@@ -661,7 +675,7 @@ assert x[0, 0] == 3.0 and x[1, 6] == 1.0, "an op never changes its input"
 # %%
 #| export
 def pool_length(length: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
-    """In how many places a window stands; with `ceil_mode` the last one may hang over, but must begin inside."""
+    """In how many places a window stands; with `ceil_mode` the last one may hang over the end."""
     if not ceil_mode: return out_length(length, kernel, stride, padding, dilation)
     places = 1 - (dilation * (kernel - 1) + 1 - length - 2 * padding) // stride
     return places - ((places - 1) * stride >= length + padding)
@@ -674,11 +688,12 @@ class Pool:
         self.x, self.many = batched(name, x, ways)
         self.kernel = each_way("kernel_size", kernel_size, ways)
         self.stride = self.kernel if stride in (None, ()) else each_way("stride", stride, ways)
-        self.padding, self.dilation = each_way("padding", padding, ways, 0), each_way("dilation", dilation, ways)
+        self.padding = each_way("padding", padding, ways, 0)
+        self.dilation = each_way("dilation", dilation, ways)
         for k, p, d in zip(self.kernel, self.padding, self.dilation):
             if 2 * p > d * (k - 1) + 1:
-                raise RuntimeError(f"{name}: padding {p} is more than half of the {d * (k - 1) + 1} pixels that a "
-                                   "window spans: some windows would see nothing else")
+                raise RuntimeError(f"{name}: padding {p} is more than half of the {d * (k - 1) + 1} "
+                                   "pixels that a window spans: some windows would see nothing else")
         self.settings = list(zip(self.kernel, self.stride, self.padding, self.dilation))
         self.places = tuple([pool_length(n, *s, ceil_mode) for n, s in zip(self.x.shape[2:], self.settings)])
         if min(self.places) < 1 or 0 in x.shape[-ways - 1 :]:
@@ -709,7 +724,7 @@ class Pool:
 
 
 def first_largest(rows):
-    """Which number of each row is the largest, the first of equals; a nan is larger than all, the last of them."""
+    """Which number of each row is the largest, the first of equals; or the last nan, if there is one."""
     found, odd = rows.argmax(-1), rows != rows
     if not odd.any(): return found
     return np.where(odd.any(-1), rows.shape[-1] - 1 - odd[..., ::-1].argmax(-1), found)
@@ -729,7 +744,8 @@ def largest(name: str, x, ways: int, kernel_size, stride, padding, dilation, cei
 # %%
 #| export
 @Op
-def max_pool2d(input, /, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+def max_pool2d(input, /, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False,
+               return_indices=False):
     """The largest number of every window, and on request where it stood.  (N, C, H, W) -> (N, C, H', W')"""
     return largest("max_pool2d", input, 2, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
@@ -743,7 +759,8 @@ def max_pool2d(input, /, kernel_size, stride=None, padding=0, dilation=1, ceil_m
 
 # %%
 #| export
-def counts(length: int, kernel: int, stride: int, padding: int, places: int, count_include_pad: bool) -> list[int]:
+def counts(length: int, kernel: int, stride: int, padding: int, places: int,
+           count_include_pad: bool) -> list[int]:
     """How many numbers each window has along one direction: those inside, or with those of the padding."""
     starts = [o * stride - padding for o in range(places)]
     if count_include_pad: return [min(start + kernel, length + padding) - start for start in starts]
@@ -768,19 +785,22 @@ def average(pool: Pool, count_include_pad: bool = True, divisor_override: int | 
 #| check 2
 x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
 plain, edged = Pool("check", x, 2, 2, None, 0, 1, False), Pool("check", x, 2, 3, 2, 1, 1, False)
-assert average(plain).tolist() == [[[[2.5, 4.5], [10.5, 12.5]]]], "an average is the sum over how many there are"
+assert average(plain).tolist() == [[[[2.5, 4.5], [10.5, 12.5]]]], \
+    "an average is the sum over how many there are"
 assert average(plain).dtype == np.float32, "float32 stays float32"
 assert np.allclose(average(edged), [[[[10 / 9, 24 / 9], [51 / 9, 90 / 9]]]]), \
     "the zeros of the padding count as numbers, unless count_include_pad says otherwise"
 assert np.allclose(average(edged, False), [[[[10 / 4, 24 / 6], [51 / 6, 90 / 9]]]]), \
     "count_include_pad=False: a window is divided by the numbers that lie inside the picture"
-assert average(plain, divisor_override=2).tolist() == [[[[5, 9], [21, 25]]]], "divisor_override divides instead"
+assert average(plain, divisor_override=2).tolist() == [[[[5, 9], [21, 25]]]], \
+    "divisor_override divides instead"
 
 # %%
 #| export
 @Op
 def avg_pool2d(
-    input, /, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None,
+    input, /, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+    divisor_override=None,
 ):
     """The average of every window.  (N, C, H, W) -> (N, C, H', W')"""
     if divisor_override == 0: raise RuntimeError("divisor_override must not be 0")
@@ -795,7 +815,8 @@ class MaxPool(Module):
     ways = 0
 
     def __init__(
-        self, kernel_size, stride=None, padding=0, dilation=1, return_indices: bool = False, ceil_mode: bool = False,
+        self, kernel_size, stride=None, padding=0, dilation=1, return_indices: bool = False,
+        ceil_mode: bool = False,
     ):
         super().__init__()
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
@@ -830,8 +851,8 @@ class AvgPool2d(Module):
         self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
     def forward(self, input):
-        return avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
-                          self.divisor_override)
+        return avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+                          self.count_include_pad, self.divisor_override)
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
@@ -861,10 +882,10 @@ def by_channel(values, x):
 #| export exercise
 @Op
 def standardize_channels(input, weight=None, bias=None, /, eps=1e-5):
-    """Every channel moved to mean 0, scaled to variance 1, then by weight and bias.  (N, C, *), (C,) -> (N, C, *)"""
+    """Every channel moved to mean 0 and variance 1, then by weight and bias.  (N, C, *), (C,) -> (N, C, *)"""
     dims = (0, *range(2, input.ndim))
     #| hint input.mean(axis=dims) has one number a channel; by_channel(…, input) makes it broadcast.
-    #| hint The variance is the mean of the squared distances from the mean: keep the distances, you need them.
+    #| hint The variance is the mean of the squared distances from the mean. Keep the distances for later.
     #| hint Scale by weight / sqrt(var + eps), in place: `out *= …`. weight and bias may be None.
     ### BEGIN SOLUTION
     mean = input.mean(axis=dims)
@@ -897,25 +918,30 @@ w, b = tensor([1.0, 2.0, 0.5]), tensor([0.0, 10.0, -1.0])
 out = standardize_channels(x)
 assert np.allclose(out.array.mean((0, 2, 3)), 0, atol=1e-5), \
     "every channel has mean 0, over all pictures, rows and columns"
-assert np.allclose(out.array.var((0, 2, 3)), 1, atol=1e-4), "every channel has variance 1: divide by n, and take the root"
-assert np.allclose(standardize_channels(x, w, b).array.mean((0, 2, 3)), b.array, atol=1e-4), "the bias moves a channel's mean"
-assert np.allclose(standardize_channels(x, w, b).array.std((0, 2, 3)), w.array, atol=1e-3), "the weight scales a channel"
-assert np.allclose(out.kept[0], x.array.mean((0, 2, 3))) and np.allclose(out.kept[1], x.array.var((0, 2, 3))), \
+assert np.allclose(out.array.var((0, 2, 3)), 1, atol=1e-4), \
+    "every channel has variance 1: divide by n, and take the root"
+assert np.allclose(standardize_channels(x, w, b).array.mean((0, 2, 3)), b.array, atol=1e-4), \
+    "the bias moves a channel's mean"
+assert np.allclose(standardize_channels(x, w, b).array.std((0, 2, 3)), w.array, atol=1e-3), \
+    "the weight scales a channel"
+mean, var = out.kept
+assert np.allclose(mean, x.array.mean((0, 2, 3))) and np.allclose(var, x.array.var((0, 2, 3))), \
     "the mean and the variance are kept for the rule"
 assert np.allclose(standardize_channels(tensor([[2.0], [2.0]])).array, 0), \
     "eps goes under the root: a channel that is the same everywhere becomes 0, not nan"
-same = rescale_channels(x, tensor(out.kept[0]), tensor(out.kept[1]), w, b)
+same = rescale_channels(x, tensor(mean), tensor(var), w, b)
 assert np.allclose(same.array, standardize_channels(x, w, b).array, atol=1e-5), \
     "given mean and variance, rescaling does what standardizing does"
-assert np.allclose(rescale_channels(x, tensor([3.0] * 3), tensor([4.0] * 3), eps=0.0).array, (x.array - 3) / 2, atol=1e-5), \
+given = rescale_channels(x, tensor([3.0] * 3), tensor([4.0] * 3), eps=0.0)
+assert np.allclose(given.array, (x.array - 3) / 2, atol=1e-5), \
     "the mean and the variance are those that are given, not those of this batch"
 assert out.dtype.name == "float32" and np.shares_memory(out.array, x.array) is False, \
     "float32 stays float32, and the input stays as it was"
 
 # %% [markdown]
-# The running statistics are moved a little towards those of every batch: `running = (1 - momentum) * running +
-# momentum * batch`, with the variance that divides by n − 1. That is no part of the op: an op changes nothing
-# that it is given. **Your turn.**
+# The running statistics are moved a little towards those of every batch: `running = (1 - momentum) * running
+# + momentum * batch`, with the variance that divides by n − 1. That is no part of the op: an op changes
+# nothing that it is given. **Your turn.**
 
 # %%
 #| export exercise
@@ -931,13 +957,15 @@ def batch_norm(
     input, running_mean, running_var, weight=None, bias=None, training: bool = False, momentum: float = 0.1,
     eps: float = 1e-05,
 ):
-    """Channels standardized by their batch while training, else by the running statistics.  (N, C, *) -> (N, C, *)"""
+    """Channels at one scale: by their batch while training, else by the running statistics.  (N, C, *)"""
     for given in (running_mean, running_var, weight, bias):
         if given is not None and given.shape != input.shape[1:2]:
-            raise ShapeError(f"batch_norm of {shape_of(input)} wants {input.shape[1:2]} numbers, not {shape_of(given)}")
+            raise ShapeError(f"batch_norm of {shape_of(input)} wants {input.shape[1:2]} numbers, not "
+                             f"{shape_of(given)}")
     if not training: return rescale_channels(input, running_mean, running_var, weight, bias, eps)
     n = input.numel() // max(1, input.shape[1])
-    if n == 1: raise ValueError(f"batch_norm cannot learn from a single number a channel, as in {shape_of(input)}")
+    if n == 1:
+        raise ValueError(f"batch_norm cannot learn from a single number a channel, as in {shape_of(input)}")
     out = standardize_channels(input, weight, bias, eps)
     if running_mean is not None:
         ### BEGIN SOLUTION
@@ -995,7 +1023,8 @@ class BatchNorm(Module):
     def forward(self, input):
         if input.ndim not in self.accepts:
             wanted = " or ".join([f"{n}D" for n in self.accepts])
-            raise ValueError(f"expected {wanted} input (got {input.ndim}D input): {type(self).__name__} normalizes channels")
+            raise ValueError(f"expected {wanted} input (got {input.ndim}D input): {type(self).__name__} "
+                             f"normalizes channels")
         momentum = self.momentum or 0.0
         if self.training and self.track_running_stats:
             self.num_batches_tracked.add_(1)
@@ -1048,11 +1077,13 @@ class LeNet5(Module):
 
 # %%
 #| check 2
+from itertools import pairwise
+
 net = LeNet5()
 assert [tuple(p.shape) for p in net.parameters()] == [
     (6, 1, 5, 5), (6,), (16, 6, 5, 5), (16,), (120, 400), (120,), (84, 120), (84,), (10, 84), (10,)], \
-    "two layers of filters, conv1 and conv2, then fc1, fc2 and fc3: the given weights have these names and shapes"
-assert list(net.state_dict())[::2] == ["conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight", "fc3.weight"], \
+    "two layers of filters, conv1 and conv2, then fc1, fc2 and fc3: the given weights have these shapes"
+assert [name for name, _ in net.named_children()] == ["conv1", "conv2", "fc1", "fc2", "fc3"], \
     "given weights are found by name: conv1, conv2, fc1, fc2, fc3"
 for p in net.parameters(): p.data.zero_()
 star = np.zeros((2, 1, 28, 28), np.float32)
@@ -1063,10 +1094,11 @@ net.fc1.weight.data[0, 6] = net.fc2.weight.data[0, 0] = net.fc3.weight.data[3, 0
 assert net(Tensor(star)).array[:, 3].tolist() == [4.0, 0.0], \
     "a bright pixel comes through filters and max pools to its place in the line: pools keep the largest"
 layers = [net.conv1, net.conv2, net.fc1, net.fc2, net.fc3]
-for layer, after in zip(layers, layers[1:]):
+for layer, after in pairwise(layers):
     layer.bias.data.fill_(-9.0)
     after.weight.data.mul_(-1)
-    assert not net(Tensor(star)).array.any(), "a relu follows every layer but the last: what is negative goes no further"
+    assert not net(Tensor(star)).array.any(), \
+        "a relu follows every layer but the last: what is negative goes no further"
     layer.bias.data.zero_()
     after.weight.data.mul_(-1)
 net.fc3.weight.data.mul_(-1)
@@ -1101,10 +1133,11 @@ show(*[8 * m[8:19:1, 6:22] / (abs(m).max() + 1e-9) for m in maps[:3]])
 # %%
 digits = Tensor(rng.random((64, 1, 28, 28), np.float32))
 x = digits
-for name, run in [("conv1", net.conv1), ("relu", relu), ("pool", lambda x: max_pool2d(x, 2)), ("conv2", net.conv2),
-                  ("relu", relu), ("pool", lambda x: max_pool2d(x, 2)), ("flatten", lambda x: flatten(x, 1)),
+for name, run in [("conv1", net.conv1), ("relu", relu), ("pool", lambda x: max_pool2d(x, 2)),
+                  ("conv2", net.conv2), ("relu", relu), ("pool", lambda x: max_pool2d(x, 2)),
+                  ("flatten", lambda x: flatten(x, 1)),
                   ("fc1", net.fc1), ("fc2", net.fc2), ("fc3", net.fc3)]:
-    print(f"{name:>8}: {timed(lambda: run(x))}   {tuple(run(x).shape)}")
+    print(f"{name:>8}: {timed(lambda run=run, x=x: run(x))}   {tuple(run(x).shape)}")
     x = run(x)
 print("   LeNet:", timed(lambda: net(digits)), "for 64 digits")
 

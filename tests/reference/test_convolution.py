@@ -1,4 +1,5 @@
 """Convolutions against PyTorch: every setting in one, two and three directions, values, shapes and errors."""
+# ruff: noqa: E501      a line of the tables is a program
 
 import numpy as np
 import pytest

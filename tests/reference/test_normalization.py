@@ -1,4 +1,5 @@
 """Batch, group, instance and local response norm against PyTorch: values, running statistics, errors."""
+# ruff: noqa: E501      a line of the tables is a program
 
 import numpy as np
 import pytest

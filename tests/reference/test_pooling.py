@@ -1,4 +1,5 @@
 """Pools against PyTorch: every setting in one, two and three directions, values, indices, shapes and errors."""
+# ruff: noqa: E501      a line of the tables is a program
 
 import numpy as np
 import pytest

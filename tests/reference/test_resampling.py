@@ -1,4 +1,5 @@
 """Interpolation, shuffles, windows and margins against PyTorch: values, shapes, errors."""
+# ruff: noqa: E501      a line of the tables is a program
 
 import numpy as np
 import pytest

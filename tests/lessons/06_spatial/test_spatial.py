@@ -4,9 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-
-import tinytorch
-from tinytorch import Tensor, tensor
 from tinytorch.spatial import (
     BatchNorm2d,
     Conv2d,
@@ -22,6 +19,9 @@ from tinytorch.spatial import (
     standardize_channels,
     windows,
 )
+
+import tinytorch
+from tinytorch import Tensor, tensor
 
 rng = np.random.default_rng(6)
 
@@ -45,14 +45,16 @@ def convolved(x, w, b, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1)
 def test_a_window_fits_where_range_says_so():
     for n, k, s, p, d in itertools.product((5, 8, 13), (1, 2, 3), (1, 2, 3), (0, 1, 2), (1, 2)):
         places = len(range(0, n + 2 * p - d * (k - 1), s))
-        assert out_length(n, k, s, p, d) == places, f"a window of {k} in {n}, stride {s}, padding {p}, dilation {d}"
+        told = f"a window of {k} in {n}, stride {s}, padding {p}, dilation {d}"
+        assert out_length(n, k, s, p, d) == places, told
 
 
 def test_the_loops_say_what_a_convolution_is():
     for stride in (1, 2, 3):
         x, w = numbers(2, 3, 7, 6).astype(np.float64), numbers(4, 3, 3, 2).astype(np.float64)
         want = convolved(x, w, np.zeros(4), (stride, stride))
-        assert np.allclose(conv2d_loops(x, w, stride), want), "the window times the kernel, summed over channels"
+        assert np.allclose(conv2d_loops(x, w, stride), want), \
+            "the window times the kernel, summed over channels"
 
 
 def test_windows_are_views_and_their_rows_are_a_matrix():
@@ -79,15 +81,18 @@ def test_conv2d_is_a_convolution(settings, channels):
     both = {k: (v, v) if isinstance(v, int) and k != "groups" else v for k, v in settings.items()}
     found = conv2d(Tensor(x), Tensor(w), Tensor(b), **settings)
     assert found.dtype is tinytorch.float32, "float32 stays float32"
-    assert np.allclose(found.array, convolved(x, w, b, **both), rtol=1e-4, atol=1e-4), "a window times a filter"
+    assert np.allclose(found.array, convolved(x, w, b, **both), rtol=1e-4, atol=1e-4), \
+        "a window times a filter"
 
 
 def test_a_large_batch_and_a_large_picture_are_cut_without_a_trace():
     for shape in ((40, 16, 20, 21), (1, 16, 130, 97), (200, 1, 28, 28)):
         x, w, b = numbers(*shape), numbers(5, shape[1], 3, 3), numbers(5)
         found = conv2d(Tensor(x), Tensor(w), Tensor(b), padding=1).array
-        assert np.allclose(found, convolved(x, w, b, padding=(1, 1)), rtol=1e-4, atol=1e-4), "slices fit together"
-        assert np.array_equal(found, conv2d(Tensor(x), Tensor(w), Tensor(b), padding=1).array), "memory is used again, results are not"
+        assert np.allclose(found, convolved(x, w, b, padding=(1, 1)), rtol=1e-4, atol=1e-4), \
+            "slices fit together"
+        assert np.array_equal(found, conv2d(Tensor(x), Tensor(w), Tensor(b), padding=1).array), \
+            "memory is used again, results are not"
 
 
 def test_what_does_not_fit_is_said():
@@ -99,9 +104,11 @@ def test_what_does_not_fit_is_said():
 
 def test_a_layer_counts_its_work():
     layer, x = Conv2d(8, 6, (3, 5), groups=2, bias=False), Tensor(numbers(2, 8, 9, 9))
-    assert layer.weight.shape == (6, 4, 3, 5) and layer.bias is None, "a filter sees the channels of its group"
+    assert layer.weight.shape == (6, 4, 3, 5) and layer.bias is None, \
+        "a filter sees the channels of its group"
     assert abs(layer.weight.array).max() <= 1 / np.sqrt(60), "first weights lie within 1 / sqrt(fan-in)"
-    assert conv_flops(layer(x), x, layer.weight) == 2 * (2 * 6 * 7 * 5) * 60, "two operations for each weight met"
+    assert conv_flops(layer(x), x, layer.weight) == 2 * (2 * 6 * 7 * 5) * 60, \
+        "two operations for each weight met"
 
 
 def pooled(x, kernel, stride, padding, ceil, reduce):
@@ -118,8 +125,9 @@ def pooled(x, kernel, stride, padding, ceil, reduce):
     return out
 
 
-@pytest.mark.parametrize("kernel, stride, padding, ceil", [(2, 2, 0, False), (3, 2, 1, False), (3, 1, 1, False),
-                                                           (2, 3, 0, False), (3, 2, 0, True), (2, 2, 1, True)])
+@pytest.mark.parametrize("kernel, stride, padding, ceil",
+                         [(2, 2, 0, False), (3, 2, 1, False), (3, 1, 1, False), (2, 3, 0, False),
+                          (3, 2, 0, True), (2, 2, 1, True)])
 def test_pools_keep_the_largest_or_the_average(kernel, stride, padding, ceil):
     x = numbers(2, 3, 8, 7)
 
@@ -128,9 +136,11 @@ def test_pools_keep_the_largest_or_the_average(kernel, stride, padding, ceil):
     def mean(x, a, b): return inside(x, a, b).mean((2, 3))
 
     found = max_pool2d(Tensor(x), kernel, stride, padding, ceil_mode=ceil)
-    assert np.allclose(found.array, pooled(x, kernel, stride, padding, ceil, largest)), "the largest of every window"
+    assert np.allclose(found.array, pooled(x, kernel, stride, padding, ceil, largest)), \
+        "the largest of every window"
     found = avg_pool2d(Tensor(x), kernel, stride, padding, ceil, count_include_pad=False)
-    assert np.allclose(found.array, pooled(x, kernel, stride, padding, ceil, mean), atol=1e-5), "the average of every window"
+    assert np.allclose(found.array, pooled(x, kernel, stride, padding, ceil, mean), atol=1e-5), \
+        "the average of every window"
 
 
 def test_a_max_pool_knows_where():
@@ -157,10 +167,12 @@ def test_running_statistics_follow_the_batches_and_rule_at_work():
         mean = 0.75 * mean + 0.25 * x.array.mean((0, 2, 3))
         var = 0.75 * var + 0.25 * x.array.var((0, 2, 3), ddof=1)
     assert np.allclose(norm.running_mean.array, mean, atol=1e-5), "a quarter of each batch's mean comes in"
-    assert np.allclose(norm.running_var.array, var, atol=1e-5), "and of its variance, the one that divides by n - 1"
+    assert np.allclose(norm.running_var.array, var, atol=1e-5), \
+        "and of its variance, the one that divides by n - 1"
     want = (xs[0].array - mean[:, None, None]) / np.sqrt(var[:, None, None] + 1e-5)
     assert np.allclose(norm.eval()(xs[0]).array, want, atol=1e-4), "at work the batch has no say"
-    with pytest.raises(ValueError, match="single number"): batch_norm(tensor([[1.0, 2.0]]), None, None, training=True)
+    with pytest.raises(ValueError, match="single number"):
+        batch_norm(tensor([[1.0, 2.0]]), None, None, training=True)
 
 
 def test_lenet_is_its_layers_one_after_the_other():
@@ -174,4 +186,5 @@ def test_lenet_is_its_layers_one_after_the_other():
         h = h @ p[f"{name}.weight"].T + p[f"{name}.bias"]
         if name != "fc3": h = np.maximum(h, 0)
     assert sum(value.size for value in p.values()) == 61_706, "LeNet-5 has 61,706 parameters"
-    assert np.allclose(net(Tensor(x)).array, h, atol=1e-5), "convolution, relu, pool, twice; then three dense layers"
+    assert np.allclose(net(Tensor(x)).array, h, atol=1e-5), \
+        "convolution, relu, pool, twice; then three dense layers"
