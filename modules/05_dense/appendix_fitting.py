@@ -81,11 +81,12 @@ def labels_of(input, target, ignore_index: int):
                          f"labels come without it, not as {shape_of(target)}")
     if target.dtype.kind not in "iu": raise RuntimeError(f"labels are whole numbers, not {target.dtype}")
     ignored = target == ignore_index
-    places = np.expand_dims(target * ~ignored, dim)
+    one_class = target.shape[:dim] + (1,) + target.shape[dim:]
+    places = (target * ~ignored).reshape(one_class)
     if places.size and not 0 <= places.min() <= places.max() < input.shape[dim]:
         raise IndexError(f"labels from {places.min()} to {places.max()} do not fit {input.shape[dim]} "
                          f"classes: these are 0 to {input.shape[dim] - 1}")
-    return dim, places, np.expand_dims(ignored, dim)
+    return dim, places, ignored.reshape(one_class)
 
 # %% [markdown]
 # ## Shapes and chances

@@ -79,10 +79,10 @@ def over_labels(
     losses: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str,
 ) -> Tensor:
     """As `weighed`, with a weight for each class."""
+    if weight is None and reduction != "mean": return reduced(losses, reduction)
     counts = target != ignore_index
-    if weight is not None: counts = counts * weight[target * counts]
-    elif reduction != "mean": return reduced(losses, reduction)
-    return weighed(losses, counts, reduction)
+    if weight is None: return losses.sum() / counts.sum()       # the ignored ones are 0 already
+    return weighed(losses, counts * weight[target * counts], reduction)
 
 
 def class_weight(weight: Tensor | None, input: Tensor) -> None:
