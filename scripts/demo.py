@@ -61,10 +61,16 @@ class Learner:
         """Write the course's solutions into the notebook, one cell at a time."""
         exercises = chapter.exercises()
         for number, cell in enumerate(exercises, 1):
-            self.notebooks.replace(self.folder / lesson.notebook, {cell.id: shown(cell, solution=True)})
+            answer(self.notebooks, self.folder / lesson.notebook, {cell.id: shown(cell, solution=True)})
             live(f"  writing {number}/{len(exercises)} {cell.name}")
         live("")
         print(f"  {len(exercises)} exercises solved in {lesson.notebook}", flush=True)
+
+
+def answer(notebooks, path, sources):
+    """Write sources into the cells of these ids, and leave all others as they are."""
+    for place, row in enumerate(notebooks.read(path)):
+        if row.id in sources: notebooks.replace(path, place, row._replace(source=sources[row.id]))
 
 
 def live(text: str):

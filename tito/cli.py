@@ -118,11 +118,14 @@ def told(problem: Exception) -> TitoError:
         return UsageProblem("Nothing was done.")
     if isinstance(problem, FileNotFoundError) and not there():
         return EnvironmentProblem("The folder you are in does not exist any more.", "cd to another one.")
+    if isinstance(problem, PermissionError) and problem.filename:
+        said = f"{problem.filename} may not be read or written."
+        return EnvironmentProblem(said, "Look at its permissions.")
     if isinstance(problem, OSError) and problem.strerror:
         where = f": {problem.filename}" if problem.filename else ""
         return keep(problem, EnvironmentProblem(f"{problem.strerror}{where}"))
     return keep(problem, EnvironmentProblem(
-        f"tito met something its authors did not foresee: {type(problem).__name__}: {problem}"))
+        f"This is something that tito's authors did not foresee: {type(problem).__name__}: {problem}"))
 
 
 def there() -> bool:

@@ -94,6 +94,12 @@ def test_a_full_disk_is_named_with_the_file(failing, capsys):
     assert capsys.readouterr().err.startswith("No space left on device: /home/ada/progress.json\n")
 
 
+def test_what_may_not_be_read_is_named_and_needs_no_details(failing, capsys):
+    failing(PermissionError(13, "Permission denied", "/home/ada/.tito"))
+    said = "/home/ada/.tito may not be read or written.\n  Look at its permissions.\n"
+    assert capsys.readouterr().err == said
+
+
 def test_with_json_an_error_is_json(monkeypatch, capsys):
     def boom(): raise Locked("not yet", "first 01")
     monkeypatch.setattr("tito.commands.status.workspace", boom)

@@ -119,8 +119,9 @@ def test_next_is_what_went_stale_then_what_was_begun_then_what_is_open():
     ({}, {}, Limits(60, 600, 4 << 30)),
     ({"TITO_TEST_SECONDS": "5", "TITO_LESSON_SECONDS": "50", "TITO_MEMORY_MB": "512"}, {},
      Limits(5, 50, 512 << 20)),
-    ({"TITO_TEST_SECONDS": "5"}, {"seconds": 2.5}, Limits(2.5, 600, 4 << 30)),
-    ({"TITO_TEST_SECONDS": ""}, {"seconds": None}, Limits(60, 600, 4 << 30)),
+    ({"TITO_TEST_SECONDS": "5"}, {"test": 2.5}, Limits(2.5, 600, 4 << 30)),
+    ({"TITO_LESSON_SECONDS": "5"}, {"lesson": 1000.0}, Limits(60, 1000, 4 << 30)),
+    ({"TITO_TEST_SECONDS": ""}, {"test": None}, Limits(60, 600, 4 << 30)),
 ])
 def test_limits_come_from_options_then_the_environment_then_the_default(environment, options, limits):
     assert limits_from(environment, **options) == limits

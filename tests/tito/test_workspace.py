@@ -451,14 +451,14 @@ def test_a_milestone_that_is_being_written_is_not_found(place):
     ("raise RuntimeError('no')", "RuntimeError: no"),
     ("import os; os._exit(0)", "the process ended (exit code 0)"),
     ("import sys; sys.exit(0)", "ended without a report"),
-    ("while True: pass", "did not end within 0.5 seconds"),
+    ("while True: pass", "did not end within 3 seconds"),
     ("import os, json, pathlib; pathlib.Path(os.environ.get('TITO_REPORT', 'x')).write_text(json.dumps("
      "{'tests': [{'name': 'x', 'status': 'passed'}], 'numbers': {}})); os._exit(0)", "the process ended"),
 ])
 def test_a_gate_that_does_not_end_as_it_should_unlocks_nothing(graduate, line, words):
     body = f"    if x == 1000: {line}" if not line.startswith("while") else f"    {line}"
     (graduate.root / "tinytorch/adding.py").write_text(f"def add(x, y):\n{body}\n    return x + y\n")
-    gate = graduate.place.milestone_test("foundation", Limits(test=0.5))
+    gate = graduate.place.milestone_test("foundation", Limits(lesson=3))
     assert not gate.report.ok and words in gate.report.first_problem.message
     assert gate.report.status in ("error", "timeout")
 

@@ -171,7 +171,7 @@ def show(view: View, *values: Any) -> None:
 def limits(seconds: float | None) -> Limits:
     """What the learner's code may use: the defaults, the environment, the option."""
     from tito.core.plan import limits_from
-    return limits_from(os.environ, seconds)
+    return limits_from(os.environ, test=seconds)
 
 
 seconds = click.option("--seconds", type=float, help="Time for each check, instead of 60 seconds.")

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
-from tito.commands import (
-    MILESTONE,
-    Group,
-    around,
-    as_json,
-    curriculum,
-    limits,
-    reply,
-    seconds,
-    show,
-    workspace,
-)
+from tito.commands import MILESTONE, Group, around, as_json, curriculum, reply, show, workspace
 from tito.core.errors import CHECKS_FAILED, OK
+from tito.core.plan import Limits, limits_from
 
 
 @click.group(cls=Group, examples=[
@@ -33,6 +25,11 @@ def milestone() -> None:
 
 
 name = click.argument("name", type=MILESTONE)
+seconds = click.option("--seconds", type=float, help="Time for the whole of it, instead of 600 seconds.")
+
+
+def limits(seconds: float | None) -> Limits:
+    return limits_from(os.environ, lesson=seconds)
 
 
 @milestone.command(examples=[

@@ -14,7 +14,7 @@ class Limits:
     """What one run of a learner's code may use."""
 
     test: float = 60                # seconds a check or a test
-    lesson: float = 600             # seconds all of them together
+    lesson: float = 600             # seconds all of them together, or a milestone
     memory: int = 4 << 30           # bytes, where the system can limit them
     output: int = 20_000            # bytes of print kept for each check
 
@@ -22,14 +22,18 @@ class Limits:
 VARIABLES = {"TITO_TEST_SECONDS": "test", "TITO_LESSON_SECONDS": "lesson", "TITO_MEMORY_MB": "memory"}
 
 
-def limits_from(environment: Mapping[str, str], seconds: float | None = None) -> Limits:
-    """The default limits, changed by the environment (memory in MiB), changed by the option --seconds."""
+def limits_from(
+    environment: Mapping[str, str],
+    test: float | None = None,          # what --seconds said, of each check
+    lesson: float | None = None,        # … of a milestone as a whole
+) -> Limits:
+    """The default limits, changed by the environment (memory in MiB), changed by the option."""
     numbers: dict[str, Any] = {name: amount(variable, environment[variable])
                                for variable, name in VARIABLES.items() if environment.get(variable)}
     if "memory" in numbers:
         numbers["memory"] = int(numbers["memory"] * (1 << 20))
-    if seconds is not None:
-        numbers["test"] = amount("--seconds", seconds)
+    numbers |= {name: amount("--seconds", asked) for name, asked in (("test", test), ("lesson", lesson))
+                if asked is not None}
     return replace(Limits(), **numbers)
 
 

@@ -91,7 +91,7 @@ def unwritten(path: Path, problem: OSError) -> EnvironmentProblem:
     why, cure = {
         errno.ENOSPC: ("the disk is full", "Free some space and try again."),
         errno.EDQUOT: ("your disk quota is used up", "Free some space and try again."),
-        errno.EACCES: ("it may not be written", f"Look at the permissions of {path.parent}."),
+        errno.EACCES: ("it may not be written", f"Look at the permissions of {path.absolute().parent}."),
         errno.EROFS: ("the disk is read-only", "Move the workspace to a disk that can be written."),
     }.get(problem.errno or 0, (problem.strerror or str(problem), ""))
     return EnvironmentProblem(f"{path.name} was not written: {why}. What was there is untouched.", cure)

@@ -1,0 +1,98 @@
+"""What the documentation and the messages tell people to type exists: commands, options, codes, variables."""
+
+import ast
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from tito.cli import tito
+from tito.core import errors
+from tito.core.plan import VARIABLES, Limits
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+SOURCES = [path for folder in ("tito", "modules") for path in sorted((ROOT / folder).rglob("*.py"))]
+TABLES = (ROOT / "docs/tito.md").read_text("utf-8")
+
+SPAN = re.compile(r"`((?:\.venv/bin/)?tito(?: [^`\n]+)?)`")                         # `tito module test 02`
+TYPED = re.compile(r"^(?:\$ | {4})?((?:\.venv/bin/)?tito(?: .+)?)$", re.MULTILINE)     # alone on its line
+PLACE = re.compile(r"\{[^{}]*\}|…")
+
+
+def commands_in(text: str) -> list[str]:
+    return [re.split(r" {2,}| && | [<>|#]", line)[0] for line in SPAN.findall(text) + TYPED.findall(text)]
+
+
+def texts(path: Path):
+    """The string literals of a file; what an f-string fills in stands as x."""
+    tree = ast.parse(path.read_text("utf-8"))
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(v.value if isinstance(v, ast.Constant) else "x" for v in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+            yield node.value
+
+
+def problem_with(line: str) -> str:
+    """Why a command line of the documentation cannot be typed; "" if it can."""
+    words, command = PLACE.sub("x", line).split()[1:], tito
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(click.Context(command), words[0])
+        if found is None:
+            return "" if words[0] == "x" else f"there is no command {words[0]}"
+        command, words = found, words[1:]
+    known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
+    wrong = [w for w in words if w.startswith("-") and w.partition("=")[0] not in known | {"--help", "-h"}]
+    return f"it has no option {wrong[0]}" if wrong else ""
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_a_page_says_to_type_exists(path):
+    lines = commands_in(path.read_text("utf-8"))
+    assert {line: problem for line in lines if (problem := problem_with(line))} == {}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_a_message_says_to_type_exists(path):
+    lines = [line for text in texts(path) for line in commands_in(text)]
+    assert {line: problem for line in lines if (problem := problem_with(line))} == {}
+
+
+def leaves(group: click.Group, path="tito"):
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group): yield from leaves(command, f"{path} {name}")
+        else: yield f"{path} {name}"
+
+
+def test_the_page_names_every_command():
+    named = [f"{line} " for line in commands_in(TABLES)]
+    assert [path for path in leaves(tito) if not any(line.startswith(f"{path} ") for line in named)] == []
+
+
+def test_the_page_names_every_exit_code():
+    codes = {value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)}
+    assert codes | {141} == {int(code) for code in re.findall(r"^\| (\d+) \|", TABLES, re.MULTILINE)}
+
+
+def test_the_page_names_every_variable_with_its_default():
+    rows = dict(re.findall(r"^\| `([A-Z_]+)(?:=1)?` \|[^|]*\| (\S+) \|", TABLES, re.MULTILINE))
+    defaults = {variable: getattr(Limits(), name) for variable, name in VARIABLES.items()}
+    defaults["TITO_MEMORY_MB"] >>= 20
+    assert {name: float(rows[name]) for name in defaults} == defaults
+    used = re.findall(r"\b(?:TITO|TINYTORCH)_[A-Z_]+\b", "".join(p.read_text("utf-8") for p in SOURCES))
+    assert set(used) - {"_TITO_COMPLETE"} <= set(re.findall(r"`([A-Z_]+)(?:=1)?`", TABLES))
+
+
+@pytest.mark.parametrize("line, problem", [
+    ("tito", ""), ("tito modul test", "there is no command modul"), ("tito module test 02 --nonsense",
+    "it has no option --nonsense"), ("tito undo --list", ""), ("tito …", ""), ("tito module x", "")])
+def test_and_this_test_can_fail(line, problem): assert problem_with(line) == problem
+
+
+def test_commands_are_found_where_they_stand():
+    text = "Type `tito undo`, not tito.\n    tito module test 02   check\n$ tito init a && cd a\n`tito {x}`"
+    assert commands_in(text) == ["tito undo", "tito {x}", "tito module test 02", "tito init a"]
