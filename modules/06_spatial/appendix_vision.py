@@ -354,3 +354,20 @@ class UNet(Module):
         if x.shape[-1] % n or x.shape[-2] % n:
             raise ShapeError(f"a UNet of depth {len(self.up)} halves pictures until both sides have to be "
                              f"multiples of {n}: those of {shape_of(x)} are not")
+
+# %% [markdown]
+# ## Side by side
+#
+# Parameters, and the time for one picture of 32 x 32. Which of them is small but slow, and why? (Where does a
+# network keep its parameters, and where does it do its work?)
+
+# %%
+from tinytorch import timed, zeros
+
+nets = {"AlexNetSmall": AlexNetSmall(), "VGG-11": vgg11(num_classes=10, hidden=512), "ResNet-20": resnet20(),
+        "ResNet-18": resnet18(num_classes=10, small=True), "MobileNetV2": mobilenet_v2(num_classes=10),
+        "U-Net": UNet(width=16)}
+picture = zeros(1, 3, 32, 32)
+for name, net in nets.items():
+    count, took = sum(p.numel() for p in net.parameters()), timed(lambda net=net.eval(): net(picture)).best
+    print(f"{name:12} {count / 1e6:6.2f} million   {1e3 * took:6.1f} ms")

@@ -219,12 +219,13 @@ PAIRS = {
 
 
 def lively(torch, net):
-    """Norms that have seen something: with means of 0 and scales of 1 too many mistakes would not show."""
+    """Norms that have seen something: with means of 0 and scales of 1 mistakes would not show."""
     torch.manual_seed(1)
     for key, value in net.state_dict().items():
         if key.endswith(("running_mean", "bias")): value.normal_(0, 0.1)
         if key.endswith("running_var"): value.uniform_(0.5, 1.5)
         if value.ndim == 1 and key.endswith("weight"): value.uniform_(0.5, 1.2)
+        if value.ndim == 4: torch.nn.init.kaiming_normal_(value)        # also one by one signals arrive
     return net
 
 
