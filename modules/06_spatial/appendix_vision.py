@@ -362,6 +362,8 @@ class UNet(Module):
 # network keep its parameters, and where does it do its work?)
 
 # %%
+from functools import partial
+
 from tinytorch import timed, zeros
 
 nets = {"AlexNetSmall": AlexNetSmall(), "VGG-11": vgg11(num_classes=10, hidden=512), "ResNet-20": resnet20(),
@@ -369,5 +371,5 @@ nets = {"AlexNetSmall": AlexNetSmall(), "VGG-11": vgg11(num_classes=10, hidden=5
         "U-Net": UNet(width=16)}
 picture = zeros(1, 3, 32, 32)
 for name, net in nets.items():
-    count, took = sum(p.numel() for p in net.parameters()), timed(lambda net=net.eval(): net(picture)).best
-    print(f"{name:12} {count / 1e6:6.2f} million   {1e3 * took:6.1f} ms")
+    count = sum(p.numel() for p in net.eval().parameters())
+    print(f"{name:12} {count / 1e6:6.2f} million   {1e3 * timed(partial(net, picture)).best:6.1f} ms")
