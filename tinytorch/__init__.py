@@ -73,10 +73,19 @@ from .activations import relu, sigmoid, tanh, softmax, log_softmax
 from .bends import (
     selu, celu, prelu, rrelu, threshold, hardshrink, relu_, selu_, celu_, rrelu_, threshold_, sigmoid_, tanh_,
 )
+from .ledger import summary
+from .dense import layer_norm
+from .root_mean_square import rms_norm
+from .likeness import bilinear, cosine_similarity, pairwise_distance, pdist
+from .convolution import conv1d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from .spatial import conv2d, max_pool2d
+from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, adaptive_max_pool1d
+from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
+from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import nn, random
+    from . import models, nn, random
 
 __version__ = "0.1.0"
 
@@ -125,7 +134,11 @@ __all__ = [
     "ShapeError", "pointwise", "floating", "sharing", "method", "using", "current_engine",
     "set_default_engine", "relu", "sigmoid", "tanh", "softmax", "log_softmax", "selu", "celu", "prelu",
     "rrelu", "threshold", "hardshrink", "relu_", "selu_", "celu_", "rrelu_", "threshold_", "sigmoid_",
-    "tanh_",
+    "tanh_", "summary", "layer_norm", "rms_norm", "bilinear", "cosine_similarity", "pairwise_distance",
+    "pdist", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d", "adaptive_max_pool1d",
+    "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm_cell", "gru_cell", "rnn_tanh_cell",
+    "rnn_relu_cell",
 ]
 
 
@@ -135,6 +148,6 @@ def __getattr__(name: str):
 
 
 def __dir__(): return [
-    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "nn",
-    "random", "__version__",
+    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "models",
+    "nn", "random", "__version__",
 ]

@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 import pytest
-from tinytorch.attention import GPT
 
 import tinytorch
+from tinytorch.attention import GPT
 
 rng = np.random.default_rng(7)
 DATA = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in {

@@ -1,10 +1,10 @@
 """The ledger against counts by hand, and against PyTorch's own counter of FLOPs."""
 
 import pytest
-from tinytorch.layers import Module, Parameter, Sequential
-from tinytorch.ledger import short, summary
 
 import tinytorch as tt
+from tinytorch.layers import Module, Parameter, Sequential
+from tinytorch.ledger import short, summary
 
 
 class Affine(Module):

@@ -165,9 +165,8 @@ def test_dropout_between_layers_warns_when_there_is_only_one():
 
 
 def test_the_states_of_all_steps_are_kept_for_the_gradient():
-    from tinytorch.recurrent import lstm_layer
-
     import tinytorch
+    from tinytorch.recurrent import lstm_layer
     x, h, c = [tinytorch.tensor(DATA[name]) for name in ("row", "state", "memory")]
     w, u = [tinytorch.tensor(rng.standard_normal(s).astype(np.float32)) for s in ((20, 4), (20, 5))]
     out, _, last = lstm_layer(x, h, c, w, u, sizes=[3])

@@ -6,6 +6,9 @@ import pickle
 
 import numpy as np
 import pytest
+
+import tinytorch
+from tinytorch import Tensor, manual_seed, tensor
 from tinytorch.layers import (
     Buffer,
     Module,
@@ -20,9 +23,6 @@ from tinytorch.layers import (
     take_over,
     walk,
 )
-
-import tinytorch
-from tinytorch import Tensor, manual_seed, tensor
 
 rng = np.random.default_rng(4)
 TREES = [np.random.default_rng(seed) for seed in range(8)]

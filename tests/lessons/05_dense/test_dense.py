@@ -5,6 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
+import tinytorch
+from tinytorch import Tensor, tensor
 from tinytorch.dense import (
     MLP,
     Dropout,
@@ -20,9 +23,6 @@ from tinytorch.dense import (
     surprise,
     through,
 )
-
-import tinytorch
-from tinytorch import Tensor, tensor
 
 rng = np.random.default_rng(5)
 

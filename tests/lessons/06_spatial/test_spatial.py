@@ -4,6 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+
+import tinytorch
+from tinytorch import Tensor, tensor
 from tinytorch.spatial import (
     BatchNorm2d,
     Conv2d,
@@ -19,9 +22,6 @@ from tinytorch.spatial import (
     standardize_channels,
     windows,
 )
-
-import tinytorch
-from tinytorch import Tensor, tensor
 
 rng = np.random.default_rng(6)
 

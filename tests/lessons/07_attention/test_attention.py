@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 import pytest
+
+import tinytorch
+from tinytorch import Tensor, tensor
 from tinytorch.attention import (
     GPT,
     Block,
@@ -19,9 +22,6 @@ from tinytorch.attention import (
     sinusoids,
     split_heads,
 )
-
-import tinytorch
-from tinytorch import Tensor, tensor
 
 rng = np.random.default_rng(7)
 

@@ -1,0 +1,93 @@
+# Generated from modules/05_dense/appendix_fitting.py by `tito export`. Edit that file, not this one.
+"""Sums over rows, means of losses, and what is said when shapes, labels or words do not fit."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+
+from .errors import ShapeError, shape_of
+from .tensor import Tensor
+
+__all__ = [
+    "row_sums", "as_rows", "reduced", "weighed", "same_shape", "labels_of", "ends_in", "as_shape",
+    "check_probability",
+]
+
+
+def row_sums(x, y=None):
+    """The sum of each row, or of its products with another, which leaves a 1 behind.
+
+    (*, n), (*, n) -> (*, 1)
+    """
+    if y is None: return (x @ np.ones_like(x, shape=x.shape[-1:]))[..., None]
+    return np.einsum("...i,...i->...", x, y)[..., None]
+
+
+def as_rows(x, last: int):
+    """The last dimensions as one; small floats get room to add up.  (*, *last) -> (*, n)"""
+    rows = x.reshape(*x.shape[: x.ndim - last], math.prod(x.shape[x.ndim - last :]))
+    return rows.astype(np.float32) if x.dtype.itemsize < 4 else rows
+
+
+def reduced(losses: Tensor, reduction: str) -> Tensor:
+    """The mean or the sum of losses, or, with "none", all of them.  (*) -> () or (*)"""
+    if reduction == "mean": return losses.mean()
+    if reduction == "sum": return losses.sum()
+    if reduction != "none":
+        raise ValueError(f"{reduction!r} is no reduction: there are 'mean', 'sum' and 'none'")
+    return losses
+
+
+def weighed(losses: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    """As `reduced`, where some losses count more than others.  (*), (*) -> () or (*)"""
+    if weight is None: return reduced(losses, reduction)
+    if weight.shape != losses.shape:
+        raise ShapeError(f"losses of {shape_of(losses)} take weights of this shape, not {shape_of(weight)}")
+    if reduction == "mean": return (losses * weight).sum() / weight.sum()
+    return reduced(losses * weight, reduction)
+
+
+def same_shape(input: Tensor, target: Tensor) -> None:
+    """A warning when answers and targets broadcast, which is hardly ever meant."""
+    if input.shape != target.shape:
+        warnings.warn(f"answers of shape {shape_of(input)} meet targets of shape {shape_of(target)}, and "
+                      "broadcast: each answer is held against several targets. Is that meant?", stacklevel=3)
+
+
+def labels_of(input, target, ignore_index: int):
+    """Where the classes are, the labels as places along it, and which of them to ignore."""
+    dim = 1 if input.ndim > 1 else 0
+    if input.ndim == 0 or target.shape != input.shape[:dim] + input.shape[dim + 1:]:
+        raise ShapeError(f"scores of shape {shape_of(input)} have their classes in dimension {dim}: "
+                         f"labels come without it, not as {shape_of(target)}")
+    if target.dtype.kind not in "iu": raise RuntimeError(f"labels are whole numbers, not {target.dtype}")
+    ignored = target == ignore_index
+    one_class = target.shape[:dim] + (1,) + target.shape[dim:]
+    places = (target * ~ignored).reshape(one_class)
+    if places.size and not 0 <= places.min() <= places.max() < input.shape[dim]:
+        raise IndexError(f"labels from {places.min()} to {places.max()} do not fit {input.shape[dim]} "
+                         f"classes: these are 0 to {input.shape[dim] - 1}")
+    return dim, places, ignored.reshape(one_class)
+
+
+def ends_in(name: str, input: Tensor, shape, *scales) -> int:
+    """How many dimensions `shape` has, once the input is known to end in it, and the scales to be of it."""
+    shape = tuple(shape)
+    if not shape: raise RuntimeError(f"{name} wants a shape of one dimension or more, not ()")
+    if not input.is_floating_point(): raise RuntimeError(f"{name} wants floats, not {input.dtype}")
+    if input.shape[-len(shape):] != shape:
+        raise ShapeError(f"{name} over {shape} takes inputs that end in this shape, not {shape_of(input)}")
+    for scale in scales:
+        if scale is not None and scale.shape != shape:
+            raise ShapeError(f"{name} over {shape} takes scales of this shape, not {shape_of(scale)}")
+    return len(shape)
+
+
+def as_shape(shape) -> tuple[int, ...]: return (shape,) if isinstance(shape, int) else tuple(shape)
+
+
+def check_probability(p: float) -> None:
+    if not 0 <= p <= 1: raise ValueError(f"dropout leaves out with a probability from 0 to 1, not {p}")

@@ -1,0 +1,140 @@
+# Generated from modules/04_layers/appendix_hooks.py by `tito export`. Edit that file, not this one.
+"""What a call of a module is: its forward, and the hooks around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+__all__ = [
+    "RemovableHandle", "EVERY_FORWARD_PRE_HOOK", "EVERY_FORWARD_HOOK", "register_module_forward_pre_hook",
+    "register_module_forward_hook", "asked", "Hooks", "HOOKS", "hooked", "before", "after",
+]
+
+
+_numbers = count()
+
+
+class RemovableHandle:
+    """Takes a hook down again: by `remove()`, or at the end of `with`."""
+
+    def __init__(self, hooks: dict, hook: Callable, first: bool = False, **how):
+        self.id, self.hooks = next(_numbers), hooks
+        others = dict(hooks) if first else {}
+        for number in others: del hooks[number]
+        hooks[self.id] = (hook, how) if how else hook
+        hooks.update(others)
+
+    def remove(self) -> None: self.hooks.pop(self.id, None)
+    def __enter__(self): return self
+    def __exit__(self, *error): self.remove()
+
+
+EVERY_FORWARD_PRE_HOOK: dict = {}
+EVERY_FORWARD_HOOK: dict = {}
+
+
+def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
+    """`hook(module, args)` runs before every forward of every module; what it returns replaces `args`."""
+    return RemovableHandle(EVERY_FORWARD_PRE_HOOK, hook)
+
+
+def register_module_forward_hook(
+    hook: Callable, *, with_kwargs: bool = False, always_call: bool = False,
+) -> RemovableHandle:
+    """`hook(module, args, output)` runs after every forward of every module, and may replace `output`."""
+    return RemovableHandle(EVERY_FORWARD_HOOK, hook, with_kwargs=with_kwargs, always_call=always_call)
+
+
+def asked(*tables: dict) -> Iterator[tuple[Callable, dict]]:
+    """Each hook of some tables with the way it wants to be called."""
+    for table in tables:
+        for entry in list(table.values()): yield entry if isinstance(entry, tuple) else (entry, {})
+
+
+class Hooks:
+    """A call of a module, and the hooks in it."""
+
+    def __call__(self, *args, **kwargs):
+        mine = self.__dict__
+        if not (mine["_forward_hooks"] or mine["_forward_pre_hooks"]
+                or EVERY_FORWARD_HOOK or EVERY_FORWARD_PRE_HOOK): return self.forward(*args, **kwargs)
+        return hooked(self, args, kwargs)
+
+    def register_forward_pre_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False,
+    ) -> RemovableHandle:
+        """`hook(module, args)` runs before forward; what it returns replaces `args`.
+
+        `with_kwargs`: it is called as `hook(module, args, kwargs)`, and returns both or None.
+        """
+        return RemovableHandle(self._forward_pre_hooks, hook, prepend, with_kwargs=with_kwargs)
+
+    def register_forward_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False,
+    ) -> RemovableHandle:
+        """`hook(module, args, output)` runs after forward; what it returns replaces `output`.
+
+        `with_kwargs`: it is called as `hook(module, args, kwargs, output)`. `always_call`: also when forward
+        raises an error, with None for the output.
+        """
+        return RemovableHandle(self._forward_hooks, hook, prepend,
+                               with_kwargs=with_kwargs, always_call=always_call)
+
+    def register_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """`hook(module, prefix, keep_vars)` runs before this module's state is collected."""
+        return RemovableHandle(self._state_dict_pre_hooks, hook)
+
+    def register_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+        """`hook(module, state_dict, prefix, local_metadata)` runs afterwards, and may change the dict."""
+        return RemovableHandle(self._state_dict_hooks, hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """`hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+        error_msgs)` runs before this module's state is looked up, and may rename its keys."""
+        return RemovableHandle(self._load_state_dict_pre_hooks, hook)
+
+    def register_load_state_dict_post_hook(self, hook: Callable) -> RemovableHandle:
+        """`hook(module, incompatible_keys)` runs after loading, and may change the two lists of keys."""
+        return RemovableHandle(self._load_state_dict_post_hooks, hook)
+
+
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_state_dict_pre_hooks", "_state_dict_hooks",
+         "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks")
+
+
+def hooked(module, args: tuple, kwargs: dict):
+    """forward between its hooks; hooks that are `always_call` also run when something went wrong."""
+    out, called = None, set()
+    try:
+        args, kwargs = before(module, args, kwargs)
+        out = module.forward(*args, **kwargs)
+        for hook, how in asked(EVERY_FORWARD_HOOK, module._forward_hooks):
+            called.add(hook)
+            out = after(hook, how, module, args, kwargs, out)
+        return out
+    except Exception:
+        for hook, how in asked(EVERY_FORWARD_HOOK, module._forward_hooks):
+            if how.get("always_call") and hook not in called: after(hook, how, module, args, kwargs, out)
+        raise
+
+
+def before(module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """What the forward pre-hooks make of the arguments."""
+    for hook, how in asked(EVERY_FORWARD_PRE_HOOK, module._forward_pre_hooks):
+        if not how.get("with_kwargs"):
+            changed = hook(module, args)
+            if changed is not None: args = changed if isinstance(changed, tuple) else (changed,)
+        elif (changed := hook(module, args, kwargs)) is not None:
+            if not (isinstance(changed, tuple) and len(changed) == 2):
+                raise RuntimeError(f"a forward pre-hook with kwargs returns (args, kwargs) or None, "
+                                   f"not {changed!r}")
+            args, kwargs = changed
+    return args, kwargs
+
+
+def after(hook: Callable, how: dict, module, args: tuple, kwargs: dict, out):
+    """The output, or what one forward hook makes of it."""
+    given = (args, kwargs) if how.get("with_kwargs") else (args,)
+    changed = hook(module, *given, out)
+    return out if changed is None else changed
