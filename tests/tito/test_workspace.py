@@ -559,7 +559,7 @@ def tito(place, *words):
 def worker_of(process):
     """The process that runs the learner's code, once there is one."""
     for _ in range(200):
-        command = ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)]
+        command = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)]     # whole lines
         found = subprocess.run(command, capture_output=True, text=True)
         for line in found.stdout.splitlines():
             if "worker.py" in line: return int(line.split()[0])
