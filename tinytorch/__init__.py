@@ -19,9 +19,10 @@ from .tensor import (
 )
 from .comparisons import eq, ne, lt, le, gt, ge, greater, greater_equal, less, less_equal, not_equal
 from .creation import (
-    zeros, ones, empty, full, empty_strided, scalar_tensor, eye, arange, linspace, logspace, zeros_like,
-    ones_like, empty_like, full_like, as_tensor, asarray, from_numpy, frombuffer, is_tensor, fill, fill_,
-    zero_, is_nonzero, is_floating_point, is_complex, is_signed,
+    zeros, ones, empty, full, empty_strided, scalar_tensor, eye, arange, linspace, logspace, bartlett_window,
+    hann_window, hamming_window, blackman_window, kaiser_window, zeros_like, ones_like, empty_like, full_like,
+    as_tensor, asarray, from_numpy, frombuffer, is_tensor, fill, fill_, zero_, is_nonzero, is_floating_point,
+    is_complex, is_signed,
 )
 from .shaping import (
     cat, stack, concat, concatenate, atleast_1d, atleast_2d, atleast_3d, hstack, vstack, dstack, column_stack,
@@ -47,8 +48,8 @@ from .elementwise import (
 )
 from .indexing import (
     gather, index_select, take, take_along_dim, scatter, scatter_add, scatter_reduce, index_add, index_copy,
-    index_fill, index_put, put, masked_select, masked_scatter, nonzero, argwhere, isin, sort, argsort, msort,
-    topk, kthvalue, searchsorted, bucketize,
+    index_fill, index_reduce, unravel_index, index_put, put, masked_select, masked_scatter, nonzero, argwhere,
+    isin, sort, argsort, msort, topk, kthvalue, searchsorted, bucketize,
 )
 from .products import (
     mm, bmm, mv, dot, vdot, inner, outer, ger, addmm, addmv, addr, baddbmm, addbmm, einsum, tensordot, kron,
@@ -60,7 +61,10 @@ from .reductions import (
     diff, trapezoid, cumulative_trapezoid, trapz, median, nanmedian, quantile, nanquantile, mode, nansum,
     nanmean, unique, unique_consecutive, bincount, histc, histogram, cov, corrcoef,
 )
-from .linalg import det, slogdet, logdet, inverse, matrix_power, cholesky, qr, pinverse, chain_matmul, vander
+from .linalg import (
+    det, slogdet, logdet, inverse, matrix_power, matrix_exp, cholesky, qr, cholesky_solve, cholesky_inverse,
+    geqrf, orgqr, pinverse, chain_matmul, vander,
+)
 from .randomness import (
     Generator, default_generator, manual_seed, seed, initial_seed, get_rng_state, set_rng_state, rand, randn,
     randint, randperm, rand_like, randn_like, randint_like, normal, bernoulli, multinomial, poisson,
@@ -97,13 +101,14 @@ __all__ = [
     "result_type", "add", "sub", "mul", "true_divide", "neg", "exp", "log", "sqrt", "mean", "var", "matmul",
     "transpose", "permute", "reshape", "eq", "ne", "lt", "le", "gt", "ge", "greater", "greater_equal", "less",
     "less_equal", "not_equal", "zeros", "ones", "empty", "full", "empty_strided", "scalar_tensor", "eye",
-    "arange", "linspace", "logspace", "zeros_like", "ones_like", "empty_like", "full_like", "as_tensor",
-    "asarray", "from_numpy", "frombuffer", "is_tensor", "fill", "fill_", "zero_", "is_nonzero",
-    "is_floating_point", "is_complex", "is_signed", "cat", "stack", "concat", "concatenate", "atleast_1d",
-    "atleast_2d", "atleast_3d", "hstack", "vstack", "dstack", "column_stack", "row_stack", "block_diag",
-    "split", "unbind", "chunk", "split_with_sizes", "tensor_split", "hsplit", "vsplit", "dsplit", "narrow",
-    "select", "select_scatter", "slice_scatter", "diagonal_scatter", "squeeze", "unsqueeze", "flatten",
-    "unflatten", "ravel", "movedim", "t", "adjoint", "swapaxes", "moveaxis", "swapdims", "broadcast_to",
+    "arange", "linspace", "logspace", "bartlett_window", "hann_window", "hamming_window", "blackman_window",
+    "kaiser_window", "zeros_like", "ones_like", "empty_like", "full_like", "as_tensor", "asarray",
+    "from_numpy", "frombuffer", "is_tensor", "fill", "fill_", "zero_", "is_nonzero", "is_floating_point",
+    "is_complex", "is_signed", "cat", "stack", "concat", "concatenate", "atleast_1d", "atleast_2d",
+    "atleast_3d", "hstack", "vstack", "dstack", "column_stack", "row_stack", "block_diag", "split", "unbind",
+    "chunk", "split_with_sizes", "tensor_split", "hsplit", "vsplit", "dsplit", "narrow", "select",
+    "select_scatter", "slice_scatter", "diagonal_scatter", "squeeze", "unsqueeze", "flatten", "unflatten",
+    "ravel", "movedim", "t", "adjoint", "swapaxes", "moveaxis", "swapdims", "broadcast_to",
     "broadcast_tensors", "tile", "repeat_interleave", "flip", "roll", "fliplr", "flipud", "rot90", "diagonal",
     "diag_embed", "diag", "diagflat", "tril", "triu", "tril_indices", "triu_indices", "strided", "as_strided",
     "meshgrid", "cartesian_prod", "combinations", "memory_format", "preserve_format", "contiguous_format",
@@ -119,26 +124,26 @@ __all__ = [
     "bitwise_right_shift", "gcd", "lcm", "frexp", "ldexp", "nextafter", "where", "masked_fill", "absolute",
     "divide", "multiply", "subtract", "negative", "clip", "fix", "arcsin", "arccos", "arctan", "arctan2",
     "arcsinh", "arccosh", "arctanh", "gather", "index_select", "take", "take_along_dim", "scatter",
-    "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill", "index_put", "put",
-    "masked_select", "masked_scatter", "nonzero", "argwhere", "isin", "sort", "argsort", "msort", "topk",
-    "kthvalue", "searchsorted", "bucketize", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger",
-    "addmm", "addmv", "addr", "baddbmm", "addbmm", "einsum", "tensordot", "kron", "trace", "cross", "cdist",
-    "norm", "det", "slogdet", "logdet", "inverse", "matrix_power", "cholesky", "qr", "pinverse",
-    "chain_matmul", "vander", "prod", "amax", "amin", "argmax", "argmin", "aminmax", "count_nonzero", "std",
-    "var_mean", "std_mean", "dist", "logsumexp", "cumsum", "cumprod", "logcumsumexp", "cummax", "cummin",
-    "diff", "trapezoid", "cumulative_trapezoid", "trapz", "median", "nanmedian", "quantile", "nanquantile",
-    "mode", "nansum", "nanmean", "unique", "unique_consecutive", "bincount", "histc", "histogram", "cov",
-    "corrcoef", "Generator", "default_generator", "manual_seed", "seed", "initial_seed", "get_rng_state",
-    "set_rng_state", "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like",
-    "normal", "bernoulli", "multinomial", "poisson", "from_dlpack", "bfloat16", "Op", "Engine", "Kept",
-    "ShapeError", "pointwise", "floating", "sharing", "method", "using", "current_engine",
-    "set_default_engine", "relu", "sigmoid", "tanh", "softmax", "log_softmax", "selu", "celu", "prelu",
-    "rrelu", "threshold", "hardshrink", "relu_", "selu_", "celu_", "rrelu_", "threshold_", "sigmoid_",
-    "tanh_", "summary", "layer_norm", "rms_norm", "bilinear", "cosine_similarity", "pairwise_distance",
-    "pdist", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
-    "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d", "adaptive_max_pool1d",
-    "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm_cell", "gru_cell", "rnn_tanh_cell",
-    "rnn_relu_cell",
+    "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill", "index_reduce", "unravel_index",
+    "index_put", "put", "masked_select", "masked_scatter", "nonzero", "argwhere", "isin", "sort", "argsort",
+    "msort", "topk", "kthvalue", "searchsorted", "bucketize", "mm", "bmm", "mv", "dot", "vdot", "inner",
+    "outer", "ger", "addmm", "addmv", "addr", "baddbmm", "addbmm", "einsum", "tensordot", "kron", "trace",
+    "cross", "cdist", "norm", "det", "slogdet", "logdet", "inverse", "matrix_power", "matrix_exp", "cholesky",
+    "qr", "cholesky_solve", "cholesky_inverse", "geqrf", "orgqr", "pinverse", "chain_matmul", "vander",
+    "prod", "amax", "amin", "argmax", "argmin", "aminmax", "count_nonzero", "std", "var_mean", "std_mean",
+    "dist", "logsumexp", "cumsum", "cumprod", "logcumsumexp", "cummax", "cummin", "diff", "trapezoid",
+    "cumulative_trapezoid", "trapz", "median", "nanmedian", "quantile", "nanquantile", "mode", "nansum",
+    "nanmean", "unique", "unique_consecutive", "bincount", "histc", "histogram", "cov", "corrcoef",
+    "Generator", "default_generator", "manual_seed", "seed", "initial_seed", "get_rng_state", "set_rng_state",
+    "rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "normal", "bernoulli",
+    "multinomial", "poisson", "from_dlpack", "bfloat16", "Op", "Engine", "Kept", "ShapeError", "pointwise",
+    "floating", "sharing", "method", "using", "current_engine", "set_default_engine", "relu", "sigmoid",
+    "tanh", "softmax", "log_softmax", "selu", "celu", "prelu", "rrelu", "threshold", "hardshrink", "relu_",
+    "selu_", "celu_", "rrelu_", "threshold_", "sigmoid_", "tanh_", "summary", "layer_norm", "rms_norm",
+    "bilinear", "cosine_similarity", "pairwise_distance", "pdist", "conv1d", "conv2d", "conv3d",
+    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "max_pool1d", "max_pool2d", "max_pool3d",
+    "avg_pool1d", "adaptive_avg_pool1d", "adaptive_max_pool1d", "pixel_shuffle", "pixel_unshuffle",
+    "channel_shuffle", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell",
 ]
 
 

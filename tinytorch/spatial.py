@@ -225,9 +225,9 @@ def conv2d(input, weight, bias=None, /, stride=1, padding=0, dilation=1, groups=
 
 
 @flops("conv1d", "conv2d", "conv3d")
-def conv_flops(out, input, weight, *rest, **settings) -> int:
-    """The floating-point operations of a convolution; a bias is not counted."""
-    return 2 * out.numel() * math.prod(weight.shape[1:])
+def conv_flops(out, input, weight, bias=None, **settings) -> int:
+    """The floating-point operations of a convolution, that of its bias included."""
+    return out.numel() * (2 * math.prod(weight.shape[1:]) + (bias is not None))
 
 
 def filter_shape(in_channels: int, out_channels: int, kernel: tuple, groups: int = 1) -> tuple[int, ...]:

@@ -152,9 +152,9 @@ def conv_transpose3d(input, weight, bias=None, /, stride=1, padding=0, output_pa
 
 
 @flops("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def transposed_flops(out, input, weight, *rest, **settings) -> int:
-    """Every number of the input meets all weights of its filter."""
-    return 2 * input.numel() * math.prod(weight.shape[1:])
+def transposed_flops(out, input, weight, bias=None, **settings) -> int:
+    """Every number of the input meets all weights of its filter, every number of the output its bias."""
+    return 2 * input.numel() * math.prod(weight.shape[1:]) + (0 if bias is None else out.numel())
 
 # %%
 #| export

@@ -480,12 +480,13 @@ def conv2d(input, weight, bias=None, /, stride=1, padding=0, dilation=1, groups=
 # %%
 #| export exercise
 @flops("conv1d", "conv2d", "conv3d")
-def conv_flops(out, input, weight, *rest, **settings) -> int:
-    """The floating-point operations of a convolution; a bias is not counted."""
+def conv_flops(out, input, weight, bias=None, **settings) -> int:
+    """The floating-point operations of a convolution, that of its bias included."""
     #| hint How many numbers does the output have? How many weights does each of them meet?
     #| hint Each meeting is a multiplication and an addition. weight.shape[1:] is what one filter has.
+    #| hint A bias is one more addition for each number of the output.
     ### BEGIN SOLUTION
-    return 2 * out.numel() * math.prod(weight.shape[1:])
+    return out.numel() * (2 * math.prod(weight.shape[1:]) + (bias is not None))
     ### END SOLUTION
 
 # %%
@@ -496,6 +497,8 @@ assert conv_flops(conv2d(x, w), x, w) == 2 * (2 * 4 * 7 * 4) * (6 * 3 * 5), \
 halves = Tensor(np.ones((4, 3, 3, 5), np.float32))
 assert conv_flops(conv2d(x, halves, groups=2), x, halves) == 2 * (2 * 4 * 7 * 4) * (3 * 3 * 5), \
     "in two groups a filter meets half of the channels"
+assert conv_flops(conv2d(x, w, b := Tensor(4)), x, w, b) == (2 * 4 * 7 * 4) * (2 * 6 * 3 * 5 + 1), \
+    "a bias is one more addition for each number of the output"
 
 # %%
 X, W = Tensor(batch), Tensor(sixteen)
