@@ -2,12 +2,16 @@
 """tinytorch.nn.utils: what the lessons define under PyTorch's name for it."""
 
 from ...vectors import parameters_to_vector, vector_to_parameters, skip_init
+from ...hooked_weights import weight_norm, spectral_norm, remove_weight_norm, remove_spectral_norm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import rnn
+    from . import parametrizations, parametrize, rnn
 
-__all__ = ["parameters_to_vector", "vector_to_parameters", "skip_init"]
+__all__ = [
+    "parameters_to_vector", "vector_to_parameters", "skip_init", "weight_norm", "spectral_norm",
+    "remove_weight_norm", "remove_spectral_norm",
+]
 
 
 def __getattr__(name: str):
@@ -15,4 +19,4 @@ def __getattr__(name: str):
     return find(__name__, name)
 
 
-def __dir__(): return [*__all__, "rnn"]
+def __dir__(): return [*__all__, "parametrizations", "parametrize", "rnn"]
