@@ -94,9 +94,9 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
 
 OPEN = [
     "tinytorch", "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
-    "tinytorch.nn.modules", "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
-    "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn",
-    "tinytorch.random",
+    "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
+    "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.parametrizations",
+    "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn", "tinytorch.random",
 ]
 
 BEING_WRITTEN = [

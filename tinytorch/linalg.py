@@ -216,7 +216,7 @@ def eigh(A, /, UPLO="L"):
 
 
 def cholesky_solve(B, L, upper=False):
-    """The X for which A X = B, given the triangle of A that cholesky found.  (*, n, k), (*, n, n) -> (*, n, k)"""
+    """The X for which A X = B, given what cholesky found of A.  (*, n, k), (*, n, n) -> (*, n, k)"""
     half = triu(L).mT if upper else tril(L)
     return solve(half.mT, solve(half, B))
 

@@ -175,7 +175,9 @@ def faded(curve, window_length: int, periodic: bool, dtype, device, requires_gra
     return boxed_on(kind_or_default(dtype).cast(numbers), device, requires_grad)
 
 
-def bartlett_window(window_length, periodic=True, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+def bartlett_window(
+    window_length, periodic=True, *, dtype=None, device=None, requires_grad=False,
+) -> Tensor:
     """A roof: up to 1 and down again.  () -> (n)"""
     return faded(lambda x: 1 - np.abs(x), window_length, periodic, dtype, device, requires_grad)
 
@@ -194,7 +196,9 @@ def hamming_window(
                  requires_grad)
 
 
-def blackman_window(window_length, periodic=True, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+def blackman_window(
+    window_length, periodic=True, *, dtype=None, device=None, requires_grad=False,
+) -> Tensor:
     """Two waves, which fade more gently.  () -> (n)"""
     return faded(lambda x: 0.42 + 0.5 * np.cos(np.pi * x) + 0.08 * np.cos(2 * np.pi * x), window_length,
                  periodic, dtype, device, requires_grad)

@@ -251,7 +251,7 @@ def eigh(A, /, UPLO="L"):
 
 
 def cholesky_solve(B, L, upper=False):
-    """The X for which A X = B, given the triangle of A that cholesky found.  (*, n, k), (*, n, n) -> (*, n, k)"""
+    """The X for which A X = B, given what cholesky found of A.  (*, n, k), (*, n, n) -> (*, n, k)"""
     half = triu(L).mT if upper else tril(L)
     return solve(half.mT, solve(half, B))
 
@@ -261,8 +261,8 @@ def cholesky_inverse(L, upper=False):
     return cholesky_solve(mul(L, 0) + ones_on_diagonal(L), L, upper)
 
 # %% [markdown]
-# What `qr` does inside is a row of mirrors: each, `I - tau v vᵀ`, clears one column below its diagonal. LAPACK
-# keeps the vectors `v` below the triangle, and the numbers `tau` beside it.
+# What `qr` does inside is a row of mirrors: each, `I - tau v vᵀ`, clears one column below its diagonal.
+# LAPACK keeps the vectors `v` below the triangle, and the numbers `tau` beside it.
 
 # %%
 #| export

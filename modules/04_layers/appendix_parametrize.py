@@ -1,13 +1,13 @@
 # %% [markdown]
 # # Appendix: a parameter that is computed from another
 #
-# Sometimes a weight should keep a form: symmetric, at right angles, of length 1. One way is to repair it after
-# every step of training. A better one is not to store the weight at all, but something that may be anything,
-# and to compute the weight from it whenever it is asked for: a **parametrization**, a module whose input is
-# what is stored and whose output is the weight.
+# Sometimes a weight should keep a form: symmetric, at right angles, of length 1. One way is to repair it
+# after every step of training. A better one is not to store the weight at all, but something that may be
+# anything, and to compute the weight from it whenever it is asked for: a **parametrization**, a module whose
+# input is what is stored and whose output is the weight.
 #
-# The layer never notices. It says `self.weight` as before, and the class it belongs to has become one in which
-# `weight` is a property.
+# The layer never notices. It says `self.weight` as before, and the class it belongs to has become one in
+# which `weight` is a property.
 
 # %%
 #| export
@@ -128,7 +128,7 @@ def computed(name: str) -> property:
 def parametrized_class(base: type, names: Iterable[str] = ()) -> type:
     """A class below another, in which some tensors are computed."""
     def packed(self, protocol):
-        raise RuntimeError(f"{type(self).__name__} cannot be pickled: its class is its own. Save state_dict()")
+        raise RuntimeError(f"{type(self).__name__} has a class of its own, and is not pickled: save state_dict()")
 
     def twin(self, memo):
         made = object.__new__(parametrized_class(base, list(self.parametrizations)))
