@@ -103,16 +103,18 @@ class LazyModuleMixin:
     """A layer without its width: at its first input it becomes a `cls_to_become`."""
 
     cls_to_become: type[Module]
+    settings_of: type[Module] | None = None         # whose settings it takes, if others'
 
     def __init_subclass__(cls):
         if "cls_to_become" not in vars(cls): return
-        cls.width, *others = inspect.signature(cls.cls_to_become).parameters
-        known = inspect.signature(cls.cls_to_become).parameters
-        cls.__signature__ = inspect.Signature([known[name] for name in others])
+        width, *others = inspect.signature(cls.settings_of or cls.cls_to_become).parameters.values()
+        cls.width, cls.__signature__ = width.name, inspect.Signature(others)
 
     def __init__(self, *args, **kwargs):
-        with fork_rng(): super().__init__(0, *args, **kwargs)
-        self._lazy_given = inspect.signature(type(self)).bind(*args, **kwargs).arguments
+        given = inspect.signature(type(self)).bind(*args, **kwargs)
+        given.apply_defaults()
+        self.__dict__["_lazy_given"] = given.arguments
+        with fork_rng(): super().__init__(0, **given.arguments)
         for name, p in self._parameters.items():
             if p is not None: self._parameters[name] = UninitializedParameter(True, p.device, p.dtype)
         for name, b in self._buffers.items():
@@ -180,7 +182,9 @@ class LazyConvolution(LazyModuleMixin):
 
 
 class LazyNorm(LazyModuleMixin):
-    """A norm that learns from its first input how many channels there are."""
+    """A norm that learns from its first input how many channels there are, and keeps statistics."""
+
+    settings_of = BatchNorm2d
 
     def width_in(self, input) -> int:
         return input.shape[1 if input.ndim == self.accepts[-1] else -self.accepts[0]]
