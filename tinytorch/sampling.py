@@ -32,7 +32,7 @@ def affine_grid(theta, size, align_corners: bool | None = None) -> Tensor:
     if theta.ndim != 3 or theta.shape[1:] != (ways, ways + 1):
         raise ValueError(f"affine_grid for {size} wants matrices (N, {ways}, {ways + 1}), "
                          f"not {shape_of(theta)}")
-    if min(size) < 1: raise ValueError(f"affine_grid to {size}: there is at least one pixel in each direction")
+    if min(size) < 1: raise ValueError(f"affine_grid to {size}: there is at least one pixel each way")
     lines = [line.reshape([-1 if d == i else 1 for d in range(ways)])
              for i, line in enumerate([ends_to_ends(theta, n, bool(align_corners)) for n in size[2:]])]
     places = [line.expand(size[2:]) for line in reversed(lines)]                # x first, then y
@@ -95,7 +95,8 @@ def grid_sample(
     ways = input.ndim - 2
     if mode not in ("bilinear", "nearest", "bicubic"):
         raise ValueError(f"grid_sample knows bilinear, nearest and bicubic, not {mode!r}")
-    if mode == "bicubic" and ways != 2: raise ShapeError(f"bicubic is for pictures, not for {shape_of(input)}")
+    if mode == "bicubic" and ways != 2:
+        raise ShapeError(f"bicubic is for pictures (N, C, H, W), not for {shape_of(input)}")
     if padding_mode not in ("zeros", "border", "reflection"):
         raise ValueError(f"padding_mode is zeros, border or reflection, not {padding_mode!r}")
     if ways not in (2, 3) or grid.ndim != input.ndim or grid.shape[-1] != ways or len(grid) != len(input):

@@ -162,8 +162,8 @@ arange(5), arange(0, 1, 0.25), linspace(0, 1, 5)
 # %% [markdown]
 # ## Windows
 #
-# Who cuts a piece out of a sound hears a click at both ends. A **window** fades in and out instead. A periodic
-# one leaves out its last number, which is the first of the next.
+# Who cuts a piece out of a sound hears a click at both ends. A **window** fades in and out instead. A
+# periodic one leaves out its last number, which is the first of the next.
 
 # %%
 #| export

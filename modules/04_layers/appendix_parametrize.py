@@ -128,7 +128,7 @@ def computed(name: str) -> property:
 def parametrized_class(base: type, names: Iterable[str] = ()) -> type:
     """A class below another, in which some tensors are computed."""
     def packed(self, protocol):
-        raise RuntimeError(f"{type(self).__name__} has a class of its own, and is not pickled: save state_dict()")
+        raise RuntimeError(f"{type(self).__name__} has a class of its own: pickle its state_dict()")
 
     def twin(self, memo):
         made = object.__new__(parametrized_class(base, list(self.parametrizations)))

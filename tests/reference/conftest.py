@@ -97,7 +97,8 @@ def same(ours, theirs, tolerance: float | dict[str, float]) -> None:
     elif is_tensor(theirs):
         same_tensor(ours, theirs.detach(), tolerance)
     elif isinstance(theirs, float):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-6 if isinstance(tolerance, dict) else 1e-6 * tolerance)
+        close = 1e-6 if isinstance(tolerance, dict) else 1e-6 * tolerance
+        np.testing.assert_allclose(ours, theirs, rtol=close)
     elif isinstance(theirs, (Number, str, type(None))):
         assert type(ours) is type(theirs) and ours == theirs, f"{ours!r} is not {theirs!r}"
     else:

@@ -233,7 +233,8 @@ def lively(torch, net):
 def close(ours, theirs):
     theirs = theirs.detach().numpy()
     assert np.ptp(theirs) > 1e-6
-    np.testing.assert_allclose(ours.numpy(), theirs, rtol=0, atol=LAYERS[str(theirs.dtype)] * np.abs(theirs).max())
+    far = LAYERS[str(theirs.dtype)] * np.abs(theirs).max()
+    np.testing.assert_allclose(ours.numpy(), theirs, rtol=0, atol=far)
 
 
 def loaded(torch, net, theirs):
