@@ -5,10 +5,8 @@ from __future__ import annotations
 
 from .hooks import asked
 from .layers import Module, Parameter
-from .parametrizations import (
-    as_matrix, check_steps, directions, follow, norm_except_dim, outputs_at, unstretched,
-)
 from .tensor import Tensor
+from .weight_forms import as_matrix, check_steps, directions, follow, norm_except_dim, outputs_at, unstretched
 
 __all__ = [
     "Computed", "WeightNorm", "SpectralNorm", "found", "plain_again", "weight_norm", "spectral_norm",

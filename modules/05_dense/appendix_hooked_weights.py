@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from tinytorch.hooks import asked
 from tinytorch.layers import Module, Parameter
-from tinytorch.parametrizations import (
+from tinytorch.weight_forms import (
     as_matrix,
     check_steps,
     directions,

@@ -1,4 +1,4 @@
-"""What does not fit is refused with both sides of the mismatch in the sentence, and as in PyTorch it is an error."""
+"""What does not fit is refused in a sentence with both sides of the mismatch, and refused by PyTorch, too."""
 
 import warnings
 

@@ -1,7 +1,7 @@
 # Generated from modules/curriculum.toml by `tito export`. Edit that file, not this one.
 """tinytorch.nn.utils.parametrizations: what the lessons define under PyTorch's name for it."""
 
-from ...parametrizations import weight_norm, spectral_norm
+from ...weight_forms import weight_norm, spectral_norm
 from ...turns import orthogonal
 
 __all__ = ["weight_norm", "spectral_norm", "orthogonal"]

@@ -1,4 +1,4 @@
-# Generated from modules/04_layers/appendix_parametrizations.py by `tito export`. Edit that file, not this one.
+# Generated from modules/04_layers/appendix_weight_forms.py by `tito export`. Edit that file, not this one.
 """Weight norm and spectral norm."""
 
 from __future__ import annotations
