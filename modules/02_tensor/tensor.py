@@ -880,7 +880,7 @@ def mean(input, /, dim=None, keepdim=False, *, dtype=None):
     kind = dtype_of(input) if dtype is None else as_dtype(dtype)
     if not kind.is_floating_point:
         raise RuntimeError(f"mean of {kind} numbers would not be one of them: convert first, or pass dtype=")
-    if input.size == 0: return math.nan * input.sum(axis=axes(dim), keepdims=keepdim, dtype=kind.numpy)
+    if input.size == 0: return math.nan * sum_.forward(input, dim, keepdim, dtype=dtype)     # of nothing
     ### BEGIN SOLUTION
     return input.mean(axis=axes(dim), keepdims=keepdim, dtype=kind.numpy if dtype else None)
     ### END SOLUTION
