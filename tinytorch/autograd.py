@@ -20,7 +20,7 @@ from .methods import METHODS, method
 from .modes import no_grad
 from .overwriting import write_over, zeros_beside
 from .receipts import Part, Receipt, edge_of, gradient, remembering, set_apart, wants_gradient, write_receipt
-from .shaping import unsqueeze
+from .shaping import squeeze, unsqueeze
 from .tensor import (
     Engine, Op, Tensor, add, current_engine, exp, expand, log, matmul, mean, mul, neg, permute, reshape,
     set_default_engine, sqrt, sub, sum_, tensor, transpose, true_divide, using, view,
@@ -30,9 +30,8 @@ __all__ = [
     "central_difference", "add_rule", "sub_rule", "neg_rule", "mul_rule", "true_divide_rule", "exp_rule",
     "log_rule", "sqrt_rule", "Autograd", "newest_first", "unbroadcast", "settled", "gather", "Flow",
     "remembering_engine", "backward", "grad", "listed", "over", "counted", "dims_of", "sum_rule", "mean_rule",
-    "matmul_rule", "as_matrices", "transpose_rule", "permute_rule", "reshape_rule", "expand_rule",
-    "relu_rule", "sigmoid_rule", "tanh_rule", "softmax_rule", "log_softmax_rule", "linear_rule",
-    "surprise_rule", "bare",
+    "matmul_rule", "transpose_rule", "permute_rule", "reshape_rule", "expand_rule", "relu_rule",
+    "sigmoid_rule", "tanh_rule", "softmax_rule", "log_softmax_rule", "linear_rule", "surprise_rule", "bare",
 ]
 
 
@@ -287,16 +286,12 @@ def mean_rule(g, _out, _x, dim, keepdim):
 
 @gradient(matmul)
 def matmul_rule(g, _out, x, y):
-    x, y, g = as_matrices(x, y, g)
-    return lambda: g @ y.mT, lambda: x.mT @ g
-
-
-def as_matrices(x, y, g):
-    """A vector on the left of a product is a row, one on the right is a column."""
-    row, column = x.ndim == 1, y.ndim == 1
+    row, column = x.ndim == 1, y.ndim == 1              # a vector on the left is a row, on the right a column
     if row: x, g = x.reshape((1, -1)), unsqueeze(g, -1 if column else -2)
     if column: y, g = y.reshape((-1, 1)), unsqueeze(g, -1)
-    return x, y, g
+    dx = lambda: g @ y.mT
+    dy = lambda: x.mT @ g
+    return (lambda: squeeze(dx(), -2)) if row else dx, (lambda: squeeze(dy(), -1)) if column else dy
 
 
 @gradient(transpose)

@@ -50,7 +50,7 @@ from tinytorch.receipts import (
     wants_gradient,
     write_receipt,
 )
-from tinytorch.shaping import unsqueeze
+from tinytorch.shaping import squeeze, unsqueeze
 from tinytorch.tensor import (
     Engine,
     Op,
@@ -649,20 +649,16 @@ assert agrees(lambda x: x.mean(), (2, 3)) and agrees(lambda x: x.mean((0, 2)), (
 #| export exercise
 @gradient(matmul)
 def matmul_rule(g, _out, x, y):
-    x, y, g = as_matrices(x, y, g)
-    #| hint g is (n, m), and y.mT is (m, k). The gradient of y is (k, m), made of x.mT and g.
-    #| hint Each costs a product: put them behind a lambda, so that only what is wanted is computed.
-    ### BEGIN SOLUTION
-    return lambda: g @ y.mT, lambda: x.mT @ g
-    ### END SOLUTION
-
-
-def as_matrices(x, y, g):
-    """A vector on the left of a product is a row, one on the right is a column."""
-    row, column = x.ndim == 1, y.ndim == 1
+    row, column = x.ndim == 1, y.ndim == 1              # a vector on the left is a row, on the right a column
     if row: x, g = x.reshape((1, -1)), unsqueeze(g, -1 if column else -2)
     if column: y, g = y.reshape((-1, 1)), unsqueeze(g, -1)
-    return x, y, g
+    #| hint g is (n, m), and y.mT is (m, k). The gradient of y is (k, m), made of x.mT and g.
+    #| hint Each costs a product: dx = lambda: …, so that only what is wanted is computed.
+    ### BEGIN SOLUTION
+    dx = lambda: g @ y.mT
+    dy = lambda: x.mT @ g
+    ### END SOLUTION
+    return (lambda: squeeze(dx(), -2)) if row else dx, (lambda: squeeze(dy(), -1)) if column else dy
 
 # %%
 #| check 2
