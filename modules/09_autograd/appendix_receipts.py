@@ -216,14 +216,14 @@ def sign(out: Tensor, receipt: Receipt, rule: Rule) -> None:
     if out.array.dtype.kind not in "fV": return         # whole numbers have no derivative; V is bfloat16
     out.receipt, out.requires_grad = receipt, True
     if rule.looks[0]: receipt.out = out.array
-    if out.kept: receipt.kept, out.kept = out.kept if rule.kept else (), ()
+    if rule.kept: receipt.kept = out.kept
     if out._base is not None: receipt.seen = out._base._changes
 
 
 def sign_parts(parts: tuple, receipt: Receipt, rule: Rule) -> None:
     """Hangs a receipt on each of several outputs."""
     receipt.out = [part.array if rule.looks[0] else Outline(part.array) for part in parts]
-    if parts and parts[0].kept: receipt.kept, parts[0].kept = parts[0].kept if rule.kept else (), ()
+    if rule.kept and parts: receipt.kept = parts[0].kept
     for place, part in enumerate(parts): sign(part, Part(receipt, place, len(parts)), UNWRITTEN)
 
 # %% [markdown]
