@@ -84,6 +84,9 @@ from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
 
+# what these define is not handed on: they fill tables
+from . import receipts, journeys, overwriting, modes, autograd
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
     from . import autograd, models, nn, random
