@@ -18,7 +18,8 @@ import math
 import numpy as np
 
 from tinytorch.attention import attend, look_up
-from tinytorch.autograd import bare, gradient, shortcut
+from tinytorch.autograd import bare
+from tinytorch.receipts import gradient, shortcut
 from tinytorch.elementwise import where
 from tinytorch.embeddings import bags
 from tinytorch.rotary import rotate

@@ -24,7 +24,7 @@ import math
 
 import numpy as np
 
-from tinytorch.autograd import gradient, shortcut
+from tinytorch.receipts import gradient, shortcut
 from tinytorch.convolution import conv1d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from tinytorch.room import ROOMS, each_way, margins, pad
 from tinytorch.spatial import SLICE, channels_last, conv2d, correlate, even, windows

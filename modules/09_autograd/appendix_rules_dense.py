@@ -19,7 +19,8 @@ import math
 import numpy as np
 
 from tinytorch.activations import sigmoid
-from tinytorch.autograd import bare, gradient, shortcut
+from tinytorch.autograd import bare
+from tinytorch.receipts import gradient, shortcut
 from tinytorch.dense import binary_surprise, linear, standardize, surprise
 from tinytorch.fitting import as_rows, labels_of, row_sums
 from tinytorch.losses import added, alignment, certainty, one_on, spread_out, uneven_surprise

@@ -22,7 +22,9 @@ from itertools import product
 
 import numpy as np
 
-from tinytorch.autograd import bare, gradient, shortcut, zeros_beside
+from tinytorch.autograd import bare
+from tinytorch.overwriting import zeros_beside
+from tinytorch.receipts import gradient, shortcut
 from tinytorch.indexing import gather, scatter_add
 from tinytorch.pooling import (
     adaptive_avg_pool1d,

@@ -18,7 +18,9 @@ from collections.abc import Callable
 import numpy as np
 
 from tinytorch.activations import relu, sigmoid, tanh
-from tinytorch.autograd import Autograd, enable_grad, grad, gradient, shortcut, wants_gradient
+from tinytorch.autograd import Autograd, grad
+from tinytorch.modes import enable_grad
+from tinytorch.receipts import gradient, shortcut, wants_gradient
 from tinytorch.dense import linear
 from tinytorch.recurrent import gru_layer, lstm_layer, rnn_layer, walk
 from tinytorch.rules_dense import column_sums
