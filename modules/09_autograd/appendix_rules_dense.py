@@ -180,7 +180,7 @@ def remaining(log_probs, path, may_skip, input_lengths, target_lengths):
         later = left[t] = np.where((input_lengths - 1 <= t)[:, None], ends, later)
         if t == 0: break
         onward = later + np.take_along_axis(log_probs[t], path, 1)
-        skipped = one_back(np.where(may_skip, one_back_skip(onward, may_skip), -np.inf))
+        skipped = one_back(one_back(np.where(may_skip, onward, -np.inf)))
         later = added(onward, one_back(onward), skipped)
     return left
 
@@ -188,10 +188,6 @@ def remaining(log_probs, path, may_skip, input_lengths, target_lengths):
 def one_back(x):
     """The row, one place to the left.  (N, L) -> (N, L)"""
     return one_on(x[:, ::-1])[:, ::-1]
-
-
-def one_back_skip(x, may_skip):
-    return one_back(np.where(may_skip, x, -np.inf))
 
 
 @Op

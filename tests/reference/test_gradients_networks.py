@@ -3,6 +3,7 @@
 
 import re
 import warnings
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ ARRAYS = {
     **{f"o{n}": numbers(6, 4, *(1,) * n) for n in SHAPES}, **{f"e{n}": numbers(6, 4, *(2,) * n) for n in SHAPES},
     **{f"d{n}": numbers(8, 1, *(3,) * n) for n in SHAPES}, **{f"dd{n}": numbers(4, 1, *(3,) * n) for n in SHAPES},
     **{f"t{n}": numbers(4, 6, *(3,) * n) for n in SHAPES}, **{f"u{n}": numbers(4, 3, *(2,) * n) for n in SHAPES},
-    "c6": numbers(6), "c8": numbers(8), "c4": numbers(4), "m4": numbers(4), "v4": positive(4), "pixel": numbers(3, 4, 1, 1), "w47": numbers(6, 4, 4, 2),
+    "c6": numbers(6), "c8": numbers(8), "c4": numbers(4), "m4": numbers(4), "n4": numbers(4), "v4": positive(4), "pixel": numbers(3, 4, 1, 1), "w47": numbers(6, 4, 4, 2),
     "wide": numbers(3, 20, 40, 41), "ww": numbers(17, 20, 3, 3), "many": numbers(40, 1, 28, 28), "wm": numbers(6, 1, 5, 5), "flat": numbers(5, 4), "columns": numbers(2, 36, 42),
     "tall": numbers(70, 4), "wall": numbers(2, 24, 9),
     # words
@@ -51,47 +52,56 @@ ARRAYS = {
 }
 
 
-def leaves(t, kind, line: str) -> dict:
-    """The tensors that a line names; those of floats want a gradient."""
-    made = {}
-    for name in set(re.findall(r"[A-Za-z]\w*", line)) & set(ARRAYS):
-        array = ARRAYS[name]
-        floats = array.dtype.kind == "f"
-        made[name] = t.tensor(array.astype(kind if floats else array.dtype))
-        if floats: made[name].requires_grad_()
-    return made
+class Run:
+    """A line in one of the libraries: its results as one number, and the gradients of that; then the same of these."""
+
+    def __init__(self, t, line: str, kind=np.float64, twice=False, create_graph=False, step=0.0):
+        self.t, self.kind, self.step, self.given = t, kind, step, {}
+        for name in sorted(set(re.findall(r"[A-Za-z]\w*", line)) & set(ARRAYS)):
+            self.given[name] = self.leaf(name, ARRAYS[name], f"{name}.detach" not in line)
+        *statements, last = line.split(";")
+        scope = {"t": t, "F": t.nn.functional, "nn": t.nn, "rnn": t.nn.utils.rnn, "layer": self.layer, **self.given}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for statement in statements: exec(statement.strip(), scope)
+            results = dict(enumerate(tensors(eval(last, scope))))
+            self.leaves = {name: x for name, x in self.given.items() if x.dtype.is_floating_point}
+            self.first = self.pull(results, twice or create_graph)
+            self.value, self.grads = self.loss.item(), arrays(self.first)
+            if twice:
+                self.second = self.pull({name: g for name, g in self.first.items() if g is not None and g.requires_grad}, False)
+                self.value, self.grads = 0.0 if self.loss is None else self.loss.item(), self.grads | arrays(self.second, " again")
+
+    def leaf(self, name: str, array, moves: bool = True):
+        """A tensor, a step away from what it usually is; if it has floats, it wants a gradient."""
+        if array.dtype.kind != "f": return self.t.tensor(array)
+        if moves: array = array + self.step * direction(name, array.shape)
+        return self.t.tensor(array.astype(self.kind)).requires_grad_()
+
+    def layer(self, made):
+        """The module with the same weights in both libraries."""
+        random = np.random.default_rng(9)
+        def drawn(x): return random.uniform(0.2, 0.9, tuple(x.shape))
+        for name, p in sorted(made.named_parameters()):
+            array = drawn(p) * random.choice([-1, 1], tuple(p.shape))
+            p.data, self.given[name] = self.leaf(name, array).detach(), p
+        for name, p in sorted(made.named_buffers()):
+            if "num" not in name: p.data = self.t.tensor(drawn(p).astype(self.kind))
+        return made
+
+    def pull(self, results: dict, create_graph: bool) -> dict:
+        """The gradients of all results together, each number of which counts another amount."""
+        self.loss = None
+        for name, y in results.items():
+            part = (y * self.t.tensor(1 + direction(f"of {name}", y.shape).astype(self.kind))).sum()
+            self.loss = part if self.loss is None else self.loss + part
+        if self.loss is None: return dict.fromkeys(self.leaves)
+        found = self.t.autograd.grad(self.loss, list(self.leaves.values()), create_graph=create_graph, allow_unused=True)
+        return dict(zip(self.leaves, found))
 
 
-def run(t, line: str, kind, twice: bool = False, create_graph: bool = False) -> dict:
-    """The gradients of a line's results for all that it names, and, twice, of these for all of them."""
-    *statements, last = line.split(";")
-    given = leaves(t, kind, line)
-    scope = {"t": t, "F": t.nn.functional, "nn": t.nn, "rnn": t.nn.utils.rnn, "inf": np.inf, "layer": lambda made: layer(t, made, kind, given), **given}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for statement in statements: exec(statement.strip(), scope)
-        results = tensors(eval(last, scope))
-        targets = [x for x in given.values() if x.requires_grad]
-        loss = weighted(t, results, kind)
-        found = t.autograd.grad(loss, targets, create_graph=twice or create_graph, allow_unused=True)
-        out = {name: x for name, x in zip([n for n, x in given.items() if x.requires_grad], found)}
-        if twice:
-            again = weighted(t, [g for g in found if g is not None and g.requires_grad], kind)
-            found = t.autograd.grad(again, targets, allow_unused=True)
-            out |= {f"{name} again": x for name, x in zip(out, found)}
-    return {name: None if g is None else g.detach().numpy() for name, g in out.items()}
-
-
-def layer(t, made, kind, given: dict):
-    """The module with the same weights in both libraries, which count as given."""
-    random = np.random.default_rng(9)
-    for name, p in sorted(made.named_parameters()):
-        values = random.uniform(0.2, 0.9, tuple(p.shape)) * random.choice([-1, 1], tuple(p.shape))
-        p.data = t.tensor(values.astype(kind))
-        given[name] = p
-    for name, p in sorted(made.named_buffers()):
-        if "num" not in name: p.data = t.tensor(random.uniform(0.2, 0.9, tuple(p.shape)).astype(kind))
-    return made
+def direction(name: str, shape: tuple): return np.random.default_rng(crc32(name.encode())).standard_normal(tuple(shape))
+def arrays(found: dict, ending="") -> dict: return {name + ending: None if g is None else g.detach().numpy() for name, g in found.items()}
 
 
 def tensors(value) -> list:
@@ -99,15 +109,6 @@ def tensors(value) -> list:
     if value is None: return []
     if isinstance(value, (tuple, list)): return [x for part in value for x in tensors(part)]
     return [value] if value.dtype.is_floating_point else []
-
-
-def weighted(t, results: list, kind):
-    """One number that all results have a say in, each number another one."""
-    random, total = np.random.default_rng(3), None
-    for y in results:
-        term = (y * t.tensor(random.uniform(0.5, 1.5, tuple(y.shape)).astype(kind))).sum()
-        total = term if total is None else total + term
-    return total
 
 
 def same(ours: dict, theirs: dict, tolerance: float) -> None:
@@ -283,13 +284,13 @@ F.lp_pool{n}d(x{n}.abs(), 2, 3, 1)
 y, at = F.max_pool{n}d(x{n}, 2, return_indices=True); F.max_unpool{n}d(y, at, 2, output_size=x{n}.shape)
 F.batch_norm(x{n}, None, None, c4, m4, True)
 F.batch_norm(x{n}, None, None, None, None, True, 0.1, 0.1)
-F.batch_norm(x{n}, m4.detach(), v4.detach(), c4, m4)
-F.batch_norm(x{n}, m4.detach(), v4.detach(), None, None)
+F.batch_norm(x{n}, n4.detach(), v4.detach(), c4, m4)
+F.batch_norm(x{n}, n4.detach(), v4.detach(), None, None)
 F.group_norm(x{n}, 2, c4, m4)
 F.group_norm(x{n}, 1)
 F.group_norm(x{n}, 4, c4, None, 0.1)
 F.instance_norm(x{n}, None, None, c4, m4)
-F.instance_norm(x{n}, m4.detach(), v4.detach(), c4, m4, False)
+F.instance_norm(x{n}, n4.detach(), v4.detach(), c4, m4, False)
 F.pad(x{n}, (1, 2))
 F.pad(x{n}, (-1, 2), value=3.0)
 F.pad(x{n}, (1, 0) * {n}, 'reflect')
@@ -362,7 +363,6 @@ F.embedding_bag(id_line, table, starts, mode='mean', padding_idx=3)
 F.embedding_bag(id_line, table, starts, mode='max', padding_idx=3)
 F.embedding_bag(id_line, table, starts, mode='sum', per_sample_weights=each)
 F.embedding_bag(id_line, table, ends, mode='sum', include_last_offset=True)
-F.embedding_bag(id_line, table, starts, mode='mean', scale_grad_by_freq=True)
 layer(nn.EmbeddingBag(7, 5, mode='max'))(ids)
 F.scaled_dot_product_attention(Q, K, V)
 F.scaled_dot_product_attention(Q, K, V, M)
@@ -411,18 +411,33 @@ LINES = DENSE + LOSSES + SPATIAL + WORDS
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_gradients_are_pytorchs_in_double_width(line):
+def test_gradients_are_pytorchs(line):
     torch = pytest.importorskip("torch")
-    same(run(tt, line, np.float64), run(torch, line, np.float64), 1e-9)
-
-
-@pytest.mark.parametrize("line", LINES)
-def test_gradients_are_pytorchs_in_single_width(line):
-    torch = pytest.importorskip("torch")
-    want = {name: None if g is None else g.astype(np.float32) for name, g in run(torch, line, np.float64).items()}
-    same(run(tt, line, np.float32), want, 1e-5)
+    want = Run(torch, line).grads
+    same(Run(tt, line).grads, want, 1e-9)
+    same(Run(tt, line, np.float32).grads, {name: g if g is None else g.astype(np.float32) for name, g in want.items()}, 1e-5)
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_shortcuts_agree_with_their_rules(line):
-    same(run(tt, line, np.float64), run(tt, line, np.float64, create_graph=True), 1e-11)
+    same(Run(tt, line).grads, Run(tt, line, create_graph=True).grads, 1e-11)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_gradients_of_gradients_are_pytorchs(line):
+    torch = pytest.importorskip("torch")
+    try: want = Run(torch, line, twice=True).grads
+    except RuntimeError as error: pytest.skip(f"PyTorch has none: {error}")
+    same(Run(tt, line, twice=True).grads, want, 1e-9)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("line", [line for line in LINES if not re.search("padding_idx=-?2|by_freq", line)])
+def test_gradients_are_what_a_nudge_finds(line, twice):
+    """All numbers are nudged at once, each in a direction of its own."""
+    if twice and "ctc" in line: pytest.skip("the rule of its rule is not written, here or in PyTorch")
+    found, after, before = [Run(tt, line, twice=twice, step=step) for step in (0, 1e-6, -1e-6)]
+    grads = found.second if twice else found.first
+    want = sum([(g.detach().numpy() * direction(name, g.shape)).sum() for name, g in grads.items() if g is not None])
+    far = max([np.abs(g.detach().numpy()).max(initial=0) for g in grads.values() if g is not None], default=0)
+    assert abs((after.value - before.value) / 2e-6 - want) <= 1e-6 * max(1, far, abs(found.value), abs(want))
