@@ -26,7 +26,7 @@ def _(g, _out, x, negative_slope): return where(x > 0, g, g * negative_slope),
 @gradient(prelu)
 def _(g, _out, x, weight):
     channels = weight.reshape((-1,) + (1,) * (x.ndim - 2)) if x.ndim > 1 else weight.reshape(())
-    return lambda: where(x > 0, g, g * channels), lambda: by_channel(where(x > 0, 0.0, g * x), weight)
+    return lambda: where(x > 0, g, g * channels), lambda: by_channel(g * -relu(-x), weight)
 
 
 def by_channel(g, weight):
@@ -61,7 +61,7 @@ def _(g, _out, x, lambd): return where((x >= -lambd) & (x <= lambd), 0.0, g),
 
 def landing(g, x, alpha, steepness, scale):
     """The gradient of scale * x, and left of zero of scale * alpha * (exp(x * steepness) - 1)."""
-    return where(x > 0, g * scale, g * (scale * alpha * steepness * np.exp(np.minimum(x, 0.0) * steepness)))
+    return where(x > 0, g * scale, g * (scale * alpha * steepness * np.exp(-relu(-x) * steepness)))
 
 
 @gradient(elu)

@@ -56,7 +56,7 @@ def _(g, _out, x, negative_slope): return where(x > 0, g, g * negative_slope),
 @gradient(prelu)
 def _(g, _out, x, weight):
     channels = weight.reshape((-1,) + (1,) * (x.ndim - 2)) if x.ndim > 1 else weight.reshape(())
-    return lambda: where(x > 0, g, g * channels), lambda: by_channel(where(x > 0, 0.0, g * x), weight)
+    return lambda: where(x > 0, g, g * channels), lambda: by_channel(g * -relu(-x), weight)
 
 
 def by_channel(g, weight):
@@ -91,15 +91,15 @@ def _(g, _out, x, lambd): return where((x >= -lambd) & (x <= lambd), 0.0, g),
 # %% [markdown]
 # ## A soft landing
 #
-# Left of zero the slope of an exponential is that exponential. The `np.minimum` is for the right: the
-# branch that is not taken must not overflow, for infinity times the 0 of `where` is nan in the gradient of the
-# gradient.
+# Left of zero the slope of an exponential is that exponential. The `-relu(-x)`, which is x there and 0 to the
+# right, is for the right: a branch that is not taken must not overflow, for infinity times the 0 of `where` is
+# nan in the gradient of the gradient.
 
 # %%
 #| export
 def landing(g, x, alpha, steepness, scale):
     """The gradient of scale * x, and left of zero of scale * alpha * (exp(x * steepness) - 1)."""
-    return where(x > 0, g * scale, g * (scale * alpha * steepness * np.exp(np.minimum(x, 0.0) * steepness)))
+    return where(x > 0, g * scale, g * (scale * alpha * steepness * np.exp(-relu(-x) * steepness)))
 
 
 @gradient(elu)

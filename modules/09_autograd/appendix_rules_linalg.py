@@ -44,11 +44,11 @@ def direction(x, length, p: float, axis):
     if p == 2: return x / nonzero(length)
     if abs(p) == math.inf:
         won = np.abs(x) == length
-        return sign(x) * (where(won, 1.0, 0.0) / where(won, 1.0, 0.0).sum(axis=axis, keepdims=True))
+        return where(won, sign(x), 0.0) / where(won, 1.0, 0.0).sum(axis=axis, keepdims=True)
     if p < 1:
         bent = where(x == 0, 0.0, sign(x) * pow_(np.abs(nonzero(x)), p - 1))
         return bent * pow_(length, 1 - p)
-    return where(length == 0, 0.0, sign(x) * pow_(np.abs(x) / nonzero(length), p - 1))
+    return sign(x) * pow_(np.abs(x), p - 1) / where(length == 0, 1.0, pow_(length, p - 1))
 
 
 def nonzero(x): return x + (x == 0)

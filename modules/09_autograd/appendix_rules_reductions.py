@@ -53,13 +53,24 @@ from tinytorch.tensor import axes, expand, reshape, transpose
 #| export
 @gradient(amax, amin)
 def _(g, out, x, dim, keepdim):
-    won = x == over(out, dim, keepdim, x.ndim)
-    winners = where(won, 1.0, 0.0).sum(axis=axes(dim), keepdims=True)
-    return where(won, over(g, dim, keepdim, x.ndim) / winners, 0.0),
+    return shared(over(g, dim, keepdim, x.ndim), x, over(out, dim, keepdim, x.ndim), axes(dim)),
 
 
-@gradient(max_along, min_along, median_along, mode)
+def shared(g, x, out, axis):
+    """g, in equal parts, for all that are what came out; nan came out of nan."""
+    won = (x == out) | ((x != x) & (out != out))
+    return where(won, g / where(won, 1.0, 0.0).sum(axis=axis, keepdims=True), 0.0)
+
+
+@gradient(max_along, min_along, mode)
 def _(g, out, _x, dim): return from_places(g, out, _x.shape, dim),
+
+
+@gradient(median_along)
+def _(g, out, x, dim, keepdim, *, share):
+    """The median of all numbers shares, as `amax` does; that of a line goes to its place, as `max` does."""
+    if not share: return from_places(g, out, x.shape, dim),
+    return shared(over(g[0], dim, keepdim, x.ndim), x, over(out[0], dim, keepdim, x.ndim), axes(dim)),
 
 
 @gradient(cummax, cummin)
