@@ -8,12 +8,12 @@ import math
 import numpy as np
 
 from .activations import gelu, log_softmax, relu, sigmoid, softmax, tanh
-from .autograd import gradient, shortcut
 from .bends import (
     celu, elu, glu, hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, logsigmoid, mish, prelu, relu6,
     selu, silu, softplus, softshrink, softsign, tanhshrink, threshold,
 )
 from .elementwise import erf, where
+from .receipts import gradient
 from .shaping import cat, narrow
 
 __all__ = ["by_channel", "landing"]

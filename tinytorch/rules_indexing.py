@@ -7,13 +7,15 @@ import math
 
 import numpy as np
 
-from .autograd import bare, gradient, no_gradient, shortcut, zeros_beside
+from .autograd import bare
 from .elementwise import where
 from .indexing import (
     argsort, argwhere, bisect, gather, index_add, index_copy, index_fill, index_select, isin, kthvalue,
     masked_scatter, masked_select, nonzero, put, put_index, scatter, scatter_add, scatter_reduce, sort, take,
     take_along_dim, topk,
 )
+from .overwriting import zeros_beside
+from .receipts import gradient, no_gradient
 from .shaping import along, cat, place, unsqueeze
 from .tensor import reshape, select_index
 

@@ -7,9 +7,11 @@ import math
 
 import numpy as np
 
-from .autograd import bare, gradient, no_gradient, over, shortcut, zeros_beside
+from .autograd import bare, over
 from .elementwise import where
 from .indexing import scatter_add
+from .overwriting import zeros_beside
+from .receipts import gradient, no_gradient, shortcut
 from .reductions import (
     all_, amax, amin, any_, argmax, argmin, count_nonzero, cummax, cummin, cumprod, cumsum, logcumsumexp,
     logsumexp, max_along, median_along, min_along, mode, nansum, prod,

@@ -8,10 +8,12 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as window
 
-from .autograd import bare, gradient, zeros_beside
+from .autograd import bare
 from .creation import fill
 from .dtypes import device_of
 from .indexing import index_add, put_index
+from .overwriting import zeros_beside
+from .receipts import gradient
 from .shaping import (
     address, along, cat, clone, convert, diag_embed, diagonal, diagonal_scatter, flip, move, movedim, narrow,
     owner, place, repeat, repeat_interleave, roll, select, select_scatter, several, slice_scatter, split,

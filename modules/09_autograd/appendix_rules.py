@@ -15,7 +15,7 @@ from __future__ import annotations
 import inspect
 
 from tinytorch import rules_bends, rules_elementwise, rules_linalg       # whoever has the book has all its pages
-from tinytorch.autograd import RULES
+from tinytorch.receipts import RULES
 from tinytorch.tensor import Op
 
 # %%

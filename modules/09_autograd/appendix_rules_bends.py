@@ -17,7 +17,6 @@ import math
 import numpy as np
 
 from tinytorch.activations import gelu, log_softmax, relu, sigmoid, softmax, tanh
-from tinytorch.autograd import gradient, shortcut
 from tinytorch.bends import (
     celu,
     elu,
@@ -40,6 +39,7 @@ from tinytorch.bends import (
     threshold,
 )
 from tinytorch.elementwise import erf, where
+from tinytorch.receipts import gradient
 from tinytorch.shaping import cat, narrow
 
 # %% [markdown]

@@ -18,7 +18,6 @@ import math
 import numpy as np
 
 from tinytorch.activations import sigmoid
-from tinytorch.autograd import gradient, no_gradient, shortcut, zeros_beside
 from tinytorch.comparisons import eq, ge, gt, le, lt, ne
 from tinytorch.elementwise import (
     abs_,
@@ -106,6 +105,8 @@ from tinytorch.elementwise import (
     where,
     xlogy,
 )
+from tinytorch.overwriting import zeros_beside
+from tinytorch.receipts import gradient, no_gradient
 
 # %% [markdown]
 # ## Steps

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from tinytorch.autograd import bare, gradient, no_gradient, shortcut, zeros_beside
+from tinytorch.autograd import bare
 from tinytorch.elementwise import where
 from tinytorch.indexing import (
     argsort,
@@ -43,6 +43,8 @@ from tinytorch.indexing import (
     take_along_dim,
     topk,
 )
+from tinytorch.overwriting import zeros_beside
+from tinytorch.receipts import gradient, no_gradient
 from tinytorch.shaping import along, cat, place, unsqueeze
 from tinytorch.tensor import reshape, select_index
 

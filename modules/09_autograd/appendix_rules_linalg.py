@@ -18,10 +18,12 @@ import math
 
 import numpy as np
 
-from tinytorch.autograd import bare, gradient, no_gradient, over, zeros_beside
+from tinytorch.autograd import bare, over
 from tinytorch.elementwise import pow_, sign, where
 from tinytorch.linalg import cholesky, det, eigh, inv, matrix_rank, pinv, qr, slogdet, solve, svd, vector_norm
+from tinytorch.overwriting import zeros_beside
 from tinytorch.products import cdist
+from tinytorch.receipts import gradient, no_gradient
 from tinytorch.rules_reductions import the_others
 from tinytorch.shaping import cat, diag_embed, diagonal, narrow, places, tril, triu, unsqueeze
 from tinytorch.rules_shaping import given

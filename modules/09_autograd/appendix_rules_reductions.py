@@ -18,9 +18,11 @@ import math
 
 import numpy as np
 
-from tinytorch.autograd import bare, gradient, no_gradient, over, shortcut, zeros_beside
+from tinytorch.autograd import bare, over
 from tinytorch.elementwise import where
 from tinytorch.indexing import scatter_add
+from tinytorch.overwriting import zeros_beside
+from tinytorch.receipts import gradient, no_gradient, shortcut
 from tinytorch.reductions import (
     all_,
     amax,

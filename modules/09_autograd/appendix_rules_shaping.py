@@ -18,10 +18,12 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as window
 
-from tinytorch.autograd import bare, gradient, zeros_beside
+from tinytorch.autograd import bare
 from tinytorch.creation import fill
 from tinytorch.dtypes import device_of
 from tinytorch.indexing import index_add, put_index
+from tinytorch.overwriting import zeros_beside
+from tinytorch.receipts import gradient
 from tinytorch.shaping import (
     address,
     along,
