@@ -8,9 +8,10 @@ import math
 import numpy as np
 
 from .attention import attend, look_up
-from .autograd import bare, gradient, shortcut
+from .autograd import bare
 from .elementwise import where
 from .embeddings import bags
+from .receipts import gradient, shortcut
 from .rotary import rotate
 from .tensor import Op
 

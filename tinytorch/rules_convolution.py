@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from .autograd import gradient, shortcut
 from .convolution import conv1d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from .receipts import gradient, shortcut
 from .room import ROOMS, each_way, margins, pad
 from .spatial import SLICE, channels_last, conv2d, correlate, even, windows
 from .tensor import Op

@@ -8,18 +8,19 @@ import math
 import numpy as np
 
 from .activations import sigmoid
-from .autograd import bare, gradient, shortcut
+from .autograd import bare
 from .dense import binary_surprise, linear, standardize, surprise
 from .fitting import as_rows, labels_of, row_sums
 from .losses import added, alignment, certainty, one_on, spread_out, uneven_surprise
+from .receipts import gradient, shortcut
 from .root_mean_square import rescale
 from .tensor import Op
 
 __all__ = [
     "renormed", "standard", "standardize_rule", "rescale_rule", "column_sums", "standardize_shortcut",
     "rescale_shortcut", "flat_rows", "linear_shortcut", "surprise_shortcut", "binary_surprise_rule",
-    "uneven_surprise_rule", "certainty_rule", "remaining", "one_back", "one_back_skip", "alignment_slope",
-    "alignment_rule", "alignment_shortcut",
+    "uneven_surprise_rule", "certainty_rule", "remaining", "one_back", "alignment_slope", "alignment_rule",
+    "alignment_shortcut",
 ]
 
 
@@ -150,7 +151,7 @@ def remaining(log_probs, path, may_skip, input_lengths, target_lengths):
         later = left[t] = np.where((input_lengths - 1 <= t)[:, None], ends, later)
         if t == 0: break
         onward = later + np.take_along_axis(log_probs[t], path, 1)
-        skipped = one_back(np.where(may_skip, one_back_skip(onward, may_skip), -np.inf))
+        skipped = one_back(one_back(np.where(may_skip, onward, -np.inf)))
         later = added(onward, one_back(onward), skipped)
     return left
 
@@ -158,10 +159,6 @@ def remaining(log_probs, path, may_skip, input_lengths, target_lengths):
 def one_back(x):
     """The row, one place to the left.  (N, L) -> (N, L)"""
     return one_on(x[:, ::-1])[:, ::-1]
-
-
-def one_back_skip(x, may_skip):
-    return one_back(np.where(may_skip, x, -np.inf))
 
 
 @Op

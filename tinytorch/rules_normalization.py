@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
-from .autograd import gradient, shortcut
 from .normalization import standardize_groups
+from .receipts import gradient, shortcut
 from .rules_dense import renormed, standard
 from .spatial import by_channel, rescale_channels, standardize_channels
 
@@ -58,8 +58,9 @@ def standardize_groups_rule(g, _out, x, weight, _bias, num_groups, eps):
 
 def channel_sums(x, y=None):
     """The sum of each channel, or of its products with another.  (N, C, *), (N, C, *) -> (C)"""
-    if y is not None: return np.einsum("nc...,nc...->c", x, y)
-    return x.sum(axis=over_channels(x))
+    if y is None: return x.sum(axis=over_channels(x))
+    x, y = [part.reshape(*part.shape[:2], math.prod(part.shape[2:])) for part in (x, y)]
+    return np.einsum("ncx,ncx->c", x, y)
 
 
 @shortcut(standardize_channels)

@@ -9,12 +9,14 @@ from itertools import product
 
 import numpy as np
 
-from .autograd import bare, gradient, shortcut, zeros_beside
+from .autograd import bare
 from .indexing import gather, scatter_add
+from .overwriting import zeros_beside
 from .pooling import (
     adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, adaptive_largest, adaptive_max_pool1d,
     adaptive_max_pool2d, adaptive_max_pool3d, avg_pool1d, avg_pool3d, max_pool1d, max_pool3d, parts, put_back,
 )
+from .receipts import gradient, shortcut
 from .resampling import MODES, SMOOTH, add_windows, resample, take_windows, window_places
 from .room import PLACES, pad
 from .shaping import along

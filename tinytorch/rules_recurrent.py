@@ -8,8 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from .activations import relu, sigmoid, tanh
-from .autograd import Autograd, enable_grad, grad, gradient, shortcut, wants_gradient
+from .autograd import Autograd, grad
 from .dense import linear
+from .modes import enable_grad
+from .receipts import gradient, shortcut, wants_gradient
 from .recurrent import gru_layer, lstm_layer, rnn_layer, walk
 from .rules_dense import column_sums
 from .shaping import cat, split

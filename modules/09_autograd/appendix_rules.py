@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import inspect
 
-from tinytorch import (        # whoever has the book has all its pages
+from tinytorch import (         # whoever has the book has all its pages
     rules_attention,
+    rules_bends,
     rules_convolution,
     rules_dense,
+    rules_elementwise,
+    rules_linalg,
     rules_normalization,
     rules_pooling,
     rules_recurrent,

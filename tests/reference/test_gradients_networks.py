@@ -374,7 +374,7 @@ F.scaled_dot_product_attention(K, K, K)
 F.scaled_dot_product_attention(Q1, KV[0, 0], KV[1, 0])
 F.scaled_dot_product_attention(Q, KV.expand(2, 3, 7, 4), KV.expand(2, 3, 7, 4), M)
 F.scaled_dot_product_attention(Q6, K2, K2, enable_gqa=True)
-F.scaled_dot_product_attention(20 * Q, 20 * K, V)
+F.scaled_dot_product_attention(5 * Q, 5 * K, V)
 layer(nn.MultiheadAttention(8, 2))(E, S, S)
 layer(nn.MultiheadAttention(8, 2))(E, S, S, key_padding_mask=pad)[0]
 layer(nn.MultiheadAttention(8, 2))(E, S, S, key_padding_mask=pad, need_weights=False)
