@@ -84,7 +84,13 @@ from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, ad
 from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
-from .rules import rule_of
+
+# what these define is not handed on: they fill tables
+from . import (
+    receipts, journeys, overwriting, modes, autograd, rules_elementwise, rules_bends, rules_shaping,
+    rules_indexing, rules_reductions, rules_linalg, rules_dense, rules_normalization, rules_pooling,
+    rules_convolution, rules_attention, rules_recurrent,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
@@ -142,7 +148,7 @@ __all__ = [
     "conv_transpose3d", "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d",
     "adaptive_max_pool1d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm_cell", "gru_cell",
     "rnn_tanh_cell", "rnn_relu_cell", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled",
-    "is_grad_enabled", "rule_of",
+    "is_grad_enabled",
 ]
 
 
