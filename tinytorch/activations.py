@@ -98,11 +98,12 @@ def gelu(input, /, *, approximate="none"):
         raise RuntimeError(f"gelu knows approximate='none' and approximate='tanh', not {approximate!r}")
     if approximate == "none":
         out = 1 + erf.forward(input * math.sqrt(0.5))
-    else:
-        out = 1 + 0.044715 * input * input
         out *= input
-        out *= math.sqrt(2 / math.pi)
-        out = 1 + np.tanh(out)
+        out *= 0.5
+        return out
+    out = input * input
+    out *= 0.044715
+    out += 1
     out *= input
-    out *= 0.5
-    return out
+    out *= -2 * math.sqrt(2 / math.pi)
+    return input / (1 + exp_over(out))

@@ -12,7 +12,7 @@ from .errors import ShapeError, shape_of
 from .layers import Module, Parameter
 from .room import pad
 from .shaping import unsqueeze
-from .spatial import BatchNorm, avg_pool2d, by_channel, move_towards, rescale_channels
+from .spatial import BatchNorm, avg_pool2d, move_towards, rescale_channels, spread
 from .tensor import Kept, Op, reshape
 
 __all__ = [
@@ -43,8 +43,8 @@ def standardize_groups(input, weight=None, bias=None, /, num_groups=1, eps=1e-5)
     rstd = 1 / np.sqrt((out * out).mean(axis=-1, keepdims=True) + eps)
     out *= rstd
     out = out.reshape(input.shape)
-    if weight is not None: out *= by_channel(weight, input)
-    if bias is not None: out += by_channel(bias, input)
+    if weight is not None: out *= spread(weight, input)
+    if bias is not None: out += spread(bias, input)
     return Kept(out, mean, rstd)
 
 

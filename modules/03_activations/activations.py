@@ -441,17 +441,19 @@ def gelu(input, /, *, approximate="none"):
         raise RuntimeError(f"gelu knows approximate='none' and approximate='tanh', not {approximate!r}")
     #| hint Exact: 0.5 * input * (1 + erf.forward(input / math.sqrt(2))). Python numbers keep float32 float32.
     #| hint With tanh: x + 0.044715 * x*x*x is x * (1 + 0.044715 * x*x), which saves a multiplication.
+    #| hint (1 + tanh(u)) / 2 is the sigmoid of 2u, that is 1 / (1 + exp(-2u)): exp_over takes a pass less.
     ### BEGIN SOLUTION
     if approximate == "none":
         out = 1 + erf.forward(input * math.sqrt(0.5))
-    else:
-        out = 1 + 0.044715 * input * input
         out *= input
-        out *= math.sqrt(2 / math.pi)
-        out = 1 + np.tanh(out)
+        out *= 0.5
+        return out
+    out = input * input
+    out *= 0.044715
+    out += 1
     out *= input
-    out *= 0.5
-    return out
+    out *= -2 * math.sqrt(2 / math.pi)
+    return input / (1 + exp_over(out))
     ### END SOLUTION
 
 # %%
