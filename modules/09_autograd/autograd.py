@@ -310,7 +310,7 @@ _numbers = count()
 class Receipt:
     """How a tensor was made: the op, what went in, with which settings."""
 
-    __slots__ = ("__weakref__", "edges", "hooks", "inputs", "kept", "number", "op", "out", "outline", "seen",
+    __slots__ = ("__weakref__", "around", "edges", "hooks", "inputs", "kept", "number", "op", "out", "outline", "seen",
                  "settings", "spoilt", "versions")
 
     def __init__(self, op: Op, edges: list, inputs: list | None, settings: dict):
@@ -320,7 +320,8 @@ class Receipt:
         self.out, self.kept = None, ()  # numbers of the output, and what the forward handed over
         self.seen = 0                   # for a view: how often its memory had been written over
         self.spoilt = False             # whether the output has been written over since
-        self.hooks: dict | None = None
+        self.hooks: dict | None = None  # who wants to see, or change, the gradient that has arrived
+        self.around = pull              # who pulls: later somebody may stand around that, with other plans
 
     def name(self) -> str:
         """PyTorch's name for it: MulBackward0."""
@@ -329,16 +330,16 @@ class Receipt:
     @property
     def next_functions(self) -> tuple:
         """The receipts, or tensors, that gradients go to from here, as PyTorch lists them."""
-        return tuple([(edge, 0) for edge in self.edges])
+        return tuple([edge.node if isinstance(edge, Part) else (edge, 0) for edge in self.edges])
 
     def pull(self, g, wanted: list[bool], create_graph: bool) -> list:
         """What goes to each input that wants a gradient, None to the others."""
-        return pull(self, g, wanted, create_graph)
+        return self.around(self, g, wanted, create_graph)
 
     def let_go(self) -> None:
         """Forgets the numbers."""
         self.inputs = self.out = None
-        self.kept = ()
+        self.kept, self.around = (), pull
 
     def __repr__(self): return f"<{self.name()}>"
 
@@ -351,6 +352,9 @@ class Part(Receipt):
     def __init__(self, whole: Receipt, place: int, places: int):
         super().__init__(whole.op, [whole], [], {})
         self.place, self.places = place, places
+
+    @property
+    def node(self) -> tuple: return self.edges[0], self.place
 
     def put(self, g, pending: dict) -> None:
         """Puts the gradient of this output beside those of the others."""
@@ -366,6 +370,7 @@ class Part(Receipt):
 # %%
 #| export
 _remembering: ContextVar = ContextVar("remembering", default=True)
+_packing: ContextVar = ContextVar("packing", default=None)     # who puts the numbers of receipts elsewhere
 
 
 def wants_gradient(x) -> bool:
@@ -428,6 +433,7 @@ class Autograd(Engine):
             receipt.versions.append(x._version if looked_at and box else None)
         if isinstance(out, tuple): sign_parts(out, receipt, rule)
         else: sign(out, receipt, rule)
+        if (pack := _packing.get()) is not None: pack(receipt)
         return out
 
     def write(self, tensor: Tensor, value, index=...) -> Tensor:
@@ -550,11 +556,21 @@ def pull(receipt: Receipt, g, wanted: list[bool], create_graph: bool) -> list:
     inputs, out = looked_up(receipt, create_graph)
     settings = {name: receipt.settings.get(name, default) for name, default in rule.settings.items()}
     if rule is SHORTCUTS.get(op) and rule.kept: settings["kept"] = receipt.kept
-    inputs += [None] * (op.arity - len(inputs))             # those that were left out, as a bias may be
-    found = rule.function(g, out, *inputs, **settings)
+    missing = [None] * (op.arity - len(inputs))             # those that were left out, as a bias may be
+    found = rule.function(g, out, *inputs, *missing, **settings)
     if len(found) < len(wanted):
         raise ValueError(f"the rule of {op.name} gives {len(found)} gradients for {len(wanted)} inputs")
-    return [(dx() if callable(dx) else dx) if want else None for dx, want in zip(found, wanted)]
+    found = [(dx() if callable(dx) else dx) if want else None for dx, want in zip(found, wanted)]
+    return found if create_graph else owned(found, receipt.edges, [*listed(g), *listed(out), *inputs, *receipt.kept])
+
+
+def owned(found: list, edges: list, held: list) -> list:
+    """The gradients, those of leaves in memory of their own: .grad is added to in place, and may be changed."""
+    for n, (dx, edge) in enumerate(zip(found, edges)):
+        if dx is None or not isinstance(edge, Tensor) or dx.size != edge.array.size: continue
+        others = [x for x in (*held, *found[:n], *found[n + 1 :]) if isinstance(x, type(edge.array))]
+        if not dx.flags.writeable or any([dx is x or np.may_share_memory(dx, x) for x in others]): found[n] = dx.copy()
+    return found
 
 
 def looked_up(receipt: Receipt, create_graph: bool) -> tuple[list, object]:
@@ -683,7 +699,8 @@ def first_gradient(y: Tensor, g, create_graph: bool):
         g = Tensor(np.ones_like(y.array))
     if g.shape != y.shape:
         raise RuntimeError(f"a gradient has the shape of its tensor: this one is {shape_of(g)}, the tensor is {shape_of(y)}")
-    return g if create_graph else g.array
+    if create_graph: return g
+    return g.array.copy() if y.is_leaf else g.array         # .grad of a leaf is nobody else's memory
 
 
 @contextmanager
@@ -691,7 +708,7 @@ def stage(engine: Autograd, create_graph: bool) -> Iterator[None]:
     """Who runs the ops of the rules: the engine itself if they are to be remembered, else one for bare arrays."""
     token = _remembering.set(create_graph)
     try:
-        with using(engine if create_graph else Bare(engine.inner)): yield
+        with using(engine if create_graph else Bare(engine)): yield
     finally:
         _remembering.reset(token)
 
@@ -721,7 +738,8 @@ def hooked(edge, g):
         for hook in list(hooks.values()):
             told = hook(box)
             if told is not None: box = told
-    return box if isinstance(g, Tensor) else box.array
+    if isinstance(g, Tensor): return box
+    return box.array if isinstance(edge, Receipt) else box.array.copy()     # the hook may hold what it has seen
 
 
 @contextmanager
@@ -776,7 +794,7 @@ def grad(
 
 
 def listed(x) -> list:
-    return [x] if isinstance(x, Tensor) or x is None else list(x)
+    return list(x) if type(x) in (list, tuple) else [x]
 
 # %% [markdown]
 # ## Forgetting on purpose
@@ -849,6 +867,7 @@ def write_over(engine: Autograd, tensor: Tensor, value, index) -> Tensor:
     engine.inner.write(tensor, value, index)
     if whole: root.receipt, root.requires_grad = value.receipt, True
     elif wanted: engine.record(put_index, (root, value), {"index": places}, root)
+    if wanted and "_retained" in vars(root): METHODS["retain_grad"](root)       # of what it holds from now on
     return tensor
 
 
