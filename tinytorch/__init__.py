@@ -83,10 +83,11 @@ from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, ad
 from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 from .autograd import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
+from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import autograd, models, nn, random
+    from . import autograd, models, nn, random, utils
 
 __version__ = "0.1.0"
 
@@ -140,6 +141,7 @@ __all__ = [
     "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d", "adaptive_max_pool1d",
     "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm_cell", "gru_cell", "rnn_tanh_cell",
     "rnn_relu_cell", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "is_grad_enabled",
+    "is_anomaly_enabled", "is_anomaly_check_nan_enabled",
 ]
 
 
@@ -150,5 +152,5 @@ def __getattr__(name: str):
 
 def __dir__(): return [
     *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "autograd",
-    "models", "nn", "random", "__version__",
+    "models", "nn", "random", "utils", "__version__",
 ]

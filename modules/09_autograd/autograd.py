@@ -370,7 +370,7 @@ class Part(Receipt):
 # %%
 #| export
 _remembering: ContextVar = ContextVar("remembering", default=True)
-_packing: ContextVar = ContextVar("packing", default=None)     # who puts the numbers of receipts elsewhere
+PACKING: ContextVar = ContextVar("packing", default=None)      # who puts the numbers of receipts elsewhere
 
 
 def wants_gradient(x) -> bool:
@@ -433,7 +433,7 @@ class Autograd(Engine):
             receipt.versions.append(x._version if looked_at and box else None)
         if isinstance(out, tuple): sign_parts(out, receipt, rule)
         else: sign(out, receipt, rule)
-        if (pack := _packing.get()) is not None: pack(receipt)
+        if (pack := PACKING.get()) is not None: pack(receipt)
         return out
 
     def write(self, tensor: Tensor, value, index=...) -> Tensor:

@@ -15,17 +15,17 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 from numpy.lib.stride_tricks import as_strided
 
-from .activations import log_softmax, relu, sigmoid, softmax, tanh
-from .dense import labels_of, linear, surprise
-from .dtypes import DTYPES
-from .elementwise import where
-from .errors import shape_of
-from .indexing import put_index, scatter
-from .indices import numbers_first
-from .methods import METHODS, method
-from .printing import receipt_name
-from .shaping import detach, unsqueeze
-from .tensor import (
+from ..activations import log_softmax, relu, sigmoid, softmax, tanh
+from ..dense import labels_of, linear, surprise
+from ..dtypes import DTYPES
+from ..elementwise import where
+from ..errors import shape_of
+from ..indexing import put_index, scatter
+from ..indices import numbers_first
+from ..methods import METHODS, method
+from ..printing import receipt_name
+from ..shaping import detach, unsqueeze
+from ..tensor import (
     Engine, Kept, Op, Tensor, add, current_engine, exp, expand, log, matmul, mean, mul, neg, permute, reshape,
     select_index, set_default_engine, sqrt, sub, sum_, transpose, true_divide, using, view,
 )
@@ -33,8 +33,8 @@ from .tensor import (
 __all__ = [
     "central_difference", "Rule", "defaults_of", "RULES", "SHORTCUTS", "UNWRITTEN", "gradient", "shortcut",
     "register", "no_gradient", "add_rule", "sub_rule", "mul_rule", "true_divide_rule", "neg_rule", "exp_rule",
-    "log_rule", "sqrt_rule", "Outline", "Receipt", "Part", "wants_gradient", "edge_of", "sign", "Autograd",
-    "sign_parts", "newest_first", "unbroadcast", "settled", "Bare", "pull", "owned", "looked_up",
+    "log_rule", "sqrt_rule", "Outline", "Receipt", "Part", "PACKING", "wants_gradient", "edge_of", "sign",
+    "Autograd", "sign_parts", "newest_first", "unbroadcast", "settled", "Bare", "pull", "owned", "looked_up",
     "overwritten", "unpacked_output", "gather", "Flow", "first_gradient", "stage", "served_after",
     "leading_to", "hooked", "boxes", "add_to_grad", "remembering_engine", "backward", "grad", "listed",
     "GradMode", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "is_grad_enabled",
@@ -227,7 +227,7 @@ class Part(Receipt):
 
 
 _remembering: ContextVar = ContextVar("remembering", default=True)
-_packing: ContextVar = ContextVar("packing", default=None)     # who puts the numbers of receipts elsewhere
+PACKING: ContextVar = ContextVar("packing", default=None)      # who puts the numbers of receipts elsewhere
 
 
 def wants_gradient(x) -> bool:
@@ -282,7 +282,7 @@ class Autograd(Engine):
             receipt.versions.append(x._version if looked_at and box else None)
         if isinstance(out, tuple): sign_parts(out, receipt, rule)
         else: sign(out, receipt, rule)
-        if (pack := _packing.get()) is not None: pack(receipt)
+        if (pack := PACKING.get()) is not None: pack(receipt)
         return out
 
     def write(self, tensor: Tensor, value, index=...) -> Tensor:
@@ -818,6 +818,21 @@ def bare(x):
 
 
 # Added by `tito export`: what PyTorch keeps under this name, too.
+from ..custom import Function
+from ..graph import backward
+from ..anomaly import detect_anomaly, set_detect_anomaly
+from ..checking import gradcheck, gradgradcheck
+from ..drawing import draw
+
+__all__ += [
+    "Function", "backward", "detect_anomaly", "set_detect_anomaly", "gradcheck", "gradgradcheck", "draw",
+]
+
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
+    from . import function, graph
 
 def __getattr__(name: str):
     from tinytorch._missing import find  # only when a name is not here

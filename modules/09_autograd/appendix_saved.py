@@ -1,0 +1,133 @@
+# %% [markdown]
+# # Appendix: keeping numbers elsewhere
+#
+# Receipts hold on to numbers: whatever a rule will look at has to wait until gradients come by. In a large network
+# that waiting room takes more memory than the weights. Where the numbers wait is nobody's business but theirs: on
+# another device, on a disk, with fewer bits, or nowhere at all, to be computed once more (`checkpoint`).
+#
+# A **packer** takes each number that a receipt would keep and gives a ticket for it; when gradients come by, the
+# ticket is handed in.
+
+# %%
+#| export
+"""Where receipts keep their numbers: tickets in place of them, and hooks that say what a ticket is."""
+
+# %%
+#| export
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tinytorch.autograd import PACKING, Outline, Receipt, boxes, listed, no_grad, pull
+from tinytorch.tensor import Tensor, expand
+
+# %%
+#| export
+class Packer:
+    """Puts the numbers of receipts elsewhere, by `pack`, and fetches them back, by `unpack`."""
+
+    def __init__(self, pack: Callable, unpack: Callable): self.pack, self.unpack = pack, unpack
+
+    def __call__(self, receipt: Receipt) -> None: receipt.around = Tickets(self, receipt)
+
+    def put(self, x: Tensor):
+        """A ticket for a tensor. The hook may use ops; nothing it does is remembered or packed."""
+        token = PACKING.set(None)
+        try:
+            with no_grad(): return self.pack(x)
+        finally: PACKING.reset(token)
+
+    def fetch(self, ticket) -> Tensor:
+        with boxes(): found = self.unpack(ticket)
+        if isinstance(found, Tensor): return found
+        raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(found)}")
+
+# %% [markdown]
+# The tickets of a receipt stand around its pull: before it they are exchanged for numbers, and after it the numbers
+# are gone again. What came back from elsewhere has no history of its own; it takes over that of what was put away.
+
+# %%
+#| export
+class Tickets:
+    """Stands around the pull of a receipt whose numbers are elsewhere."""
+
+    def __init__(self, packer: Packer, receipt: Receipt):
+        self.packer, self.several = packer, isinstance(receipt.out, list)
+        self.inputs = {n: packer.put(x) for n, x in enumerate(receipt.inputs) if receipt.versions[n] is not None}
+        self.outs = [self.ticket(x) for x in listed(receipt.out)]
+        self.kept = [self.ticket(x) for x in receipt.kept]
+        for n in self.inputs: receipt.inputs[n], receipt.versions[n] = Outline(receipt.inputs[n].array), None
+        receipt.out, receipt.kept = None, ()
+
+    def ticket(self, x) -> tuple:
+        """Whether x was put away, and the ticket for it or x itself."""
+        away = hasattr(x, "strides")            # an array, of any library
+        return away, self.packer.put(Tensor(x)) if away else x
+
+    def numbers(self, away: bool, x): return self.packer.fetch(x).array if away else x
+
+    def __call__(self, receipt: Receipt, g, wanted: list[bool], create_graph: bool) -> list:
+        if receipt.inputs is None: return pull(receipt, g, wanted, create_graph)        # and raise
+        outlines, spoilt = receipt.inputs, receipt.spoilt
+        receipt.inputs = [with_history(self.packer.fetch(self.inputs[n]), receipt.edges[n]) if n in self.inputs else x
+                          for n, x in enumerate(outlines)]
+        outs = [self.numbers(*x) for x in self.outs]
+        receipt.out, receipt.kept = outs if self.several else outs[0], tuple([self.numbers(*x) for x in self.kept])
+        receipt.spoilt = False                  # what was put away cannot have been written over
+        try: return pull(receipt, g, wanted, create_graph)
+        finally: receipt.inputs, receipt.out, receipt.kept, receipt.spoilt = outlines, None, (), spoilt
+
+
+def with_history(x: Tensor, edge) -> Tensor:
+    """The numbers of x, with gradients that go to the edge."""
+    if edge is None or edge is x: return x
+    out = Tensor(x.array)
+    if not isinstance(edge, Receipt):           # a leaf: its numbers may have come back changed
+        leaf, edge = edge, Receipt(expand, [edge], [Outline(edge.array)], {})
+        edge.versions.append(None)
+    out.receipt, out.requires_grad = edge, True
+    return out
+
+# %% [markdown]
+# ## Hooks for saved tensors
+#
+# PyTorch's words for it. The hooks are called for every tensor that is kept, leaves too: to leave one where it is,
+# return it.
+
+# %%
+#| export
+class saved_tensors_hooks:
+    """`with saved_tensors_hooks(pack, unpack):` every tensor kept for backward is put away as `pack(tensor)`, and comes
+    back as `unpack(ticket)`."""
+
+    def __init__(self, pack_hook: Callable, unpack_hook: Callable):
+        self.packer, self.tokens = Packer(pack_hook, unpack_hook), []
+
+    def __enter__(self):
+        if isinstance(PACKING.get(), Forbidden): raise RuntimeError(PACKING.get().message)
+        self.tokens.append(PACKING.set(self.packer))
+        return self
+
+    def __exit__(self, *error): PACKING.reset(self.tokens.pop())
+
+
+class save_on_cpu(saved_tensors_hooks):
+    """Tensors wait for backward in the memory of the CPU, and are copied back to their device then."""
+
+    def __init__(self, pin_memory: bool = False, device_type: str = "cuda"):
+        super().__init__(lambda x: (x.device, x.to("cpu")), lambda ticket: ticket[1].to(ticket[0]))
+
+
+class Forbidden:
+    """Stands where a packer would, packs nothing, and lets no packer in."""
+
+    def __init__(self, message: str): self.message = message
+    def __call__(self, receipt: Receipt) -> None: pass
+
+
+class disable_saved_tensors_hooks:
+    """`with disable_saved_tensors_hooks(message):` whoever uses hooks for saved tensors gets that message."""
+
+    def __init__(self, error_message: str): self.forbidden = Forbidden(error_message)
+    def __enter__(self): self.token = PACKING.set(self.forbidden)
+    def __exit__(self, *error): PACKING.reset(self.token)
