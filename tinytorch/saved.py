@@ -42,8 +42,8 @@ class Tickets:
         self.inputs = {n: packer.put(x) for n, x in enumerate(receipt.inputs) if receipt.versions[n] is not None}
         self.outs = [self.ticket(x) for x in listed(receipt.out)]
         self.kept = [self.ticket(x) for x in receipt.kept]
-        for n in self.inputs: receipt.inputs[n], receipt.versions[n] = Outline(receipt.inputs[n].array), None
-        receipt.out, receipt.kept = None, ()
+        for n in self.inputs: receipt.inputs[n] = Outline(receipt.inputs[n].array)
+        receipt.out, receipt.kept = None, (self,)       # something is kept: it can be let go
 
     def ticket(self, x) -> tuple:
         """Whether x was put away, and the ticket for it or x itself."""
@@ -57,11 +57,12 @@ class Tickets:
         outlines, spoilt = receipt.inputs, receipt.spoilt
         receipt.inputs = [with_history(self.packer.fetch(self.inputs[n]), receipt.edges[n]) if n in self.inputs else x
                           for n, x in enumerate(outlines)]
+        for n in self.inputs: receipt.versions[n] = receipt.inputs[n]._version
         outs = [self.numbers(*x) for x in self.outs]
         receipt.out, receipt.kept = outs if self.several else outs[0], tuple([self.numbers(*x) for x in self.kept])
         receipt.spoilt = False                  # what was put away cannot have been written over
         try: return pull(receipt, g, wanted, create_graph)
-        finally: receipt.inputs, receipt.out, receipt.kept, receipt.spoilt = outlines, None, (), spoilt
+        finally: receipt.inputs, receipt.out, receipt.kept, receipt.spoilt = outlines, None, (self,), spoilt
 
 
 def with_history(x: Tensor, edge) -> Tensor:

@@ -7,6 +7,9 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar
+from copy import copy
+from functools import wraps
+from inspect import isgeneratorfunction
 from itertools import count
 from operator import attrgetter
 from types import SimpleNamespace
@@ -33,16 +36,16 @@ from ..tensor import (
 __all__ = [
     "central_difference", "Rule", "defaults_of", "RULES", "SHORTCUTS", "UNWRITTEN", "gradient", "shortcut",
     "register", "no_gradient", "add_rule", "sub_rule", "mul_rule", "true_divide_rule", "neg_rule", "exp_rule",
-    "log_rule", "sqrt_rule", "Outline", "Receipt", "Part", "PACKING", "wants_gradient", "edge_of", "sign",
-    "Autograd", "sign_parts", "newest_first", "unbroadcast", "settled", "Bare", "pull", "owned", "looked_up",
-    "overwritten", "unpacked_output", "gather", "Flow", "first_gradient", "stage", "served_after",
-    "leading_to", "hooked", "boxes", "add_to_grad", "remembering_engine", "backward", "grad", "listed",
-    "GradMode", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "is_grad_enabled",
-    "write_over", "is_like", "keep_old", "set_apart", "joined", "see_again", "places_of", "put_index_rule",
-    "select_index_rule", "zeros_beside", "picks_twice", "over", "counted", "sum_rule", "mean_rule",
-    "matmul_rule", "as_matrices", "transpose_rule", "permute_rule", "reshape_rule", "expand_rule",
-    "relu_rule", "sigmoid_rule", "tanh_rule", "softmax_rule", "log_softmax_rule", "linear_rule",
-    "surprise_rule", "bare",
+    "log_rule", "sqrt_rule", "Outline", "Receipt", "holds", "Part", "PACKING", "wants_gradient", "edge_of",
+    "sign", "Autograd", "sign_parts", "newest_first", "unbroadcast", "settled", "Bare", "pull", "owned",
+    "looked_up", "overwritten", "unpacked_output", "gather", "Flow", "first_gradient", "stage",
+    "served_after", "leading_to", "hooked", "boxes", "add_to_grad", "remembering_engine", "backward", "grad",
+    "listed", "GradMode", "resuming", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled",
+    "is_grad_enabled", "write_over", "is_like", "keep_old", "set_apart", "joined", "see_again", "places_of",
+    "put_index_rule", "select_index_rule", "zeros_beside", "picks_twice", "over", "counted", "sum_rule",
+    "mean_rule", "matmul_rule", "as_matrices", "transpose_rule", "permute_rule", "reshape_rule",
+    "expand_rule", "relu_rule", "sigmoid_rule", "tanh_rule", "softmax_rule", "log_softmax_rule",
+    "linear_rule", "surprise_rule", "bare",
 ]
 
 
@@ -202,11 +205,17 @@ class Receipt:
         return self.around(self, g, wanted, create_graph)
 
     def let_go(self) -> None:
-        """Forgets the numbers."""
+        """Forgets the numbers, if there are any: a sum, which keeps none, may be passed again."""
+        if not self.kept and not holds(self.out) and not any([version is not None for version in self.versions]): return
         self.inputs = self.out = None
         self.kept, self.around = (), pull
 
     def __repr__(self): return f"<{self.name()}>"
+
+
+def holds(out) -> bool:
+    """Whether there are numbers in what a receipt keeps of its output."""
+    return out is not None and not all([isinstance(x, Outline) for x in listed(out)])
 
 
 class Part(Receipt):
@@ -541,6 +550,7 @@ def remembering_engine() -> Autograd:
 def backward(tensor: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
     """Adds to .grad of every leaf how this tensor answers to a nudge of it."""
     if isinstance(inputs, Tensor): inputs = [inputs]
+    if inputs is not None and not inputs: raise RuntimeError("`inputs` argument to `backward()` cannot be empty")
     remembering_engine().backward(tensor, gradient=gradient, retain_graph=retain_graph, create_graph=create_graph, inputs=inputs)
 
 
@@ -550,6 +560,7 @@ def grad(
 ) -> tuple:
     """The gradients of the outputs for the inputs, in a tuple; no .grad is touched."""
     outputs, inputs = listed(outputs), listed(inputs)
+    if not all([wants_gradient(x) for x in inputs]): raise RuntimeError("One of the differentiated Tensors does not require grad")
     gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
     found: dict = {}
 
@@ -579,7 +590,32 @@ class GradMode(ContextDecorator):
 
     def __enter__(self): self.tokens.append(_remembering.set(self.mode))
     def __exit__(self, *error): _remembering.reset(self.tokens.pop())
-    def _recreate_cm(self): return self
+
+    def _recreate_cm(self):                 # each call of a decorated function has its own, in whichever thread
+        again = copy(self)
+        again.tokens = []
+        return again
+
+    def __call__(self, function):
+        return resuming(self, function) if isgeneratorfunction(function) else super().__call__(function)
+
+
+def resuming(mode: GradMode, generator: Callable) -> Callable:
+    """The generator function whose body runs in that mode, while the code between its steps does not."""
+    @wraps(generator)
+    def walk(*args, **kwargs):
+        steps = generator(*args, **kwargs)
+        advance, given = steps.send, (None,)
+        while True:
+            with mode._recreate_cm():
+                try: found = advance(*given)
+                except StopIteration as end: return end.value
+            try: advance, given = steps.send, ((yield found),)
+            except GeneratorExit:
+                with mode._recreate_cm(): steps.close()
+                raise
+            except BaseException as error: advance, given = steps.throw, (error,)
+    return walk
 
 
 class no_grad(GradMode):
@@ -602,10 +638,15 @@ class set_grad_enabled(GradMode):
     """Says from here on, or to the end of `with`, whether the engine remembers."""
 
     def __init__(self, mode: bool):
-        self.mode = mode
-        self.tokens.append(_remembering.set(mode))
+        self.mode, self.before = mode, _remembering.get()
+        _remembering.set(mode)
 
-    def __enter__(self): return None
+    def __enter__(self): _remembering.set(self.mode)
+    def __exit__(self, *error): _remembering.set(self.before)
+
+    def __call__(self, function):
+        _remembering.set(self.before)       # it was a decorator, and does not begin here and now
+        return (enable_grad() if self.mode else no_grad())(function)
 
 
 def is_grad_enabled() -> bool:
