@@ -4,6 +4,12 @@
 from . import _reference  # refuses to stand in for a learner's own package
 from . import _missing  # has a sentence for each name that is not here
 
+# what these define is not handed on: they fill tables
+from . import (
+    receipts, journeys, overwriting, modes, autograd, saved, custom, grad_hooks, graph, checkpoint, anomaly,
+    checking, drawing,
+)
+
 from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling
 from .version import show_versions
 from .dtypes import (
@@ -82,7 +88,7 @@ from .spatial import conv2d, max_pool2d
 from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, adaptive_max_pool1d
 from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
-from .autograd import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
+from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
 from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
 
 TYPE_CHECKING = False

@@ -8,7 +8,8 @@ import warnings
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from .autograd import Autograd, Receipt, bare, remembering_engine
+from .autograd import Autograd, bare, remembering_engine
+from .receipts import Part, Receipt
 from .tensor import Op, _default, set_default_engine, using
 
 __all__ = [
@@ -40,13 +41,14 @@ class Watchful(Autograd):
         """Remembers the lines that led to a receipt."""
         LINES.setdefault(receipt, callers())
 
-    def pull(self, receipt: Receipt, g, wanted: list[bool], create_graph: bool) -> list:
-        try: found = super().pull(receipt, g, wanted, create_graph)
+    def pull(self, receipt: Receipt, g, create_graph: bool) -> list:
+        try: found = [dx() if callable(dx) and edge is not None else dx
+                      for dx, edge in zip(super().pull(receipt, g, create_graph), receipt.edges)]
         except Exception:
             self.tell(receipt)
             raise
-        for place, dx in enumerate(found if self.check_nan else ()):
-            if dx is None or bare(dx).dtype.kind != "f" or not (bare(dx) != bare(dx)).any(): continue
+        for place, (dx, edge) in enumerate(zip(found, receipt.edges) if self.check_nan else ()):
+            if edge is None or dx is None or not (bare(dx) != bare(dx)).any(): continue
             self.tell(receipt)
             raise RuntimeError(f"Function '{receipt.name()}' returned nan values in its {place}th output.")
         return found
@@ -62,7 +64,7 @@ class Watchful(Autograd):
 
 def whole(receipt: Receipt) -> Receipt:
     """The receipt of all outputs, for the receipt of one of them."""
-    return receipt.edges[0] if hasattr(receipt, "places") else receipt
+    return receipt.edges[0] if isinstance(receipt, Part) else receipt
 
 
 def callers() -> traceback.StackSummary:

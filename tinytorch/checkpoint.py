@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from weakref import ref
 
-from .autograd import PACKING, enable_grad, is_grad_enabled, wants_gradient
 from .custom import Function
 from .graph import backward
 from .layers import Sequential
+from .modes import enable_grad, is_grad_enabled
 from .randomness import fork_rng, get_rng_state, set_rng_state
+from .receipts import PACKING, wants_gradient
 from .saved import Packer
 from .shaping import detach
 from .tensor import Tensor

@@ -8,7 +8,8 @@ from html import escape
 from itertools import count, pairwise
 from pathlib import Path
 
-from .autograd import Outline, Part, Receipt, edge_of, newest_first
+from .autograd import newest_first
+from .receipts import Outline, Part, Receipt, edge_of
 from .tensor import Tensor
 
 __all__ = [

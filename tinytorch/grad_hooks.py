@@ -10,11 +10,14 @@ from weakref import ref
 
 import numpy as np
 
-from .autograd import Part, Receipt, boxes, edge_of, is_grad_enabled, settled, wants_gradient
+from .autograd import settled
 from .custom import Function
 from .hooks import EVERY_BACKWARD_HOOK, WATCHERS, RemovableHandle, asked
 from .housekeeping import module_method
+from .journeys import boxes
 from .methods import method
+from .modes import is_grad_enabled
+from .receipts import Part, Receipt, edge_of, pull, wants_gradient
 from .tensor import Tensor
 
 __all__ = [
@@ -93,11 +96,13 @@ class Sides:
 
     def __init__(self, inner: Callable): self.inner, self.before, self.after = inner, {}, {}
 
-    def __call__(self, receipt: Receipt, g, wanted: list[bool], create_graph: bool) -> list:
+    def __call__(self, receipt: Receipt, g, create_graph: bool) -> list:
         arrived = list(g) if isinstance(g, list) else [g]
         for hook in list(self.before.values()): arrived = shown(hook, arrived, create_graph)
-        found = self.inner(receipt, arrived if isinstance(g, list) else arrived[0], wanted, create_graph)
-        found = [None if dx is None else settled(dx, x) for dx, x in zip(found, receipt.inputs)]
+        found = self.inner(receipt, arrived if isinstance(g, list) else arrived[0], create_graph)
+        if not self.after: return found
+        found = [None if edge is None or dx is None else settled(dx() if callable(dx) else dx, x)
+                 for dx, x, edge in zip(found, receipt.inputs, receipt.edges)]
         for hook in list(self.after.values()): found = shown(hook, found, create_graph, arrived)
         return found
 
@@ -118,7 +123,7 @@ def box(g) -> Tensor | None: return g if g is None or isinstance(g, Tensor) else
 
 def sides_of(receipt: Receipt) -> Sides:
     whole = receipt.edges[0] if isinstance(receipt, Part) else receipt
-    if not isinstance(whole.around, Sides): whole.around = Sides(whole.around)
+    if not isinstance(whole.around, Sides): whole.around = Sides(whole.around or pull)
     return whole.around
 
 

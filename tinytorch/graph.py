@@ -7,8 +7,10 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from .autograd import Flow, Receipt, add_to_grad, listed, remembering_engine
+from .autograd import Flow, listed, remembering_engine
 from .grad_hooks import register_hook
+from .journeys import add_to_grad
+from .receipts import Receipt
 from .tensor import Tensor
 
 __all__ = ["Node", "backward", "increment_version", "MultiHandle", "register_multi_grad_hook"]

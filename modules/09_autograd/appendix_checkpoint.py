@@ -23,11 +23,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from weakref import ref
 
-from tinytorch.autograd import PACKING, enable_grad, is_grad_enabled, wants_gradient
-from tinytorch.layers import Sequential
 from tinytorch.custom import Function
 from tinytorch.graph import backward
+from tinytorch.layers import Sequential
+from tinytorch.modes import enable_grad, is_grad_enabled
 from tinytorch.randomness import fork_rng, get_rng_state, set_rng_state
+from tinytorch.receipts import PACKING, wants_gradient
 from tinytorch.saved import Packer
 from tinytorch.shaping import detach
 from tinytorch.tensor import Tensor

@@ -47,22 +47,13 @@ from weakref import ref
 
 import numpy as np
 
-from tinytorch.autograd import (
-    PACKING,
-    Outline,
-    Part,
-    Receipt,
-    boxes,
-    edge_of,
-    is_grad_enabled,
-    no_grad,
-    places_of,
-    put_index,
-    remembering_engine,
-    wants_gradient,
-)
+from tinytorch.autograd import remembering_engine
 from tinytorch.errors import shape_of
-from tinytorch.saved import Packer, with_history
+from tinytorch.indexing import put_index
+from tinytorch.journeys import boxes
+from tinytorch.modes import is_grad_enabled, no_grad
+from tinytorch.receipts import PACKING, Outline, Part, Receipt, edge_of, places_of, wants_gradient, write_receipt
+from tinytorch.saved import Packer, outline, with_history
 from tinytorch.shaping import detach
 from tinytorch.tensor import Tensor, look_at
 
@@ -163,11 +154,9 @@ def by_position(forward: Callable, args: tuple, kwargs: dict, skip: int) -> tupl
 class Applied(Receipt):
     """The receipt of an autograd.Function."""
 
-    __slots__ = ("ctx", "outlines")
-
     def __init__(self, function: type[Function], ctx: FunctionCtx, args: tuple):
         edges = [edge_of(x) if want else None for x, want in zip(args, ctx.needs_input_grad)]
-        super().__init__(function, edges, [Outline(x.array) if isinstance(x, Tensor) else x for x in args], {})
+        super().__init__(function, edges, [outline(x.array) if isinstance(x, Tensor) else x for x in args], {})
         self.ctx, self.around, self.outlines = ctx, backward_of, []
 
     def let_go(self) -> None: self.ctx._saved = None
@@ -177,7 +166,7 @@ class Applied(Receipt):
         return getattr(self.ctx, name)
 
 
-def backward_of(receipt: Applied, g, wanted: list[bool], create_graph: bool) -> list:
+def backward_of(receipt: Applied, g, create_graph: bool) -> list:
     """What the backward of an autograd.Function makes of g."""
     arrived = g if isinstance(g, list) else [g]
     with boxes(): found = chosen(receipt.op)(receipt.ctx, *[boxed(receipt, *x) for x in zip(arrived, receipt.outlines)])
@@ -186,7 +175,6 @@ def backward_of(receipt: Applied, g, wanted: list[bool], create_graph: bool) -> 
     if len(found) < count or any([dx is not None for dx in found[count:]]):
         raise RuntimeError(f"function {name} returned an incorrect number of gradients (expected {count}, got {len(found)})")
     for n, (dx, x) in enumerate(zip(found, receipt.inputs)): check(name, n, dx, x)
-    found = [dx if want else None for dx, want in zip(found, wanted)]
     return found if create_graph else [None if dx is None else bare(dx, edge) for dx, edge in zip(found, receipt.edges)]
 
 
@@ -237,7 +225,7 @@ def signed(receipt: Applied, args: tuple, out):
         raise RuntimeError("Some elements marked as dirty during the forward method were not returned as output. The inputs that "
                            "are modified inplace must all be outputs of the Function.")
     wanted = is_grad_enabled() and any(ctx.needs_input_grad)
-    if wanted: receipt.outlines = [Outline(x.array) if isinstance(x, Tensor) else None for x in outs]
+    if wanted: receipt.outlines = [outline(x.array) if isinstance(x, Tensor) else None for x in outs]
     receipts = [receipt if len(outs) == 1 else Part(receipt, n, len(outs)) for n in range(len(outs))]
     made = tuple([hung(x, args, ctx, receipts[n] if wanted else None) if isinstance(x, Tensor) else x
                   for n, x in enumerate(outs)])
@@ -272,7 +260,7 @@ def written_over(x: Tensor, receipt: Receipt) -> Tensor:
     new = Tensor(x.array)
     new.receipt, new.requires_grad = receipt, True
     if root is x: x.receipt, x.requires_grad = receipt, True
-    else: remembering_engine().record(put_index, (root, new), {"index": places_of(x, root, ...)}, root)
+    else: write_receipt(put_index, (root, new), {"index": places_of(x, root, ...)}, root)
     return x
 
 # %% [markdown]
@@ -320,9 +308,7 @@ def overwritten(x: Tensor):
 class Refusal(Receipt):
     """Stands behind gradients that must not be differentiated once more."""
 
-    __slots__ = ()
-
-    def pull(self, g, wanted, create_graph):
+    def pull(self, g, create_graph):
         raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
 
 

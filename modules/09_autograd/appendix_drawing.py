@@ -22,7 +22,8 @@ from html import escape
 from itertools import count, pairwise
 from pathlib import Path
 
-from tinytorch.autograd import Outline, Part, Receipt, edge_of, newest_first
+from tinytorch.autograd import newest_first
+from tinytorch.receipts import Outline, Part, Receipt, edge_of
 from tinytorch.tensor import Tensor
 
 # %%

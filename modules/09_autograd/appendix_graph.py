@@ -16,8 +16,10 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from tinytorch.autograd import Flow, Receipt, add_to_grad, listed, remembering_engine
+from tinytorch.autograd import Flow, listed, remembering_engine
 from tinytorch.grad_hooks import register_hook
+from tinytorch.journeys import add_to_grad
+from tinytorch.receipts import Receipt
 from tinytorch.tensor import Tensor
 
 Node = Receipt                      # PyTorch's name for it

@@ -18,7 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tinytorch.autograd import PACKING, Outline, Receipt, boxes, listed, no_grad, pull
+from tinytorch.journeys import boxes
+from tinytorch.modes import no_grad
+from tinytorch.receipts import PACKING, Outline, Receipt, pull
 from tinytorch.tensor import Tensor, expand
 
 # %%
@@ -53,11 +55,14 @@ class Tickets:
 
     def __init__(self, packer: Packer, receipt: Receipt):
         self.packer, self.several = packer, isinstance(receipt.out, list)
-        self.inputs = {n: packer.put(x) for n, x in enumerate(receipt.inputs) if receipt.versions[n] is not None}
-        self.outs = [self.ticket(x) for x in listed(receipt.out)]
+        self.inputs = {n: packer.put(box) for n, box in enumerate(receipt.boxes) if box is not None}
+        self.outs = [self.ticket(x) for x in (receipt.out if self.several else [receipt.out])]
         self.kept = [self.ticket(x) for x in receipt.kept]
-        for n in self.inputs: receipt.inputs[n] = Outline(receipt.inputs[n].array)
-        receipt.out, receipt.kept = None, (self,)       # something is kept: it can be let go
+        for n in self.inputs: receipt.inputs[n] = outline(receipt.inputs[n])
+        self.put_away(receipt)
+
+    def put_away(self, receipt: Receipt) -> None:
+        receipt.boxes, receipt.out, receipt.kept = (), None, (self,)    # something is kept, and can be let go
 
     def ticket(self, x) -> tuple:
         """Whether x was put away, and the ticket for it or x itself."""
@@ -66,17 +71,23 @@ class Tickets:
 
     def numbers(self, away: bool, x): return self.packer.fetch(x).array if away else x
 
-    def __call__(self, receipt: Receipt, g, wanted: list[bool], create_graph: bool) -> list:
-        if receipt.inputs is None: return pull(receipt, g, wanted, create_graph)        # and raise
+    def __call__(self, receipt: Receipt, g, create_graph: bool) -> tuple:
+        if receipt.inputs is None: return pull(receipt, g, create_graph)        # and raise
         outlines, spoilt = receipt.inputs, receipt.spoilt
-        receipt.inputs = [with_history(self.packer.fetch(self.inputs[n]), receipt.edges[n]) if n in self.inputs else x
-                          for n, x in enumerate(outlines)]
-        for n in self.inputs: receipt.versions[n] = receipt.inputs[n]._version
+        found = {n: with_history(self.packer.fetch(ticket), receipt.edges[n]) for n, ticket in self.inputs.items()}
         outs = [self.numbers(*x) for x in self.outs]
+        receipt.boxes = [found.get(n) for n in range(len(outlines))]
+        receipt.versions = [0 if box is None else box._version for box in receipt.boxes]
+        receipt.inputs = [x if box is None else box.array for x, box in zip(outlines, receipt.boxes)]
         receipt.out, receipt.kept = outs if self.several else outs[0], tuple([self.numbers(*x) for x in self.kept])
         receipt.spoilt = False                  # what was put away cannot have been written over
-        try: return pull(receipt, g, wanted, create_graph)
-        finally: receipt.inputs, receipt.out, receipt.kept, receipt.spoilt = outlines, None, (self,), spoilt
+        try: return pull(receipt, g, create_graph)
+        finally:
+            receipt.inputs, receipt.spoilt = outlines, spoilt
+            self.put_away(receipt)
+
+
+def outline(array) -> Outline: return Outline((array.shape, array.dtype))
 
 
 def with_history(x: Tensor, edge) -> Tensor:
@@ -84,8 +95,7 @@ def with_history(x: Tensor, edge) -> Tensor:
     if edge is None or edge is x: return x
     out = Tensor(x.array)
     if not isinstance(edge, Receipt):           # a leaf: its numbers may have come back changed
-        leaf, edge = edge, Receipt(expand, [edge], [Outline(edge.array)], {})
-        edge.versions.append(None)
+        edge = Receipt(expand, [edge], [outline(edge.array)], {})
     out.receipt, out.requires_grad = edge, True
     return out
 
