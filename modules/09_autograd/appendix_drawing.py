@@ -23,7 +23,7 @@ from itertools import count, pairwise
 from pathlib import Path
 
 from tinytorch.autograd import newest_first
-from tinytorch.receipts import Outline, Part, Receipt, edge_of
+from tinytorch.receipts import Part, Receipt, edge_of
 from tinytorch.tensor import Tensor
 
 # %%
@@ -67,7 +67,7 @@ class Graph:
         """The node for a receipt or a leaf."""
         if isinstance(source, Part): source = source.edges[0]
         if source not in self.known:
-            self.known[source] = self.node(source.op.__name__, "op") if isinstance(source, Receipt) else \
+            self.known[source] = self.node(title_of(source), "op") if isinstance(source, Receipt) else \
                 self.node(names.get(source, "leaf"), "leaf", shape_text(source))
         return self.known[source]
 
@@ -78,8 +78,13 @@ class Graph:
         for source, x in zip(receipt.edges, inputs):
             if source is not None:
                 self.edge(self.of(source, names), here, shape_text(x) if isinstance(source, Receipt) else "")
-            elif isinstance(x, (Tensor, Outline)):
+            elif hasattr(x, "shape"):
                 self.edge(self.node("data", "data", shape_text(x)), here, "")
+
+
+def title_of(receipt: Receipt) -> str:
+    """The name of the op, or of the user's own Function."""
+    return receipt.op.__name__ if isinstance(receipt.op, type) else receipt.op.name
 
 
 def shape_text(x) -> str:
@@ -150,7 +155,7 @@ def ordered(rows: list[list], paths: list[list], sweeps: int = 8) -> None:
 def middle(places: list[float], otherwise: float) -> float: return sum(places) / len(places) if places else otherwise
 
 
-def across(rows: list[list], paths: list[list], width, sweeps: int = 16) -> dict:
+def across(rows: list[list], paths: list[list], width, sweeps: int = 40) -> dict:
     """Where the middle of each node is, from left to right: near its neighbours, and not on top of others."""
     above, below = neighbours(paths)
     x: dict = {}
@@ -185,7 +190,7 @@ STYLE = """
 font:13px ui-sans-serif,system-ui,sans-serif}
 .graph text{fill:var(--ink);text-anchor:middle}
 .graph .small{font:11px ui-monospace,monospace;opacity:.75}
-.graph .label{stroke:var(--paper);stroke-width:4px;paint-order:stroke;opacity:1}
+.graph .label{stroke:var(--paper);stroke-width:6px;paint-order:stroke;opacity:1}
 .graph path{fill:none;stroke:var(--line);stroke-width:1.3}
 .graph marker path{fill:var(--line);stroke:none}
 .graph rect{fill:var(--op);stroke:var(--line)}
