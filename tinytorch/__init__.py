@@ -85,7 +85,7 @@ from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import models, nn, random
+    from . import datasets, models, nn, random, tokenizers, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -148,6 +148,6 @@ def __getattr__(name: str):
 
 
 def __dir__(): return [
-    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "models",
-    "nn", "random", "__version__",
+    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "datasets",
+    "models", "nn", "random", "tokenizers", "transforms", "utils", "__version__",
 ]

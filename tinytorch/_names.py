@@ -59,12 +59,6 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch.utils.checkpoint": {
         "09 autograd": "checkpoint",
     },
-    "tinytorch.utils.data": {
-        "08 dataloader": (
-            "Dataset TensorDataset IterableDataset ConcatDataset Subset random_split DataLoader "
-            "SequentialSampler RandomSampler WeightedRandomSampler BatchSampler "
-        ),
-    },
     "tinytorch.utils.dlpack": {
         "20 interop": "to_dlpack",
     },
@@ -86,20 +80,18 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.optim.lr_scheduler": "10 optimizers",
     "tinytorch.profiler": "14 benchmarking",
     "tinytorch.serve": "16 capstone",
-    "tinytorch.utils": "08 dataloader",
     "tinytorch.utils.checkpoint": "09 autograd",
-    "tinytorch.utils.data": "08 dataloader",
     "tinytorch.utils.dlpack": "20 interop",
 }
 
 OPEN = [
-    "tinytorch", "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
-    "tinytorch.nn.modules", "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
-    "tinytorch.nn.utils.rnn", "tinytorch.random",
+    "tinytorch", "tinytorch.datasets", "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional",
+    "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.module", "tinytorch.nn.parameter",
+    "tinytorch.nn.utils", "tinytorch.nn.utils.rnn", "tinytorch.random", "tinytorch.tokenizers",
+    "tinytorch.transforms", "tinytorch.utils", "tinytorch.utils.data", "tinytorch.utils.data.distributed",
 ]
 
 BEING_WRITTEN = [
-    "08 dataloader", "09 autograd", "10 optimizers", "11 training", "12 compression", "13 kernels",
-    "14 benchmarking", "15 mlops", "16 capstone", "17 functional", "18 compiler", "19 distributed",
-    "20 interop",
+    "09 autograd", "10 optimizers", "11 training", "12 compression", "13 kernels", "14 benchmarking",
+    "15 mlops", "16 capstone", "17 functional", "18 compiler", "19 distributed", "20 interop",
 ]
