@@ -289,7 +289,7 @@ class Crew:
 
     def again(self, orders: Iterator) -> None:
         """Begins a new epoch with the same workers; what is still on its way is forgotten when it comes."""
-        self.orders, self.first, self.due, self.given = orders, self.sent, self.sent, 0
+        self.orders, self.first, self.due, self.given, self.turn = orders, self.sent, self.sent, 0, 0
         self.ready.clear()
         for hand in self.hands:
             hand.resting = False
