@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 from .creation import as_tensor
-from .dataloader import Dataset, IterableDataset, Sampler
+from .dataloader import Dataset, IterableDataset, Sampler, batch_reader, default_collate
 from .dtypes import float64
 from .randomness import Generator, default_generator, multinomial, randperm
 
@@ -107,6 +107,10 @@ class Subset(Dataset):
 
     def __getitems__(self, indices: list[int]) -> list:
         return many(self.dataset, [self.indices[i] for i in indices])
+
+    def __getbatch__(self, numbers: list[int]):
+        read = batch_reader(self.dataset)
+        return read([self.indices[i] for i in numbers]) if read else default_collate(self.__getitems__(numbers))
 
     def __len__(self) -> int: return len(self.indices)
 

@@ -32,9 +32,9 @@ __all__ = [
     "IDX_KINDS", "content_of", "read_idx", "read_cifar", "MAKE_ARRAY", "ALLOWED", "PlainUnpickler",
     "read_pickle", "PICTURES", "labelled_files", "column", "read_csv", "T", "Dataset", "IterableDataset",
     "TensorDataset", "Sampler", "SequentialSampler", "new_seed", "dice", "RandomSampler", "BatchSampler",
-    "default_collate", "Fetcher", "OneByOne", "DataLoader", "Normalize", "sides", "cut", "framed",
-    "RandomHorizontalFlip", "RandomCrop", "margins", "CharTokenizer", "Text", "merge", "learn_pairs",
-    "bytes_of",
+    "default_collate", "batch_reader", "Fetcher", "OneByOne", "DataLoader", "Normalize", "sides", "cut",
+    "framed", "RandomHorizontalFlip", "RandomCrop", "margins", "CharTokenizer", "Text", "merge",
+    "learn_pairs", "bytes_of",
 ]
 
 
@@ -159,6 +159,8 @@ class TensorDataset(Dataset):
     def __len__(self) -> int:
         return len(self.tensors[0])
 
+    def __getbatch__(self, numbers: list[int]) -> list: return [x[numbers] for x in self.tensors]
+
 
 class Sampler(Generic[T]):
     """An order of samples: an iterable of their numbers."""
@@ -248,6 +250,14 @@ def default_collate(batch: Sequence) -> Any:
     return collate_leaves(batch)
 
 
+def batch_reader(dataset) -> Callable | None:
+    """How a dataset reads whole batches, collated by default; None if it reads sample by sample."""
+    for kind in type(dataset).__mro__:
+        if "__getbatch__" in vars(kind): return dataset.__getbatch__
+        if "__getitem__" in vars(kind): return None         # a subclass makes its samples otherwise
+    return None
+
+
 class Fetcher:
     """Reads what a sampler asks for, and makes a batch of it."""
 
@@ -255,9 +265,11 @@ class Fetcher:
         self.dataset, self.collate_fn = dataset, collate_fn
         self.in_batches, self.drop_last = in_batches, drop_last
         self.stream = iter(dataset) if isinstance(dataset, IterableDataset) else None
+        self.at_once = batch_reader(dataset) if in_batches and collate_fn is default_collate else None
 
     def __call__(self, order):
         if self.stream is not None: return self.collate_fn(self.next_of_stream(order))
+        if self.at_once is not None: return self.at_once(order)
         if not self.in_batches: return self.collate_fn(self.dataset[order])
         if hasattr(self.dataset, "__getitems__"): return self.collate_fn(self.dataset.__getitems__(order))
         return self.collate_fn([self.dataset[number] for number in order])

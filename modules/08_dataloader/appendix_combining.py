@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 from tinytorch.creation import as_tensor
-from tinytorch.dataloader import Dataset, IterableDataset, Sampler
+from tinytorch.dataloader import Dataset, IterableDataset, Sampler, batch_reader, default_collate
 from tinytorch.dtypes import float64
 from tinytorch.randomness import Generator, default_generator, multinomial, randperm
 
@@ -112,6 +112,10 @@ class Subset(Dataset):
 
     def __getitems__(self, indices: list[int]) -> list:
         return many(self.dataset, [self.indices[i] for i in indices])
+
+    def __getbatch__(self, numbers: list[int]):
+        read = batch_reader(self.dataset)
+        return read([self.indices[i] for i in numbers]) if read else default_collate(self.__getitems__(numbers))
 
     def __len__(self) -> int: return len(self.indices)
 
