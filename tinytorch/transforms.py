@@ -48,6 +48,7 @@ class ToTensor:
     """Bytes as floats from 0 to 1; other numbers as they are.  (H, W) or (H, W, C) -> (C, H, W)"""
 
     def __call__(self, pic) -> Tensor:
+        if isinstance(pic, Tensor): raise TypeError("ToTensor wants an array: this is a tensor already")
         array = np.asarray(pic)
         if array.ndim not in (2, 3): raise ValueError(f"a picture is (H, W) or (H, W, C), not {array.shape}")
         array = np.ascontiguousarray(np.atleast_3d(array).transpose(2, 0, 1))

@@ -47,7 +47,8 @@ from tinytorch.randomness import manual_seed
 # %%
 #| export
 ALIGNED = 64        # bytes; each buffer begins at a multiple of it
-PATIENCE = 5.0      # seconds between two looks whether the main process is alive, and for workers to end
+WATCH = 5.0         # seconds between two looks whether the main process is alive
+GRACE = 2.0         # seconds in which a worker ends what it is doing, before it is ended
 
 
 def rounded(n: int) -> int: return -(-n // ALIGNED) * ALIGNED
@@ -126,7 +127,8 @@ class Failure(NamedTuple):
     def raised(self):
         try: problem = self.kind(Told(self.told) if self.kind is KeyError else self.told)
         except Exception: problem = RuntimeError(self.told)     # its class wants other arguments
-        raise problem
+        try: raise problem
+        finally: del problem                        # or it would hold itself, and the crew, through its traceback
 
 
 class Told(str):
@@ -187,8 +189,9 @@ def work(pipe, main_end, folder: Path, info: WorkerInfo, base_seed: int, fetcher
     if main_end is not None: main_end.close()           # or it would never end
     random.seed(info.seed), manual_seed(info.seed), np.random.seed(numpy_seed(base_seed, info.id))
     _worker_info = info
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):       # the main process is gone
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):     # the main process is done, or gone
         Worker(pipe, folder, info, fetcher, init).serve()
+    shutil.rmtree(folder, ignore_errors=True)           # so do all the others
 
 
 class Worker:
@@ -205,18 +208,17 @@ class Worker:
             else: self.answer(*order)
 
     def next_order(self):
-        while not self.pipe.poll(PATIENCE):
+        while not self.pipe.poll(WATCH):
             if os.getppid() != self.main: raise EOFError
         return self.pipe.recv()
 
     def answer(self, number: int, order, slot: int) -> None:
-        said, found = BATCH, None
         try:
             if self.fetch is None: self.begin()
-            found = buffers_of(self.fetch(order))
-        except StopIteration: said = END
-        except Exception as problem: said, found = FAILED, buffers_of(failure(problem, self.info.id))
-        self.pipe.send((number, said, slot, self.lay(found, slot) if found else ""))
+            said, more = BATCH, self.lay(buffers_of(self.fetch(order)), slot)
+        except StopIteration: said, more = END, None
+        except Exception as problem: said, more = FAILED, failure(problem, self.info.id)
+        self.pipe.send((number, said, slot, more))
 
     def begin(self) -> None:
         """The first order, or the first of a new epoch."""
@@ -277,14 +279,14 @@ def dismiss(hands: list[Hand], folder: Path, owner: int) -> None:
     """Sends the workers home, and removes what they shared."""
     if os.getpid() != owner: return             # a process that inherited a copy of the crew
     for hand in hands: hand.pipe.close()
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + GRACE
     for hand in hands:
         hand.process.join(max(0.0, until - time.monotonic()))
         if hand.process.is_alive(): hand.process.kill()
         hand.process.join()
         hand.process.close()
     hands.clear()
-    shutil.rmtree(folder)
+    if folder.exists(): shutil.rmtree(folder)
 
 
 class Crew:
@@ -384,17 +386,18 @@ class Crew:
 
     def take(self, hand: Hand) -> None:
         """Takes a result, and gives its slot back."""
-        try: number, said, slot, name = hand.pipe.recv()
+        try: number, said, slot, found = hand.pipe.recv()
         except (EOFError, ConnectionResetError): self.died(hand)
-        if name: hand.rooms[slot] = opened(self.folder / name)
-        found = None if said == END else taken(hand.rooms[slot])
+        if said == BATCH:
+            if found: hand.rooms[slot] = opened(self.folder / found)        # the name of a new room
+            found = taken(hand.rooms[slot])
         hand.free.append(slot)
         if number >= self.first:                    # else somebody broke out of the epoch it belongs to
             hand.resting |= said == END
             self.ready[number] = said, found
 
     def died(self, hand: Hand) -> NoReturn:
-        hand.process.join(PATIENCE)
+        hand.process.join(GRACE)
         code = hand.process.exitcode
         how = f"by {signal.Signals(-code).name}" if code and code < 0 else f"with exit code {code}"
         raise RuntimeError(f"DataLoader worker (pid(s) {hand.process.pid}) exited unexpectedly, {how}. Is "
