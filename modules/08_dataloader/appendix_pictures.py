@@ -14,6 +14,7 @@
 #| export
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -156,7 +157,8 @@ def read_ppm(content: bytes):
             place = end
     kind, (width, height, most) = words[0], map(int, words[1:])
     shape = (height, width, 3) if kind in (b"P3", b"P6") else (height, width)
-    n = height * width * (3 if len(shape) == 3 else 1)
+    if min(width, height) < 1 or not 0 < most < 65536: raise ValueError(f"{width} x {height}, up to {most}")
+    n = math.prod(shape)
     if kind in (b"P2", b"P3"): numbers = np.array(content[place:].split()[:n], np.int64)
     else: numbers = np.frombuffer(content, ">u2" if most > 255 else np.uint8, n, place + 1)
     return (numbers.astype(np.int64) * 255 // most).astype(np.uint8).reshape(shape)
