@@ -19,7 +19,7 @@ __all__ = [
 
 
 CHUNK = 1 << 16
-TRIES = 3           # of each mirror, as long as each brings something new
+TRIES = 3           # in a row that bring nothing new, before a mirror is given up
 TIMEOUT = 30.0      # seconds without a byte
 TROUBLE = (OSError, http.client.HTTPException)      # urllib's errors are OSErrors
 Progress = Callable[[int, int], None]               # bytes so far, and of how many (0 if nobody knows)
@@ -52,20 +52,21 @@ def by_hand(path: Path) -> str:
 
 
 def reason(problem: Exception) -> str:
-    return str(getattr(problem, "reason", "") or problem) or type(problem).__name__
+    inner = problem.reason if type(problem) is urllib.error.URLError else problem
+    return str(inner) or type(problem).__name__
 
 
 def fetched(url: str, path: Path, checksum: str, progress: Progress) -> Path:
     """The file from one mirror."""
     part = path.with_name(f"{path.name}.part")
-    for left in reversed(range(TRIES)):
+    tries, arrived = TRIES, False
+    while not arrived:
         before = size_of(part)
-        try:
-            more(url, part, progress)
-            break
+        try: arrived = more(url, part, progress)
         except urllib.error.HTTPError: raise
         except TROUBLE:
-            if not left or size_of(part) <= before: raise
+            tries = TRIES if size_of(part) > before else tries - 1
+            if not tries: raise
     if checksum and digest(part, checksum) != checksum.lower():
         size = size_of(part)
         part.unlink()
@@ -85,15 +86,15 @@ def digest(path: Path, like: str) -> str:
     with path.open("rb") as file: return hashlib.file_digest(file, kinds[len(like)]).hexdigest()
 
 
-def more(url: str, part: Path, progress: Progress) -> None:
-    """Fetches what is missing behind what has arrived."""
+def more(url: str, part: Path, progress: Progress) -> bool:
+    """Fetches what is missing behind what has arrived; True when nothing is missing any more."""
     have = size_of(part)
     wanted = {"User-Agent": "tinytorch", **({"Range": f"bytes={have}-"} if have else {})}
     try: answer = urllib.request.urlopen(urllib.request.Request(url, headers=wanted), timeout=TIMEOUT)
     except urllib.error.HTTPError as problem:
         if problem.code != 416 or not have: raise       # "there is nothing behind that"
         problem.close()
-        if problem.headers.get("Content-Range", "").endswith(f"/{have}"): return
+        if problem.headers.get("Content-Range", "").endswith(f"/{have}"): return True
         part.unlink()
         raise Damaged("what had arrived was longer than the file") from None
     with answer:
@@ -107,6 +108,7 @@ def more(url: str, part: Path, progress: Progress) -> None:
                 have += len(chunk)
                 progress(have, total)
     if total and have < total: raise Damaged(f"the connection broke off after {have:,} of {total:,} bytes")
+    return True
 
 
 def begins_at(answer) -> int:
