@@ -20,7 +20,7 @@ import torch
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "differences.md"
 BEGIN = "<!-- from here on written by scripts/differences.py -->"
 END = "<!-- to here -->"
-PLACES = ("nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn")
+PLACES = ("nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "utils.data")
 
 OLD = "deprecated since 2018: `reduction` says the same in one word"
 GUESSED = "PyTorch guesses a missing `dim`, and warns"
@@ -52,6 +52,8 @@ LEFT_OUT = {                # why names are missing, by pattern; the first that 
     r"Base$": "a base class",
     r"Options$": "chooses between chunked kernels, which change the speed and not the result",
     r"AdaptiveLogSoftmax": "a softmax for enormous vocabularies, which sub-word tokens have made unnecessary",
+    r"DataPipe|DataChunk|datapipe|deterministic|argument_validation|runtime_validation":
+        "data pipes: PyTorch no longer develops them",
     r"fuse_|convert_conv2d|convert_conv3d": "belongs to PyTorch's compiler",
     r"scaled_mm|scaled_grouped|grouped_mm|ScalingType|Swizzle": "products of 8-bit floats, on some GPUs",
     r"multi_head_attention_forward|_native_multi": "what MultiheadAttention calls inside",
@@ -96,7 +98,8 @@ def plain(default) -> object:
     if default is inspect.Parameter.empty: return ...
     if isinstance(default, (bool, str, type(None))): return default
     if isinstance(default, (int, float)): return float(default)
-    return re.sub(r"\b(torch|tinytorch)\.|<(?:op|function) (\w+)[^>]*>", r"\2", repr(default))
+    told = re.sub(r"<[\w.]*?(\w+) object at \w+>", r"a \1", repr(default))
+    return re.sub(r"\b(torch|tinytorch)\.|<(?:op|function) (\w+)[^>]*>", r"\2", told)
 
 
 def written(found: dict | None) -> str:
@@ -118,7 +121,8 @@ def why(name: str, theirs: dict, ours: dict) -> str:
 def public(place: str) -> list[str]:
     """What PyTorch means to be used there: its own classes of modules, and its functions."""
     home = import_module(f"torch.{place}")
-    def counts(x): return inspect.isclass(x) if place == "nn" else inspect.isroutine(x)
+    kinds = {"nn": inspect.isclass, "utils.data": callable}
+    counts = kinds.get(place, inspect.isroutine)
     return [name for name in dir(home) if name[0] != "_" and counts(getattr(home, name))
             and (getattr(getattr(home, name), "__module__", None) or "torch").startswith("torch")]
 
@@ -131,7 +135,8 @@ def compared(place: str) -> tuple[list[Row], list[str], int]:
         if not hasattr(ours, name):
             missing.append(name)
             continue
-        wanted, found = parameters(getattr(theirs, name)), parameters(getattr(ours, name)) or {"*args": ...}
+        wanted, found = [parameters(getattr(home, name)) for home in (theirs, ours)]
+        if found is None: found = {"*args": ...}
         if wanted is None or (wanted == found and list(wanted) == list(found)): agree += 1
         else: rows.append(Row(name, written(wanted), written(found), why(name, wanted, found)))
     return rows, missing, agree

@@ -109,7 +109,7 @@ class Failure(NamedTuple):
         try: problem = self.kind(Told(self.told) if self.kind is KeyError else self.told)
         except Exception: problem = RuntimeError(self.told)     # its class wants other arguments
         try: raise problem
-        finally: del problem                        # or it would hold itself, and the crew, through its traceback
+        finally: del problem                        # or its traceback would hold it, and the crew
 
 
 class Told(str):

@@ -115,7 +115,8 @@ class Subset(Dataset):
 
     def __getbatch__(self, numbers: list[int]):
         read = batch_reader(self.dataset)
-        return read([self.indices[i] for i in numbers]) if read else default_collate(self.__getitems__(numbers))
+        if read is None: return default_collate(self.__getitems__(numbers))
+        return read([self.indices[i] for i in numbers])
 
     def __len__(self) -> int: return len(self.indices)
 

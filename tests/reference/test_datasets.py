@@ -7,6 +7,7 @@ import os
 import pickle
 import tarfile
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ rng = np.random.default_rng(10)
 # --------------------------------------------------------------------------------------------- MNIST
 
 def idx(array) -> bytes:
-    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.astype(np.uint8).tobytes()
+    head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    return head + array.astype(np.uint8).tobytes()
 
 
 @pytest.fixture
@@ -47,7 +49,8 @@ def put(folder: Path, files) -> Path:
 @pytest.mark.parametrize("packed", [True, False])
 def test_mnist_is_found_where_people_put_it(folder, packed, digits, tmp_path):
     arrays, files = digits
-    if not packed: files = {name.removesuffix(".gz"): gzip.decompress(content) for name, content in files.items()}
+    if not packed:
+        files = {name.removesuffix(".gz"): gzip.decompress(content) for name, content in files.items()}
     put(tmp_path / folder, files)
     for train, (pictures, labels) in zip((True, False), arrays.values()):
         found = datasets.MNIST(tmp_path, train)
@@ -75,10 +78,12 @@ def test_the_default_folder_is_tinytorch_data(digits, tmp_path, monkeypatch):
 
 
 def test_what_is_not_there_says_where_it_should_be(tmp_path):
-    for make, name in [(datasets.MNIST, "train-images-idx3-ubyte"), (datasets.CIFAR10, "cifar-10-python.tar.gz"),
+    for make, name in [(datasets.MNIST, "train-images-idx3-ubyte"),
+                       (datasets.CIFAR10, "cifar-10-python.tar.gz"),
                        (datasets.Shakespeare, "tinyshakespeare.txt"), (datasets.Names, "names.txt")]:
         with pytest.raises(FileNotFoundError, match="TINYTORCH_DATA") as caught: make(tmp_path)
-        assert name in str(caught.value) and str(tmp_path) in str(caught.value) and "download=True" in str(caught.value)
+        assert name in str(caught.value) and str(tmp_path) in str(caught.value) and \
+            "download=True" in str(caught.value)
 
 
 def test_it_is_fetched_and_checked(digits, tmp_path):
@@ -86,7 +91,7 @@ def test_it_is_fetched_and_checked(digits, tmp_path):
 
     class Local(datasets.MNIST):
         mirrors = ("file:///nowhere/", served.as_uri() + "/")
-        resources = {name: hashlib.md5(content).hexdigest() for name, content in digits[1].items()}
+        resources: ClassVar = {name: hashlib.md5(content).hexdigest() for name, content in digits[1].items()}
     assert len(Local(tmp_path / "data", download=True)) == 12
     assert sorted(p.name for p in (tmp_path / "data/Local/raw").iterdir()) == sorted(digits[1])
     Local.mirrors = ()
@@ -98,7 +103,7 @@ def test_it_is_fetched_and_checked(digits, tmp_path):
 class Python2(pickle._Pickler):
     """Writes pickles as Python 2 did: protocol 2, with byte strings, and NumPy at its old address."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
     def save_string(self, text):
         data = text.encode("latin1") if isinstance(text, str) else bytes(text)
@@ -115,7 +120,8 @@ def python2(thing) -> bytes:
 
 
 def cifar(n: int, names=("labels",), classes: int = 10):
-    pictures, labels = rng.integers(0, 256, (n, 32, 32, 3), np.uint8), [rng.integers(0, classes, n) for _ in names]
+    pictures = rng.integers(0, 256, (n, 32, 32, 3), np.uint8)
+    labels = [rng.integers(0, classes, n) for _ in names]
     planes = pictures.transpose(0, 3, 1, 2).reshape(n, -1)
     kept = {"batch_label": "a batch", "data": planes, "filenames": [f"{i}.png" for i in range(n)],
             **{name: numbers.tolist() for name, numbers in zip(names, labels)}}
@@ -185,7 +191,8 @@ def test_sonnets_ask_for_the_next_character():
     assert text.startswith(train.text) and text.endswith(test.text) and len(train.tokenizer) == 61
     assert len(train.text.split("\n\n")) == 138 and len(test.text.split("\n\n")) == 16
     x, y = train[7]
-    assert train.tokenizer.decode(x.tolist()) == text[7:27] and train.tokenizer.decode(y.tolist()) == text[8:28]
+    assert train.tokenizer.decode(x.tolist()) == text[7:27] and \
+        train.tokenizer.decode(y.tolist()) == text[8:28]
 
 
 # -------------------------------------------------------------------------------------- the real ones
@@ -207,7 +214,8 @@ def test_the_real_mnist(data):
     assert counts.tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949], "as published"
     assert np.bincount(test.targets.array).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     mean, std = train.data.array.mean() / 255, train.data.array.std() / 255
-    assert abs(mean - 0.1307) < 5e-5 and abs(std - 0.3081) < 5e-5, "the numbers that everybody normalises with"
+    assert abs(mean - 0.1307) < 5e-5 and abs(std - 0.3081) < 5e-5, \
+        "the numbers that everybody normalises with"
     assert train.targets[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
 
 
@@ -223,7 +231,8 @@ def test_the_real_cifar(data, tmp_path):
     finally: sys.argv = before
     train, test = datasets.CIFAR10(tmp_path), datasets.CIFAR10(tmp_path, train=False)
     assert train.data.shape == (50_000, 32, 32, 3) and test.data.shape == (10_000, 32, 32, 3)
-    assert np.bincount(train.targets).tolist() == [5000] * 10 and np.bincount(test.targets).tolist() == [1000] * 10
+    assert np.bincount(train.targets).tolist() == [5000] * 10 and \
+        np.bincount(test.targets).tolist() == [1000] * 10
     means = train.data.reshape(-1, 3).mean(0) / 255
     assert np.abs(means - [0.4914, 0.4822, 0.4465]).max() < 5e-3, "red, green and blue, in this order"
     neighbours = np.abs(np.diff(train.data[:1000].astype(int), axis=2)).mean()

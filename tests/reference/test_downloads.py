@@ -44,7 +44,8 @@ class Handler(BaseHTTPRequestHandler):
         if manner == "unknown-length": return self.answer(200, CONTENT, length=False)
         if start >= len(CONTENT):
             return self.answer(416, b"", {"Content-Range": f"bytes */{len(CONTENT)}"})
-        if manner == "liar": return self.answer(206, CONTENT[start + 5 :], {"Content-Range": f"bytes {start + 5}-/*"})
+        if manner == "liar":
+            return self.answer(206, CONTENT[start + 5 :], {"Content-Range": f"bytes {start + 5}-/*"})
         part, more = CONTENT[start:], {}
         if start: more["Content-Range"] = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
         stop = {"hangs-up": 100_000, "never": 0}.get(manner, len(part))
@@ -83,7 +84,8 @@ def left(folder: Path) -> list[str]: return sorted(path.name for path in folder.
 @pytest.mark.parametrize("checksum", ["", MD5, SHA256, SHA256.upper()])
 def test_a_file_arrives(server, checksum, tmp_path):
     heard = []
-    path = download(server.url("good"), tmp_path / "deep" / "file", checksum, lambda *told: heard.append(told))
+    target = tmp_path / "deep" / "file"
+    path = download(server.url("good"), target, checksum, lambda *told: heard.append(told))
     assert path.read_bytes() == CONTENT and left(path.parent) == ["file"]
     assert heard[-1] == (len(CONTENT), len(CONTENT)) and len(heard) > 3 and heard == sorted(heard)
 
@@ -134,7 +136,8 @@ def test_the_next_mirror_is_asked(server, manner, tmp_path):
 
 
 @pytest.mark.parametrize(("manner", "reason"), [
-    ("missing", "404"), ("wrong", "384,000 bytes that came have another checksum"), ("apology", "another checksum"),
+    ("missing", "404"), ("wrong", "384,000 bytes that came have another checksum"),
+    ("apology", "another checksum"),
     ("never", "broke off after 0 of 384,000 bytes"),
 ])
 def test_nothing_stands_under_its_name_when_all_fails(server, manner, reason, tmp_path):
@@ -161,7 +164,8 @@ def test_ctrl_c_leaves_what_arrived_for_next_time(server, tmp_path):
 
 
 def test_a_checksum_of_unknown_kind_is_refused(server, tmp_path):
-    with pytest.raises(ValueError, match="32, 40 or 64 digits"): download(server.url("good"), tmp_path / "file", "abc")
+    with pytest.raises(ValueError, match="32, 40 or 64 digits"):
+        download(server.url("good"), tmp_path / "file", "abc")
 
 
 def test_a_terminal_is_shown_how_far_it_is(monkeypatch, capsys):
@@ -174,7 +178,8 @@ def test_a_terminal_is_shown_how_far_it_is(monkeypatch, capsys):
 # ------------------------------------------------------------------------------------------------ folders
 
 @pytest.mark.parametrize(("platform", "environment", "want"), [
-    ("linux", {}, "home/.cache"), ("linux", {"XDG_CACHE_HOME": "/big"}, "/big"), ("darwin", {}, "home/Library/Caches"),
+    ("linux", {}, "home/.cache"), ("linux", {"XDG_CACHE_HOME": "/big"}, "/big"),
+    ("darwin", {}, "home/Library/Caches"),
     ("win32", {}, "home/AppData/Local"), ("win32", {"LOCALAPPDATA": "D:/local"}, "D:/local"),
 ])
 def test_every_system_has_its_place_for_a_cache(platform, environment, want):

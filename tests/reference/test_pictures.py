@@ -16,7 +16,9 @@ def chunk(name: bytes, inside: bytes) -> bytes:
     return struct.pack(">I", len(inside)) + name + inside + struct.pack(">I", zlib.crc32(name + inside))
 
 
-def png(pixels, colour: int, bits: int = 8, kinds=None, palette=b"", pieces: int = 1, interlaced: int = 0) -> bytes:
+def png(
+    pixels, colour: int, bits: int = 8, kinds=None, palette=b"", pieces: int = 1, interlaced: int = 0,
+) -> bytes:
     """A PNG file with rows predicted as `kinds` says, byte by byte as the specification puts it."""
     height, width, channels = pixels.shape
     if bits == 16: rows = [r.astype(">u2").tobytes() for r in pixels]
@@ -36,10 +38,12 @@ def png(pixels, colour: int, bits: int = 8, kinds=None, palette=b"", pieces: int
         out += bytes([kind]) + bytes((v - g) % 256 for v, g in zip(row, guesses))
         above = row
     packed = zlib.compress(out)
-    cut = [packed[i::1][: -(-len(packed) // pieces)] for i in range(0, len(packed), -(-len(packed) // pieces))]
+    size = -(-len(packed) // pieces)
+    cut = [packed[i : i + size] for i in range(0, len(packed), size)]
     head = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlaced)
-    return PNG + chunk(b"IHDR", head) + (chunk(b"PLTE", palette) if palette else b"") + chunk(b"tEXt", b"a\0b") \
-        + b"".join(chunk(b"IDAT", piece) for piece in cut) + chunk(b"IEND", b"")
+    colours = [chunk(b"PLTE", palette)] if palette else []
+    return b"".join([PNG, chunk(b"IHDR", head), *colours, chunk(b"tEXt", b"a\0b"),
+                     *[chunk(b"IDAT", piece) for piece in cut], chunk(b"IEND", b"")])
 
 
 def read(tmp_path, content: bytes, name="picture.png"):
@@ -68,7 +72,8 @@ def test_png_with_few_bits(bits, tmp_path):
     grey = read(tmp_path, png(values, 0, bits, kinds=[0, 1, 2, 3, 4]))
     assert np.array_equal(grey[..., 0], values[..., 0] * 255 // (2**bits - 1)), "stretched to black and white"
     palette = rng.integers(0, 256, (2**bits, 3), np.uint8)
-    assert np.array_equal(read(tmp_path, png(values, 3, bits, palette=palette.tobytes())), palette[values[..., 0]])
+    found = read(tmp_path, png(values, 3, bits, palette=palette.tobytes()))
+    assert np.array_equal(found, palette[values[..., 0]])
 
 
 def test_png_with_sixteen_bits_keeps_the_upper_ones(tmp_path):
@@ -107,8 +112,9 @@ def test_a_damaged_picture_is_refused(content, tmp_path):
 def test_bmp(upside_down, tmp_path):
     pixels = rng.integers(0, 256, (3, 5, 3), np.uint8)
     rows = b"".join(row[:, ::-1].tobytes() + b"\0" for row in (pixels if upside_down else pixels[::-1]))
-    head = struct.pack("<2sIIIIiiHHIIiiII", b"BM", 54 + len(rows), 0, 54, 40, 5, -3 if upside_down else 3, 1, 24, 0,
-                       len(rows), 0, 0, 0, 0)
+    height = -3 if upside_down else 3
+    head = struct.pack("<2sIIIIiiHHIIiiII", b"BM", 54 + len(rows), 0, 54, 40, 5, height, 1, 24, 0, len(rows),
+                       0, 0, 0, 0)
     assert np.array_equal(read(tmp_path, head + rows, "picture.bmp"), pixels)
 
 
@@ -128,7 +134,8 @@ def test_what_is_written_is_read_again(tmp_path):
 def test_a_picture_shows_itself(tmp_path):
     picture = Picture(np.array([[0, 255], [255, 0]]), zoom=3)
     shown = read(tmp_path, picture._repr_png_())
-    assert shown.shape == (6, 6, 3) and shown[0, 0, 0] == 0 and shown[0, 3, 0] == 255 and repr(picture) == "@\n @"
+    assert shown.shape == (6, 6, 3) and shown[0, 0, 0] == 0 and shown[0, 3, 0] == 255 and \
+        repr(picture) == "@\n @"
     together = sheet(np.ones((5, 2, 3)), columns=3)
     assert together.shape == (2 * 3, 3 * 4) and together.sum() == 5 * 6
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinytorch.bytepairs import pieces_of
 from tinytorch.dataloader import learn_pairs
 from tinytorch.folders import shipped
-from tinytorch.tokenizers import BytePairTokenizer, CharTokenizer, pieces_of
+from tinytorch.tokenizers import BytePairTokenizer, CharTokenizer
 
 SONNETS = shipped("text/sonnets.txt").read_text("utf-8")
 LEARNED = BytePairTokenizer.train(SONNETS, 600)
@@ -98,7 +99,8 @@ def test_it_is_kept_as_json_and_brought_back(tmp_path):
     assert CharTokenizer.load(tmp_path / "letters.json").characters == letters.characters
     with pytest.raises(ValueError, match="no byte pairs"): BytePairTokenizer.load(tmp_path / "letters.json")
     with pytest.raises(ValueError, match="no alphabet"): CharTokenizer.load(path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["letters.json", "pairs.json"], "nothing else is left"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["letters.json", "pairs.json"], \
+        "nothing else is left"
 
 
 def test_saving_is_all_or_nothing(tmp_path, monkeypatch):

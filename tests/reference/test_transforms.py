@@ -22,10 +22,13 @@ def test_bytes_become_floats_from_0_to_1(picture):
     assert found.dtype is tinytorch.float32 and np.allclose(found.array, planes(picture) / 255)
     assert found.is_contiguous()
     wide = transforms.ToTensor()(picture.astype(np.float64))
-    assert wide.dtype is tinytorch.float64 and np.array_equal(wide.array, planes(picture)), "other numbers stay"
+    assert wide.dtype is tinytorch.float64 and np.array_equal(wide.array, planes(picture)), \
+        "other numbers stay"
 
 
-@pytest.mark.parametrize(("given", "problem"), [(np.zeros(3), ValueError), (tinytorch.zeros(1, 2, 2), TypeError)])
+@pytest.mark.parametrize(("given", "problem"), [
+    (np.zeros(3), ValueError), (tinytorch.zeros(1, 2, 2), TypeError),
+])
 def test_what_is_no_picture_is_refused(given, problem):
     with pytest.raises(problem): transforms.ToTensor()(given)
 
@@ -34,8 +37,9 @@ def test_what_is_no_picture_is_refused(given, problem):
 @pytest.mark.parametrize("transform", [
     transforms.Pad(2, 7), transforms.Pad((1, 3)), transforms.Pad((1, 2, 3, 0), padding_mode="edge"),
     transforms.Pad(2, padding_mode="reflect"), transforms.CenterCrop(4), transforms.CenterCrop((20, 5)),
-    transforms.RandomCrop(5), transforms.RandomCrop(9, (2, 1), fill=3), transforms.RandomCrop(15, pad_if_needed=True),
-    transforms.RandomHorizontalFlip(1.0), transforms.RandomVerticalFlip(1.0), transforms.RandomHorizontalFlip(0.0),
+    transforms.RandomCrop(5), transforms.RandomCrop(9, (2, 1), fill=3),
+    transforms.RandomCrop(15, pad_if_needed=True), transforms.RandomHorizontalFlip(1.0),
+    transforms.RandomVerticalFlip(1.0), transforms.RandomHorizontalFlip(0.0),
 ], ids=repr)
 def test_bytes_and_tensors_are_transformed_alike(transform, picture):
     tinytorch.manual_seed(3)
@@ -61,7 +65,8 @@ def test_the_middle_is_cut_out():
 
 def test_flips_come_as_often_as_they_should():
     tinytorch.manual_seed(0)
-    for kind, turned in ((transforms.RandomHorizontalFlip, GREY[:, ::-1]), (transforms.RandomVerticalFlip, GREY[::-1])):
+    for kind, turned in ((transforms.RandomHorizontalFlip, GREY[:, ::-1]),
+                         (transforms.RandomVerticalFlip, GREY[::-1])):
         found = [kind(0.3)(GREY) for _ in range(400)]
         assert 90 < sum(np.array_equal(one, turned) for one in found) < 150
         assert all(np.array_equal(one, turned) or one is GREY for one in found)
@@ -75,7 +80,8 @@ def test_a_rectangle_is_erased():
         erased = found != FLOATS
         rows, columns = np.flatnonzero(erased[0].any(1)), np.flatnonzero(erased[0].any(0))
         block = np.ix_(rows, columns)
-        assert len(rows) == np.ptp(rows) + 1 and len(columns) == np.ptp(columns) + 1 and erased[0][block].all()
+        assert len(rows) == np.ptp(rows) + 1 and len(columns) == np.ptp(columns) + 1 and \
+            erased[0][block].all()
         assert (found[:, erased[0]] == [[7], [8], [9]]).all() and erased[0].sum() == len(rows) * len(columns)
         shares.append(erased[0].mean()), ratios.append(len(rows) / len(columns))
     assert 0.01 < min(shares) < 0.05 and 0.28 < max(shares) < 0.36 and min(ratios) < 0.6 < 1.7 < max(ratios)
@@ -86,8 +92,9 @@ def test_a_rectangle_is_erased():
     assert noise.min() < -1 and noise.max() > 1
 
 
-@pytest.mark.parametrize("settings", [{"p": 2}, {"scale": (0.5, 0.1)}, {"scale": (-1, 1)}, {"ratio": (3, 0.3)},
-                                      {"value": "blue"}])
+@pytest.mark.parametrize("settings", [
+    {"p": 2}, {"scale": (0.5, 0.1)}, {"scale": (-1, 1)}, {"ratio": (3, 0.3)}, {"value": "blue"},
+])
 def test_erasing_refuses_what_makes_no_sense(settings):
     with pytest.raises(ValueError): transforms.RandomErasing(**settings)
 
@@ -105,11 +112,13 @@ def test_mixed_pictures_and_labels_have_the_same_share():
             assert np.allclose(labels.array, share * np.eye(4) + (1 - share) * np.eye(4)[[3, 0, 1, 2]])
             want = share * np.arange(4) + (1 - share) * np.array([3, 0, 1, 2])
             assert np.allclose(mixed.array.mean((1, 2, 3)), want, atol=1e-5)
-            if kind is transforms.CutMix: assert set(np.unique(mixed.array[1])) <= {0.0, 1.0}, "cut, not blended"
+            if kind is transforms.CutMix:
+                assert set(np.unique(mixed.array[1])) <= {0.0, 1.0}, "cut, not blended"
         assert len(shares) > 10
     soft = tinytorch.tensor([[0.2, 0.8], [0.5, 0.5]])
     assert np.allclose(transforms.MixUp()(tinytorch.zeros(2, 1), soft)[1].array.sum(1), 1)
-    with pytest.raises(ValueError, match="num_classes"): transforms.CutMix()(tinytorch.zeros(2, 1, 3, 3), tinytorch.arange(2))
+    with pytest.raises(ValueError, match="num_classes"):
+        transforms.CutMix()(tinytorch.zeros(2, 1, 3, 3), tinytorch.arange(2))
     with pytest.raises(ValueError, match="alpha"): transforms.MixUp(alpha=0)
 
 
@@ -122,9 +131,11 @@ def test_composed_and_lambda():
 
 def test_normalize_against_numpy():
     found = transforms.Normalize((0.1, 0.2, 0.3), (1.0, 2.0, 4.0))(tinytorch.tensor(FLOATS))
-    assert np.allclose(found.array, (FLOATS - np.reshape([0.1, 0.2, 0.3], (3, 1, 1))) / np.reshape([1, 2, 4], (3, 1, 1)))
+    mean, std = np.reshape([0.1, 0.2, 0.3], (3, 1, 1)), np.reshape([1, 2, 4], (3, 1, 1))
+    assert np.allclose(found.array, (FLOATS - mean) / std)
     with pytest.raises(ValueError, match="0"): transforms.Normalize(0, 0)(tinytorch.tensor(FLOATS))
-    with pytest.raises(TypeError, match="floats"): transforms.Normalize(0, 1)(tinytorch.arange(4).reshape(1, 2, 2))
+    with pytest.raises(TypeError, match="floats"):
+        transforms.Normalize(0, 1)(tinytorch.arange(4).reshape(1, 2, 2))
 
 
 # ------------------------------------------------------------------------------------------ torchvision

@@ -35,7 +35,8 @@ def nothing_is_left_behind():
     before = rooms()
     yield
     deadline = time.monotonic() + 10
-    while (multiprocessing.active_children() or rooms() - before) and time.monotonic() < deadline: time.sleep(0.02)
+    while (multiprocessing.active_children() or rooms() - before) and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert multiprocessing.active_children() == [] and rooms() == before
 
 
@@ -126,7 +127,8 @@ def test_persistent_workers_stay_and_end_with_the_loader():
     workers = pids(first)
     assert len(list(first)) == 10
     for _ in loader: break                              # orders of this epoch are still on their way
-    assert [int(b[0, 0].item()) for b in loader] == list(range(0, 40, 4)), "old results are not taken for new ones"
+    assert [int(b[0, 0].item()) for b in loader] == list(range(0, 40, 4)), \
+        "old results are not taken for new ones"
     assert pids(iter(loader)) == workers
     del loader, first
     assert gone(workers)
@@ -192,8 +194,10 @@ def test_worker_init_fn_prepares_each_workers_copy():
 
 
 def test_a_worker_that_is_killed_is_missed():
-    iterator = iter(DataLoader(Numbers(200, 9, lambda: os.kill(os.getpid(), signal.SIGKILL)), 1, num_workers=2))
-    with pytest.raises(RuntimeError, match=r"worker \(pid\(s\) \d+\) exited unexpectedly, by SIGKILL"): list(iterator)
+    def what(): os.kill(os.getpid(), signal.SIGKILL)
+    iterator = iter(DataLoader(Numbers(200, 9, what), 1, num_workers=2))
+    with pytest.raises(RuntimeError, match=r"worker \(pid\(s\) \d+\) exited unexpectedly, by SIGKILL"):
+        list(iterator)
     assert iterator.closed
 
 
