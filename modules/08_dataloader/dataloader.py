@@ -1026,9 +1026,11 @@ assert letters.characters == " ,dehlorw", "sorted: a set has an order of its own
 assert letters.decode(letters.encode("well, hold")) == "well, hold", "decode takes back what encode did"
 assert letters.encode("h") == [4], "a character is its place in the alphabet"
 assert isinstance(letters.encode("he"), list), "numbers come as a list"
-try: said = letters.encode("help")
-except ValueError as error: said = str(error)
-assert isinstance(said, str) and "'p'" in said, "a character that is not there is refused, and named"
+def said(text):
+    try: return letters.encode(text)
+    except ValueError as error: return str(error)
+
+assert "'p'" in str(said("help")), "a character that is not there is refused, and named"
 
 # %% [markdown]
 # What does a network learn from text? To go on. The right answer to each character is the next one, so a
