@@ -658,7 +658,7 @@ assert refused, "samples with different numbers of parts are refused, and not cu
 # can fetch many at once has `__getitems__`.
 #
 # There is a shortcut. Rows of a tensor need not be taken apart to be stacked again: indexing with a list of
-# numbers takes them all at once, and that is a hundred times faster. `__getbatch__` above does it, as long as
+# numbers takes them all at once, and that is ten times faster. `__getbatch__` above does it, as long as
 # nobody wants samples made otherwise, by another `__getitem__` or another `collate_fn`.
 #
 # **Your turn.** Give `collate_fn` the samples of an order.

@@ -197,15 +197,6 @@ def test_sonnets_ask_for_the_next_character():
 
 # -------------------------------------------------------------------------------------- the real ones
 
-@pytest.fixture
-def data() -> Path:
-    """The folder of real data: TINYTORCH_REAL_DATA, or shared/data beside the checkout."""
-    given = os.environ.get("TINYTORCH_REAL_DATA")
-    folder = Path(given) if given else Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    if not folder.is_dir(): pytest.skip(f"there is no real data in {folder}")
-    return folder
-
-
 @pytest.mark.slow
 def test_the_real_mnist(data):
     train, test = datasets.MNIST(data), datasets.MNIST(data, train=False)

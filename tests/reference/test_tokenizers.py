@@ -5,7 +5,6 @@ import os
 import time
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -135,16 +134,3 @@ def test_a_megabyte_takes_seconds(data):
         began = time.process_time()
         assert tokenizer.decode_bytes(tokenizer.encode(content)) == content
         assert time.process_time() - began < 20
-
-
-@pytest.fixture
-def data() -> Path:
-    return real_data()
-
-
-def real_data() -> Path:
-    """The folder of real data: TINYTORCH_REAL_DATA, or shared/data beside the checkout."""
-    given = os.environ.get("TINYTORCH_REAL_DATA")
-    folder = Path(given) if given else Path(__file__).resolve().parents[2].parent / "shared" / "data"
-    if not folder.is_dir(): pytest.skip(f"there is no real data in {folder}")
-    return folder
