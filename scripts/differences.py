@@ -22,7 +22,7 @@ BEGIN = "<!-- from here on written by scripts/differences.py -->"
 END = "<!-- to here -->"
 BUILT_IN = ("", "Tensor", "linalg", "random")       # most of what is there does not tell its signature
 PLACES = ("nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize",
-          "nn.utils.parametrizations")
+          "nn.utils.parametrizations", "utils.data")
 
 OLD = "deprecated since 2018: `reduction` says the same in one word"
 GUESSED = "PyTorch guesses a missing `dim`, and warns"
@@ -51,6 +51,8 @@ LEFT_OUT = {                # why names are missing, by pattern; the first that 
     r"_with_indices|native_channel": "what the function without this word calls inside",
     r"Base$": "a base class",
     r"Options$": "chooses between chunked kernels, which change the speed and not the result",
+    r"DataPipe|DataChunk|datapipe|deterministic|argument_validation|runtime_validation":
+        "data pipes: PyTorch no longer develops them",
     r"convert_conv2d|convert_conv3d": "belongs to PyTorch's compiler",
     r"scaled_mm|scaled_grouped|grouped_mm|ScalingType|Swizzle": "products of 8-bit floats, on some GPUs",
     r"multi_head_attention_forward|_native_multi": "what MultiheadAttention calls inside",
@@ -133,7 +135,8 @@ def plain(default) -> object:
     if default is inspect.Parameter.empty: return ...
     if isinstance(default, (bool, str, type(None))): return default
     if isinstance(default, (int, float)): return float(default)
-    return re.sub(r"\b(torch|tinytorch)\.|<(?:op|function) (\w+)[^>]*>", r"\2", repr(default))
+    told = re.sub(r"<[\w.]*?(\w+) object at \w+>", r"a \1", repr(default))
+    return re.sub(r"\b(torch|tinytorch)\.|<(?:op|function) (\w+)[^>]*>", r"\2", told)
 
 
 def written(found: dict | None) -> str:
@@ -155,7 +158,8 @@ def why(name: str, theirs: dict, ours: dict) -> str:
 def public(place: str) -> list[str]:
     """What PyTorch means to be used there: its own classes of modules, and its functions."""
     home = found_at("torch", place)
-    def counts(x): return inspect.isclass(x) if place == "nn" else inspect.isroutine(x)
+    kinds = {"nn": inspect.isclass, "utils.data": callable}
+    counts = kinds.get(place, inspect.isroutine)
     if place == "Tensor": return [name for name in dir(home) if name[0] != "_"]
     return [name for name in dir(home) if name[0] != "_" and counts(getattr(home, name))
             and (getattr(getattr(home, name), "__module__", None) or "torch").startswith("torch")]
@@ -179,7 +183,7 @@ def compared(place: str) -> tuple[list[Row], list[str], int]:
         if place in BUILT_IN:
             agree += 1
             continue
-        wanted, found = parameters(getattr(theirs, name)), parameters(getattr(ours, name))
+        wanted, found = [parameters(getattr(home, name)) for home in (theirs, ours)]
         if found is None: found = {"*args": ...}
         if wanted is None or (wanted == found and list(wanted) == list(found)): agree += 1
         else: rows.append(Row(name, written(wanted), written(found), why(name, wanted, found)))
