@@ -84,6 +84,12 @@ def networks(torch) -> SimpleNamespace:
         return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(),
                              nn.Linear(128, 10))
 
+    def resnet8():
+        net = ResNet20()
+        net.layer1, net.layer2, net.layer3 = net.layer1[:1], net.layer2[:1], net.layer3[:1]
+        return net
+
+    ResNet20 = milestone()(torch).ResNet20
     return SimpleNamespace(
-        mlp=mlp, LeNet5=LeNet5, ResNet20=milestone()(torch).ResNet20, GPT=GPT,
+        mlp=mlp, LeNet5=LeNet5, ResNet8=resnet8, ResNet20=ResNet20, GPT=GPT,
         LSTM=lambda: Listener(nn.LSTM(128, 128)), GRU=lambda: Listener(nn.GRU(128, 128)))

@@ -136,8 +136,8 @@ def lstm_layer(input, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None, we
                reverse=False):
     """i, f, o = σ(…), g = tanh(…), c = f c + i g, h = o tanh(c), by w_hr made shorter if it is there.
 
-    (N, in), (B, H), (B, H) … -> (N, H), (B, H), (B, H). Kept: c and i, f, o, g of all steps in the order of
-    walking, (T, H, B) and (T, 4, H, B); of B only as many are meant as there are sequences in that step.
+    (N, in), (B, H), (B, H) … -> (N, H), (B, H), (B, H). Kept for each step of the walk, of its n sequences:
+    c, (H, n), and i, f, o, g, (4, H, n).
     """
     (N, into), (B, width), H, steps = input.shape, h.shape, c.shape[1], walk(sizes, reverse)
     parts = [halved(x, 4, 3, [0, 1, 3, 2]) for x in (weight_ih, weight_hh, total(bias_ih, bias_hh))]
@@ -161,7 +161,8 @@ def lstm_layer(input, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None, we
         if weight_hr is None: np.multiply(say, told, out=said[:, :n])
         else: said[:, :n] = weight_hr @ np.multiply(say, told, out=told)
         out[start : start + n] = said[:, :n].T
-    return Kept((out, said.T.copy(), c.T.copy()), cells, gates)
+    told = [[one[..., :n] for one, (_, n) in zip(many, steps)] for many in (cells, gates)]
+    return Kept((out, said.T.copy(), c.T.copy()), *told)
 
 # %% [markdown]
 # ## The modules

@@ -30,6 +30,7 @@ class Lesson:
     objectives: tuple[str, ...] = ()
     files: tuple[str, ...] = ()                 # in the order in which the package needs them
     exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)   # face -> names
+    fills_tables: bool = False                  # `import tinytorch` loads all its files: they register things
 
     @property
     def folder(self) -> str: return f"{self.number:02d}_{self.name}"
@@ -85,6 +86,12 @@ class Curriculum:
             names = " or ".join(m.name for m in found)
             raise NotFound(f"'{key}' could be {names}.", "Write more of its name.")
         raise _not_found("milestone", key, [m.name for m in self.milestones], "tito milestone list")
+
+    def file_of(self, module: str) -> str:
+        """The file of the package that a module becomes; one that has faces below it becomes a folder."""
+        faces = (face for lesson in self for face in lesson.exports)
+        folder = any(face.startswith(f"tinytorch.{module}.") for face in faces)
+        return f"{module}/__init__.py" if folder else f"{module}.py"
 
     def lessons_of(self, milestone: Milestone | str) -> tuple[Lesson, ...]:
         name = milestone if isinstance(milestone, str) else milestone.name
