@@ -21,9 +21,9 @@ from .tensor import Op, Tensor, select_index
 
 __all__ = [
     "Rule", "defaults", "RULES", "SHORTCUTS", "UNWRITTEN", "gradient", "shortcut", "no_gradient", "entry",
-    "Outline", "Receipt", "Part", "remembering", "PACKING", "wants_gradient", "edge_of", "write_receipt",
-    "sign", "sign_parts", "pull", "asked_for", "check_unchanged", "seen_by_rule", "overwritten",
-    "unpacked_output", "set_apart", "joined", "see_again", "places_of",
+    "Outline", "Receipt", "Part", "AccumulateGrad", "node_of", "remembering", "PACKING", "wants_gradient",
+    "edge_of", "write_receipt", "sign", "sign_parts", "pull", "asked_for", "check_unchanged", "seen_by_rule",
+    "overwritten", "unpacked_output", "set_apart", "joined", "see_again", "places_of",
 ]
 
 
@@ -119,8 +119,8 @@ class Receipt:
 
     @property
     def next_functions(self) -> tuple:
-        """The receipts, or leaves, that gradients go to from here, as PyTorch lists them."""
-        return tuple([edge.node if isinstance(edge, Part) else (edge, 0) for edge in self.edges])
+        """Where gradients go from here, as PyTorch lists it: pairs of a receipt and which of its outputs."""
+        return tuple([node_of(edge) for edge in self.edges])
 
     def pull(self, g, create_graph: bool) -> tuple:
         """What goes to each input: a gradient, or a function that computes it, or None."""
@@ -147,14 +147,26 @@ class Part(Receipt):
         super().__init__(whole.op, [whole], [], {})
         self.place, self.places = place, places
 
-    @property
-    def node(self) -> tuple:
-        """The receipt of all outputs, and which of them this is."""
-        return self.edges[0], self.place
-
     def put(self, g, pending: dict) -> None:
         """Puts the gradient of this output beside those of the others."""
         pending.setdefault(self.edges[0], [None] * self.places)[self.place] = g
+
+class AccumulateGrad:
+    """What PyTorch shows at the end of the way: the leaf is its `variable`."""
+
+    next_functions = ()
+
+    def __init__(self, variable: Tensor): self.variable = variable
+    def name(self) -> str: return "torch::autograd::AccumulateGrad"
+    def __eq__(self, other): return isinstance(other, AccumulateGrad) and other.variable is self.variable
+    def __hash__(self): return hash(self.variable)
+    def __repr__(self): return "<AccumulateGrad>"
+
+
+def node_of(edge) -> tuple:
+    """An edge as PyTorch shows it."""
+    if isinstance(edge, Part): return edge.edges[0], edge.place
+    return (edge if edge is None or isinstance(edge, Receipt) else AccumulateGrad(edge)), 0
 
 
 remembering: ContextVar = ContextVar("remembering", default=True)

@@ -188,9 +188,9 @@ def chosen(function: type[Function]) -> Callable:
     return function.vjp if function.backward is Function.backward else function.backward
 
 
-def boxed(receipt: Applied, g, outline: Outline) -> Tensor | None:
+def boxed(receipt: Applied, g, outline: Outline | None) -> Tensor | None:
     """The gradient of one output as backward wants to see it."""
-    if g is None and receipt.ctx.materialize_grads: g = np.zeros(outline.shape, outline.dtype)
+    if g is None and outline and receipt.ctx.materialize_grads: g = np.zeros(outline.shape, outline.dtype)
     return g if g is None or isinstance(g, Tensor) else Tensor(np.asarray(g))
 
 

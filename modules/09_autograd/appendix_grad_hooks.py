@@ -204,7 +204,7 @@ class Passage:
         for n, x in zip(places, new): found[n] = x
         return type(values)(*found) if hasattr(values, "_fields") else tuple(found)
 
-    def arrive(self, gradients: tuple, _) -> tuple:
+    def arrive(self, _, gradients: tuple) -> tuple:
         """Gradients have come to the output."""
         self.arrived = spread(gradients, self.came_out, self.outputs)
         for hook in self.pre_hooks: self.arrived = agreed(hook(self.module, self.arrived), self.arrived, "pre hook", "output")
