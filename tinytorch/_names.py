@@ -85,9 +85,10 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
 OPEN = [
     "tinytorch", "tinytorch.autograd", "tinytorch.autograd.function", "tinytorch.autograd.graph",
     "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
-    "tinytorch.nn.modules", "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
-    "tinytorch.nn.utils.rnn", "tinytorch.random", "tinytorch.utils", "tinytorch.utils.checkpoint",
-    "tinytorch.utils.hooks",
+    "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
+    "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.parametrizations",
+    "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn", "tinytorch.random", "tinytorch.utils",
+    "tinytorch.utils.checkpoint", "tinytorch.utils.hooks",
 ]
 
 BEING_WRITTEN = [

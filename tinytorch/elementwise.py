@@ -10,7 +10,7 @@ import numpy as np
 
 from .dtypes import dtype_of, float64
 from .errors import ShapeError
-from .methods import METHODS, method
+from .methods import METHODS, into, method
 from .tensor import Op, Tensor, floating, log, mul, neg, pointwise, result_type, sub, true_divide
 
 __all__ = [
@@ -403,10 +403,10 @@ between = Op(between, promote=met)
 
 
 @method
-def clamp(input, min=None, max=None):
+def clamp(input, min=None, max=None, *, out=None):
     """The number, or the bound it has overstepped; a bound is a number, a tensor or None.  (*) -> (*)"""
     if min is None and max is None: raise RuntimeError("clamp wants a bound: min=, max= or both")
-    return between(input, min, max)
+    return into(out, between(input, min, max))
 
 
 @method
@@ -611,9 +611,12 @@ def sum_of_powers(x, s: int):
 
 @floating
 def digamma_slope(input, /, n):
-    """The n-th slope of digamma, for numbers above 0.  (*) -> (*)"""
+    """The n-th slope of digamma, for numbers above 0, the first one for all.  (*) -> (*)"""
+    def above(x): return (-1) ** (n + 1) * math.factorial(n) * sum_of_powers(x, n + 1.0)
+
     def value(x):
-        return (-1) ** (n + 1) * math.factorial(n) * sum_of_powers(np.where(x < 0, np.nan, x), n + 1.0)
+        if n > 1: return above(np.where(x < 0, np.nan, x))
+        return np.where(x < 0, (math.pi / np.sin(turns(x))) ** 2 - above(np.where(x < 0, 1 - x, 1)), above(np.abs(x)))
     return in_double(value, input)
 
 

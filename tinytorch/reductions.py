@@ -14,7 +14,7 @@ from .elementwise import clamp, lerp, logical_xor, maximum, minimum
 from .errors import ShapeError, shape_of
 from .indexing import OutOfBounds, Ranked, gather, sort
 from .linalg import matrix_norm, vector_norm
-from .methods import method
+from .methods import into, method
 from .shaping import along, cat, diagonal, movedim, narrow, place, places, ravel, unsqueeze
 from .tensor import (
     ALIASES, Op, Tensor, axes, floating, matmul, mean, mul, reshape, sqrt, sub, sum_, true_divide, var,
@@ -109,19 +109,19 @@ def min_along(input, /, dim, keepdim=False):
 
 
 @reduction
-def max_(input, dim=None, keepdim=False, *, other=None):
+def max_(input, dim=None, keepdim=False, *, other=None, out=None):
     """The largest number; along `dim`: values and indices; with another tensor: the larger of each two."""
     if isinstance(dim, Tensor): other = dim
-    if other is not None: return maximum(input, other)
-    return amax(input) if dim is None else max_along(input, dim, keepdim)
+    if other is not None: return into(out, maximum(input, other))
+    return into(out, amax(input) if dim is None else max_along(input, dim, keepdim))
 
 
 @reduction
-def min_(input, dim=None, keepdim=False, *, other=None):
+def min_(input, dim=None, keepdim=False, *, other=None, out=None):
     """The smallest number; along `dim`: values and indices; with another tensor: the smaller of each two."""
     if isinstance(dim, Tensor): other = dim
-    if other is not None: return minimum(input, other)
-    return amin(input) if dim is None else min_along(input, dim, keepdim)
+    if other is not None: return into(out, minimum(input, other))
+    return into(out, amin(input) if dim is None else min_along(input, dim, keepdim))
 
 
 class Extremes(NamedTuple):
@@ -165,7 +165,11 @@ def count_nonzero(input, /, dim=None):
 def std(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
     """The root of the variance: how far from their mean numbers typically are.  (*) -> (*)"""
     if isinstance(dim, bool): dim, unbiased = None, dim
-    return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+    if unbiased is not None: correction = int(unbiased)
+    middle = mean(input, dim, True)
+    n = input.array.size / max(middle.array.size, 1)
+    length = vector_norm(sub(input, middle), 2, axes(dim), keepdim)
+    return true_divide(length, math.sqrt(max(n - correction, 0)))
 
 
 @reduction
@@ -289,8 +293,11 @@ trapz = trapezoid
 
 
 @Op
-def median_along(input, /, dim, keepdim=False, *, ignore_nan=False):
-    """The (lower) median along `dim`, and its place.  (*, n) -> (*), (*)"""
+def median_along(input, /, dim, keepdim=False, *, ignore_nan=False, share=False):
+    """The (lower) median along `dim`, and its place.  (*, n) -> (*), (*)
+
+    `share` is for lesson 09: whether the gradient goes to all numbers that are the median, or to that place.
+    """
     at_least_one(input, dim)
     dim, line = place(dim, input.ndim), line_of(input)
     order, hole = np.argsort(line, axis=dim, kind="stable"), line != line      # nan comes last
@@ -307,7 +314,7 @@ def median(input, dim=None, keepdim=False):
     """The (lower) median of all numbers; along `dim`: values and indices."""
     if dim is not None: return median_along(input, dim, keepdim)
     if input.array.size == 0: return input.new_full((), math.nan)
-    return median_along(ravel(input), 0).values
+    return median_along(ravel(input), 0, share=True).values
 
 
 @reduction
@@ -315,7 +322,7 @@ def nanmedian(input, dim=None, keepdim=False):
     """The (lower) median of all numbers but nan; along `dim`: values and indices."""
     if dim is not None: return median_along(input, dim, keepdim, ignore_nan=True)
     if input.array.size == 0: return input.new_full((), math.nan)
-    return median_along(ravel(input), 0, ignore_nan=True).values
+    return median_along(ravel(input), 0, ignore_nan=True, share=True).values
 
 
 ROUNDED = dict(linear=np.positive, lower=np.floor, higher=np.ceil, nearest=np.round, midpoint=np.positive)

@@ -37,6 +37,7 @@ class Bare(Engine):
     def __init__(self, inner: Engine): self.inner, self.kernels = inner, inner.kernels
 
     def run(self, op: Op, inputs: tuple, settings: dict):
+        inputs = [np.asarray(x) if isinstance(x, np.generic) else x for x in inputs]    # NumPy's 0-d results
         arrays = inputs if op.promote is None else op.promote(inputs)
         out = self.kernels.get(op, op.forward)(*arrays, **settings)
         return out[0] if type(out) is Kept else out
