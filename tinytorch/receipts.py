@@ -104,7 +104,7 @@ class Receipt:
     hooks = None                    # what wants to see the gradient that arrives here
     seen = 0                        # for a view: how often its memory had been written over
     spoilt = False                  # whether the output has been written over since
-    around = None                   # who stands around the pull: hooks, or somebody who keeps the numbers elsewhere
+    around = None                   # who stands around the pull: hooks, or tickets for the numbers
 
     def __init__(self, op: Op, edges: list, inputs: list | None, settings: dict, boxes=(), versions=()):
         self.op, self.settings, self.number = op, settings, next(_numbers)
@@ -127,7 +127,8 @@ class Receipt:
         return (self.around or pull)(self, g, create_graph)
 
     def let_go(self) -> None:
-        """Forgets the numbers. Who has none, such as a sum, has nothing to forget, and may be passed again."""
+        """Forgets the numbers. Who has none, such as a sum, has nothing to forget, and may be passed
+        again."""
         if not (self.holds(self.out) or self.kept or any([box is not None for box in self.boxes])): return
         self.inputs = self.out = self.around = None
         self.boxes = self.kept = ()

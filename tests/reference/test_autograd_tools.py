@@ -1,4 +1,5 @@
-"""The tools around lesson 09's engine against PyTorch: hooks, autograd.Function, checkpointing, searching, judging."""
+"""The tools around lesson 09's engine against PyTorch: hooks, autograd.Function, checkpointing, searching,
+judging."""
 
 import gc
 import tracemalloc
@@ -32,7 +33,8 @@ def outcome(program, t):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try: return plain(program(t))
-        except Exception as error: return [kind.__name__ for kind in type(error).__mro__][-4:], str(error)[:45]
+        except Exception as error: return [kind.__name__
+                                           for kind in type(error).__mro__][-4:], str(error)[:45]
 
 
 def alike(program):
@@ -44,7 +46,8 @@ def alike(program):
 def refused(program, *words):
     """Both refuse, with the same kind of error."""
     with pytest.raises(Exception) as theirs: program(torch)
-    with pytest.raises(type(theirs.value).__bases__[0] if type(theirs.value).__module__ != "builtins" else type(theirs.value)) as ours:
+    with pytest.raises(type(theirs.value).__bases__[0] if type(theirs.value).__module__ != "builtins"
+                       else type(theirs.value)) as ours:
         program(tinytorch)
     for word in words: assert word in str(ours.value), (str(ours.value), str(theirs.value))
 
@@ -192,8 +195,10 @@ def names_of_receipts(t):
 
 
 @pytest.mark.parametrize("program", [
-    hook_sees_and_replaces, hook_is_removed, hook_waits_for_all_of_it, hook_stays_with_what_was_written_over, hook_in_grad,
-    hook_of_one_of_several_outputs, after_accumulation, optimizer_in_backward, retained, retained_twice_and_written_over,
+    hook_sees_and_replaces, hook_is_removed, hook_waits_for_all_of_it,
+    hook_stays_with_what_was_written_over, hook_in_grad,
+    hook_of_one_of_several_outputs, after_accumulation, optimizer_in_backward, retained,
+    retained_twice_and_written_over,
     receipt_hooks, receipt_of_several_outputs, names_of_receipts,
 ], ids=lambda f: f.__name__)
 def test_hooks_do_what_pytorchs_do(program): alike(program)
@@ -223,7 +228,8 @@ def test_hooks_that_make_no_sense_are_refused(program, word): refused(program, w
 def network(t):
     net = t.nn.Sequential(t.nn.Linear(2, 3), t.nn.Tanh(), t.nn.Linear(3, 1))
     with t.no_grad():
-        for n, p in enumerate(net.parameters()): p.copy_(t.linspace(-1, 1, p.numel()).reshape(p.shape) + n / 10)
+        for n, p in enumerate(net.parameters()): p.copy_(t.linspace(-1, 1, p.numel()).reshape(p.shape)
+                                                         + n / 10)
     return net
 
 
@@ -232,7 +238,9 @@ def gradients(net): return [p.grad for p in net.parameters()]
 
 def full_hooks(t):
     net, seen, x = network(t), [], leaf(t, [1.0, 2.0], [3.0, -1.0])
-    net[0].register_full_backward_hook(lambda m, i, o: seen.append(["first", type(m).__name__, plain(list(i)), plain(list(o))]))
+    net[0].register_full_backward_hook(lambda m, i,
+                                       o: seen.append(["first", type(m).__name__, plain(list(i)),
+                                                       plain(list(o))]))
     net[2].register_full_backward_hook(lambda m, i, o: (i[0] * 10,))
     net.register_full_backward_pre_hook(lambda m, o: (o[0] * 2,))
     net.register_full_backward_pre_hook(lambda m, o: seen.append(plain(list(o))), prepend=True)
@@ -257,8 +265,11 @@ def older_hook(t):
 def hooks_of_every_module(t):
     net, seen, x = network(t), [], leaf(t, [1.0, 2.0])
     module = t.nn.modules.module
-    handles = [module.register_module_full_backward_hook(lambda m, i, o: seen.append([type(m).__name__, plain(list(i))])),
-               module.register_module_full_backward_pre_hook(lambda m, o: seen.append([type(m).__name__, plain(list(o))]))]
+    handles = [module.register_module_full_backward_hook(lambda m, i,
+                                                         o: seen.append([type(m).__name__, plain(list(i))])),
+               module.register_module_full_backward_pre_hook(lambda m,
+                                                             o: seen.append([type(m).__name__,
+                                                                             plain(list(o))]))]
     net(x).sum().backward()
     for handle in handles: handle.remove()
     net(x).sum().backward()
@@ -270,7 +281,7 @@ def hooks_of_a_module_with_several_ends(t):
         def forward(self, x, scale, y): return x * scale, y + 1
     ends, seen, x, y = Ends(), [], leaf(t, 1.0), leaf(t, 2.0)
     ends.register_full_backward_hook(lambda m, i, o: seen.append([plain(list(i)), plain(list(o))]))
-    a, b = ends(x, 3.0, y)
+    a, _ = ends(x, 3.0, y)
     (a * 2).sum().backward()
     return seen, x.grad, y.grad
 
@@ -282,8 +293,11 @@ def removed_hooks(t):
     return seen
 
 
-@pytest.mark.parametrize("program", [full_hooks, hooks_where_no_input_wants_a_gradient, older_hook, hooks_of_every_module,
-                                     hooks_of_a_module_with_several_ends, removed_hooks], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("program",
+                         [full_hooks, hooks_where_no_input_wants_a_gradient, older_hook,
+                          hooks_of_every_module,
+                                     hooks_of_a_module_with_several_ends, removed_hooks],
+                         ids=lambda f: f.__name__)
 def test_hooks_of_modules_do_what_pytorchs_do(program): alike(program)
 
 
@@ -350,7 +364,8 @@ def by_keyword(t):
 
 def asks_what_is_wanted(t):
     seen = []
-    product = function(t, forward=lambda ctx, x, y, n: seen.append(ctx.needs_input_grad) or save(ctx, x, y) or x * y * n,
+    product = function(t, forward=lambda ctx, x, y, n: seen.append(ctx.needs_input_grad) or save(ctx, x, y)
+                       or x * y * n,
                        backward=lambda ctx, g: (seen.append(ctx.needs_input_grad), (g * 2, None, None))[1])
     x = leaf(t, 1.0)
     product.apply(x, t.tensor([2.0]), 3).backward()
@@ -449,7 +464,8 @@ def vjp_by_its_other_name(t):
 
 
 @pytest.mark.parametrize("program", [
-    twice_through, setup_apart, by_keyword, asks_what_is_wanted, several_outputs, nothing_arrives_as_none, written_over_inside,
+    twice_through, setup_apart, by_keyword, asks_what_is_wanted, several_outputs, nothing_arrives_as_none,
+    written_over_inside,
     handed_through, output_is_saved, without_gradients, gradients_are_stretched_back, vjp_by_its_other_name,
 ], ids=lambda f: f.__name__)
 def test_functions_do_what_pytorchs_do(program): alike(program)
@@ -457,7 +473,8 @@ def test_functions_do_what_pytorchs_do(program): alike(program)
 
 def returning(*gradients):
     def program(t):
-        f = function(t, forward=lambda ctx, x, n: x * n, backward=lambda ctx, g: tuple([f(t, g) for f in gradients]))
+        f = function(t, forward=lambda ctx, x, n: x * n, backward=lambda ctx,
+                     g: tuple([f(t, g) for f in gradients]))
         f.apply(leaf(t, 1.0, 2.0), 3).sum().backward()
     return program
 
@@ -476,7 +493,8 @@ def saved_and_written_over(t):
 
 
 def output_written_over(t):
-    f = function(t, forward=lambda ctx, x: (lambda y: save(ctx, y) or y)(x.exp()), backward=lambda ctx, g: g * ctx.saved_tensors[0])
+    f = function(t, forward=lambda ctx, x: (lambda y: save(ctx, y) or y)(x.exp()), backward=lambda ctx,
+                 g: g * ctx.saved_tensors[0])
     y = f.apply(leaf(t, 1.0))
     y.mul_(2)
     y.backward()
@@ -496,14 +514,19 @@ def int_(t, g): return 3
 
 
 @pytest.mark.parametrize(("program", "word"), [
-    (returning(g_), "expected 2, got 1"), (returning(g_, none_, g_), "got 3"), (returning(g_, g_), "position 2"),
-    (returning(three_, none_), "got [3] but expected shape compatible with [2]"), (returning(int_, none_), "got int"),
+    (returning(g_), "expected 2, got 1"), (returning(g_, none_, g_), "got 3"),
+    (returning(g_, g_), "position 2"),
+    (returning(three_, none_), "got [3] but expected shape compatible with [2]"),
+    (returning(int_, none_), "got int"),
     (backward_twice, "second time"), (saved_and_written_over, "modified by an inplace operation"),
-    (output_written_over, "modified by an inplace operation"), (dirty_leaf, "leaf Variable"), (once, "once_differentiable"),
+    (output_written_over, "modified by an inplace operation"), (dirty_leaf, "leaf Variable"),
+    (once, "once_differentiable"),
     (lambda t: function(t).apply(leaf(t, 1.0)), "implement the forward"),
     (lambda t: function(t, forward=lambda ctx, x: x * 1).apply(leaf(t, 1.0)).backward(), "backward or vjp"),
-    (lambda t: function(t, forward=lambda ctx, x: save(ctx, 3) or x * 1).apply(leaf(t, 1.0)), "argument 0 is of type int"),
-    (lambda t: function(t, forward=lambda ctx, x: ctx.mark_dirty(x) or x * 1).apply(leaf(t, 1.0) * 1), "marked as dirty"),
+    (lambda t: function(t, forward=lambda ctx, x: save(ctx, 3) or x * 1).apply(leaf(t, 1.0)), "argument 0 is "
+                                                                                              "of type int"),
+    (lambda t: function(t, forward=lambda ctx, x: ctx.mark_dirty(x) or x * 1).apply(leaf(t, 1.0) * 1),
+     "marked as dirty"),
 ], ids=str)
 def test_functions_are_refused_alike(program, word): refused(program, word)
 
@@ -551,7 +574,8 @@ def packed_on_a_shelf(t):
 
 def packed_in_a_function(t):
     x, count = leaf(t, 1.0, 2.0), []
-    with t.autograd.graph.saved_tensors_hooks(lambda a: count.append(1) or a.numpy(force=True), lambda a: t.tensor(a) + 1):
+    with t.autograd.graph.saved_tensors_hooks(lambda a: count.append(1) or a.numpy(force=True),
+                                              lambda a: t.tensor(a) + 1):
         y = cube(t).apply(x)
     y.sum().backward()
     return x.grad
@@ -574,7 +598,8 @@ def innermost_packs(t):
     return seen, x.grad
 
 
-@pytest.mark.parametrize("program", [packed, packed_on_a_shelf, packed_in_a_function, saved_on_cpu, innermost_packs],
+@pytest.mark.parametrize("program",
+                         [packed, packed_on_a_shelf, packed_in_a_function, saved_on_cpu, innermost_packs],
                          ids=lambda f: f.__name__)
 def test_saved_tensors_go_through_hooks(program): alike(program)
 
@@ -586,7 +611,8 @@ def unpacks_to_nothing(t):
 
 def hooks_where_they_are_forbidden(t):
     graph = t.autograd.graph
-    with graph.disable_saved_tensors_hooks("not here"), graph.saved_tensors_hooks(lambda a: a, lambda a: a): pass
+    with graph.disable_saved_tensors_hooks("not here"), graph.saved_tensors_hooks(lambda a: a,
+                                                                                  lambda a: a): pass
 
 
 @pytest.mark.parametrize(("program", "word"), [(unpacks_to_nothing, "expected to be a Tensor"),
@@ -612,7 +638,8 @@ def version_is_counted(t):
 
 
 def test_several_gradients_are_waited_for(): alike(several_gradients)
-def test_memory_that_somebody_else_wrote_over(): refused(version_is_counted, "modified by an inplace operation")
+def test_memory_that_somebody_else_wrote_over(): refused(version_is_counted, "modified by an inplace "
+                                                                             "operation")
 
 
 # ----------------------------------------------------------------------------------------- checkpoints
@@ -676,7 +703,8 @@ def retained_checkpoint(t):
     y = checkpoint(lambda x: x.exp().sigmoid(), x, use_reentrant=False).sum()
     y.backward(retain_graph=True)
     y.backward()
-    g, = t.autograd.grad(checkpoint(lambda x: x.exp() * x, x, use_reentrant=False).sum(), x, create_graph=True)
+    g, = t.autograd.grad(checkpoint(lambda x: x.exp() * x, x, use_reentrant=False).sum(), x,
+                         create_graph=True)
     return x.grad, g, t.autograd.grad(g.sum(), x)
 
 
@@ -694,7 +722,8 @@ def nobody_wants_a_gradient(t):
     return y, y.requires_grad
 
 
-@pytest.mark.parametrize("program", [nested, retained_checkpoint, in_segments, nobody_wants_a_gradient], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("program", [nested, retained_checkpoint, in_segments, nobody_wants_a_gradient],
+                         ids=lambda f: f.__name__)
 def test_checkpoints_do_what_pytorchs_do(program): alike(program)
 
 
@@ -720,7 +749,9 @@ def unknown_word(t):
     checkpoint(lambda x: x, leaf(t, 1.0), use_reentrant=True, scale=3)
 
 
-@pytest.mark.parametrize(("program", "word"), [(changes_its_mind, "different metadata"), (does_less_the_second_time, "different number"),
+@pytest.mark.parametrize(("program", "word"),
+                         [(changes_its_mind, "different metadata"), (does_less_the_second_time, "different "
+                                                                                                "number"),
                                                (unknown_word, "Unexpected keyword")])
 def test_checkpoints_are_refused_alike(program, word): refused(program, word)
 
@@ -750,7 +781,8 @@ def test_a_checkpoint_keeps_memory_for_one_piece_only(reentrant):
 
 def test_a_checkpoint_without_a_way_asks_for_one():
     from tinytorch.utils.checkpoint import checkpoint
-    with pytest.warns(UserWarning, match="use_reentrant"): checkpoint(lambda x: x * 2, tinytorch.ones(1).requires_grad_())
+    with pytest.warns(UserWarning, match="use_reentrant"): checkpoint(lambda x: x * 2,
+                                                                      tinytorch.ones(1).requires_grad_())
 
 
 # ------------------------------------------------------------------------------------------- searching
@@ -760,7 +792,8 @@ def test_the_line_that_made_a_nan_is_named():
         x = tinytorch.tensor([0.0], requires_grad=True)
         y = x.sqrt() * 0                                                    # the line to blame
         with np.errstate(invalid="ignore"), pytest.warns(UserWarning, match="the line to blame"), \
-                pytest.raises(RuntimeError, match="Function 'SqrtBackward0' returned nan values in its 0th output"):
+                pytest.raises(RuntimeError, match="Function 'SqrtBackward0' returned nan values in its 0th "
+                                                  "output"):
             y.backward()
 
 
@@ -776,7 +809,8 @@ def test_the_line_whose_rule_raised_is_named():
 def test_what_ran_before_the_search_began_has_no_line():
     y = tinytorch.tensor([0.0], requires_grad=True).sqrt() * 0
     with np.errstate(invalid="ignore"), tinytorch.autograd.set_detect_anomaly(True), \
-            pytest.raises(RuntimeError, match="nan"), pytest.warns(UserWarning, match="No forward pass information"): y.backward()
+            pytest.raises(RuntimeError, match="nan"), pytest.warns(UserWarning, match="No forward pass "
+                                                                                      "information"): y.backward()
 
 
 def test_a_search_may_leave_nan_alone():
@@ -795,26 +829,31 @@ def wrong(t): return function(t, forward=lambda ctx, x: x * x, backward=lambda c
 
 @pytest.mark.parametrize("check", [
     lambda t: t.autograd.gradcheck(lambda x: x * x, (double(t, 1.0, 2.0),)),
-    lambda t: t.autograd.gradcheck(lambda x, y: (x @ y, (x * 2).exp()), (double(t, [1.0, 2.0]), double(t, [0.5], [-1.0]))),
+    lambda t: t.autograd.gradcheck(lambda x, y: (x @ y, (x * 2).exp()),
+                                   (double(t, [1.0, 2.0]), double(t, [0.5], [-1.0]))),
     lambda t: t.autograd.gradcheck(lambda x, y: x * y, [double(t, 1.0), t.tensor([2.0], dtype=t.float64)]),
     lambda t: t.autograd.gradcheck(lambda x: x * x, double(t, 1.0, 2.0), fast_mode=True),
     lambda t: t.autograd.gradcheck(wrong(t), (double(t, 1.0, 2.0),), raise_exception=False),
     lambda t: t.autograd.gradcheck(wrong(t), (double(t, 1.0, 2.0),), raise_exception=False, fast_mode=True),
     lambda t: t.autograd.gradcheck(lambda x: x.detach(), (double(t, 1.0),), raise_exception=False),
-    lambda t: t.autograd.gradcheck(lambda x: (x > 0).double() if t is torch else (x > 0).to(t.float64), (double(t, 1.0),)),
+    lambda t: t.autograd.gradcheck(lambda x: (x > 0).double() if t is torch else (x > 0).to(t.float64),
+                                   (double(t, 1.0),)),
     lambda t: t.autograd.gradgradcheck(lambda x: x.exp() * x, (double(t, 0.5, -1.0),)),
     lambda t: t.autograd.gradgradcheck(cube(t).apply, (double(t, 0.5, -1.0),)),
-    lambda t: t.autograd.gradgradcheck(lambda x, y: (x @ y).sigmoid(), (double(t, [1.0, 2.0]), double(t, [0.5], [-1.0]))),
+    lambda t: t.autograd.gradgradcheck(lambda x, y: (x @ y).sigmoid(),
+                                       (double(t, [1.0, 2.0]), double(t, [0.5], [-1.0]))),
     lambda t: t.autograd.gradgradcheck(
         function(t, forward=lambda ctx, x: save(ctx, x.detach()) or x * x,
-                 backward=lambda ctx, g: 2 * g * ctx.saved_tensors[0].detach()).apply, (double(t, 1.0),), raise_exception=False),
+                 backward=lambda ctx, g: 2 * g * ctx.saved_tensors[0].detach()).apply, (double(t, 1.0),),
+                 raise_exception=False),
 ])
 def test_a_judgement_is_pytorchs(check):
     assert check(tinytorch) is check(torch)
 
 
 @pytest.mark.parametrize(("check", "word"), [
-    (lambda t: t.autograd.gradcheck(wrong(t), (double(t, 1.0, 2.0),)), "Jacobian mismatch for output 0 with respect to input 0"),
+    (lambda t: t.autograd.gradcheck(wrong(t), (double(t, 1.0, 2.0),)), "Jacobian mismatch for output 0 with "
+                                                                       "respect to input 0"),
     (lambda t: t.autograd.gradcheck(lambda x: x, (t.ones(2),)), "requires_grad=True"),
     (lambda t: t.autograd.gradcheck(lambda x: x * 1, (double(t, 1.0).expand(3),)), "stride 0"),
     (lambda t: t.autograd.gradcheck(lambda x: x.detach(), (double(t, 1.0),)), "expected to be zero"),
@@ -844,11 +883,15 @@ def test_boxes_of_a_picture_do_not_overlap_and_numbers_flow_down():
     parts = [x * n for n in range(6)]
     while len(parts) > 1: parts = [parts[0] + parts[-1], *parts[1:-1], parts[0] * x][: len(parts) - 1]
     svg = ElementTree.fromstring(tinytorch.autograd.draw(parts[0].sum()).svg)
-    boxes = [[float(box.get(key)) for key in ("x", "y", "width", "height")] for box in svg.iter("{http://www.w3.org/2000/svg}rect")]
+    boxes = [[float(box.get(key)) for key in ("x", "y", "width", "height")]
+             for box in svg.iter("{http://www.w3.org/2000/svg}rect")]
     for n, (x1, y1, w1, h1) in enumerate(boxes):
-        assert all([x1 + w1 <= x2 or x2 + w2 <= x1 or y1 + h1 <= y2 or y2 + h2 <= y1 for x2, y2, w2, h2 in boxes[:n]])
+        assert all([x1 + w1 <= x2 or x2 + w2 <= x1 or y1 + h1 <= y2 or y2 + h2 <= y1 for x2, y2, w2,
+                    h2 in boxes[:n]])
     for path in svg.iter("{http://www.w3.org/2000/svg}path"):
-        heights = [float(pair.split()[1]) for pair in path.get("d").replace("M", " ").replace("C", ",").split(",") if len(pair.split()) == 2]
+        heights = [float(pair.split()[1])
+                   for pair in path.get("d").replace("M", " ").replace("C", ",").split(",")
+                   if len(pair.split()) == 2]
         assert heights == sorted(heights)
 
 
