@@ -59,8 +59,8 @@ class Watchful(Autograd):
             lines = "".join(traceback.format_list(LINES[receipt]))
             told = f"Traceback of forward call that caused the error:\n{lines}"
         else:
-            told = ("No forward pass information available. Enable detect anomaly during forward pass for more "
-                    "information.")
+            told = ("No forward pass information available. Enable detect anomaly during forward pass for "
+                    "more information.")
         warnings.warn(f"Error detected in {receipt.name()}. {told}", stacklevel=3)
 
 

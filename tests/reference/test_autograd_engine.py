@@ -436,7 +436,7 @@ def test_numbers_are_let_go_as_soon_as_their_last_reader_has_run():
         loss.backward()
         held, peak = tracemalloc.get_traced_memory()
     finally: tracemalloc.stop()
-    assert peak < 14e6, f"{peak / 1e6:.0f} MB above what forward had kept: gradients of all layers at once would be 80"
+    assert peak < 14e6, f"{peak / 1e6:.0f} MB above what forward kept; all gradients at once are 80"
     assert held < 3e6
 
 
