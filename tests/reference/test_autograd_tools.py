@@ -809,7 +809,8 @@ def test_the_line_whose_rule_raised_is_named():
 def test_what_ran_before_the_search_began_has_no_line():
     y = tinytorch.tensor([0.0], requires_grad=True).sqrt() * 0
     with np.errstate(invalid="ignore"), tinytorch.autograd.set_detect_anomaly(True), \
-            pytest.raises(RuntimeError, match="nan"), pytest.warns(UserWarning, match="No forward pass"): y.backward()
+            pytest.raises(RuntimeError, match="nan"), \
+            pytest.warns(UserWarning, match="No forward pass"): y.backward()
 
 
 def test_a_search_may_leave_nan_alone():
