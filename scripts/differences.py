@@ -22,7 +22,8 @@ BEGIN = "<!-- from here on written by scripts/differences.py -->"
 END = "<!-- to here -->"
 BUILT_IN = ("", "Tensor", "linalg", "random")       # most of what is there does not tell its signature
 PLACES = ("nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize",
-          "nn.utils.parametrizations", "utils.data")
+          "nn.utils.parametrizations", "autograd", "autograd.function", "autograd.graph", "utils.data",
+          "utils.checkpoint")
 
 OLD = "deprecated since 2018: `reduction` says the same in one word"
 GUESSED = "PyTorch guesses a missing `dim`, and warns"
@@ -49,6 +50,10 @@ LEFT_OUT = {                # why names are missing, by pattern; the first that 
     r"SyncBatchNorm": "comes with lesson 19, distributed",
     r"CrossMapLRN": "its sum never lets go of the first channel; `LocalResponseNorm` does what both promise",
     r"_with_indices|native_channel": "what the function without this word calls inside",
+    r"is_multithreading|is_view_replay|kineto|is_tensor_like|^variable$": "the inside of PyTorch",
+    r"allow_mutation|get_gradient_edge|region_activ|set_override_stale|set_warn_on": "rarely wanted",
+    r"capture_logs|tree_map|device_states|detach_variable": "what checkpointing calls inside",
+    r"selective_checkpoint|set_checkpoint_": "chooses op by op what is kept; left out",
     r"Base$": "a base class",
     r"Options$": "chooses between chunked kernels, which change the speed and not the result",
     r"DataPipe|DataChunk|datapipe|deterministic|argument_validation|runtime_validation":
