@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .activations import gelu, log_softmax, relu, sigmoid, softmax, tanh
+from .activations import gelu, relu, sigmoid, tanh
 from .bends import (
     celu, elu, glu, hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, logsigmoid, mish, prelu, relu6,
     selu, silu, softplus, softshrink, softsign, tanhshrink, threshold,

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Appendix: the book of rules
 #
-# Rules lie in a table, and this is how to look one up. `print(rule_of(tinytorch.tanh))` shows the rule of tanh,
-# as it was written.
+# Rules lie in a table, and this is how to look one up. `print(rule_of(tinytorch.tanh))` shows the rule of
+# tanh, as it was written.
 
 # %%
 #| export
@@ -14,13 +14,17 @@ from __future__ import annotations
 
 import inspect
 
-from tinytorch import rules_bends, rules_elementwise, rules_linalg       # whoever has the book has all its pages
+from tinytorch import rules_bends, rules_numbers, rules_linalg
 from tinytorch.receipts import RULES
 from tinytorch.tensor import Op
 
 # %%
 #| export
+PAGES = (rules_bends, rules_numbers, rules_linalg)      # the last turns over the pages before it
+
+
 def rule_of(op: Op) -> str:
     """The source of the rule by which an op hands on gradients."""
-    if op not in RULES: raise NotImplementedError(f"{op.name} has no gradient yet: write one under @gradient({op.name})")
-    return f"nothing flows back through {op.name}" if RULES[op] is None else inspect.getsource(RULES[op].function)
+    if op not in RULES: return f"{op.name} has no gradient yet: write one under @gradient({op.name})"
+    if RULES[op] is None: return f"nothing flows back through {op.name}"
+    return inspect.getsource(RULES[op].function)

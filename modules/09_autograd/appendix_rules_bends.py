@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Appendix: rules for bends
 #
-# A bend is worth having for its slope. These are the slopes of the twenty-four, and where a bend has a corner,
-# PyTorch's answer at the corner: relu and most of its children call the corner flat.
+# A bend is worth having for its slope. These are the slopes of the twenty-four, and where a bend has a
+# corner, PyTorch's answer at the corner: relu and most of its children call the corner flat.
 
 # %%
 #| export
@@ -16,7 +16,7 @@ import math
 
 import numpy as np
 
-from tinytorch.activations import gelu, log_softmax, relu, sigmoid, softmax, tanh
+from tinytorch.activations import gelu, relu, sigmoid, tanh
 from tinytorch.bends import (
     celu,
     elu,
@@ -91,9 +91,9 @@ def _(g, _out, x, lambd): return where((x >= -lambd) & (x <= lambd), 0.0, g),
 # %% [markdown]
 # ## A soft landing
 #
-# Left of zero the slope of an exponential is that exponential. The `-relu(-x)`, which is x there and 0 to the
-# right, is for the right: a branch that is not taken must not overflow, for infinity times the 0 of `where` is
-# nan in the gradient of the gradient.
+# Left of zero the slope of an exponential is that exponential. The `-relu(-x)`, which is x there and 0 to
+# the right, is for the right: a branch that is not taken must not overflow, for infinity times the 0 of
+# `where` is nan in the gradient of the gradient.
 
 # %%
 #| export
@@ -152,8 +152,9 @@ def _(g, _out, x):
     return g * (t * t),
 
 # %% [markdown]
-# `gelu(x)` is x times the share of a bell curve that lies left of it. Nudge x, and both move: the slope is the
-# share plus x times the height of the bell. By tanh it is the same, with the slope of tanh for the bell.
+# `gelu(x)` is x times the share of a bell curve that lies left of it. Nudge x, and both move: the slope is
+# the share plus x times the height of the bell. By tanh it is the same, with the slope of tanh for the
+# bell.
 
 # %%
 #| export

@@ -1,4 +1,4 @@
-# Generated from modules/09_autograd/appendix_rules_elementwise.py by `tito export`. Edit that file, not this one.
+# Generated from modules/09_autograd/appendix_rules_numbers.py by `tito export`. Edit that file, not this one.
 """Gradients of the functions that take each number on its own."""
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ def _(g, _out, x, low, high):
 
 @gradient(pow_)
 def _(g, _out, x, n):
-    return lambda: g * power_slope(x, n), lambda: where((x == 0) & (n >= 0), 0.0, g * (pow_(x, n) * log_of(x)))
+    flat = (x == 0) & (n >= 0)
+    return lambda: g * power_slope(x, n), lambda: where(flat, 0.0, g * (pow_(x, n) * log_of(x)))
 
 
 def power_slope(x, n):
@@ -253,7 +254,8 @@ def _(g, _out, x, n): return g * digamma_slope(x, n + 1),
 
 
 @gradient(lerp)
-def _(g, _out, start, end, weight): return lambda: g * (1 - weight), lambda: g * weight, lambda: g * (end - start)
+def _(g, _out, start, end, weight):
+    return lambda: g * (1 - weight), lambda: g * weight, lambda: g * (end - start)
 
 
 @gradient(addcmul)
