@@ -31,8 +31,8 @@ def names(t):
 
 ONE = words("""
 exp log sqrt square abs neg reciprocal rsqrt exp2 expm1 log2 log10 log1p sin cos tan atan sinh cosh asinh
-tanh sigmoid sinc deg2rad rad2deg floor ceil trunc frac round sign sgn positive erf erfc lgamma digamma nan_to_num
-relu
+tanh sigmoid sinc deg2rad rad2deg floor ceil trunc frac round sign sgn positive erf erfc lgamma digamma
+nan_to_num relu
 """)
 BENDS = words("""
 relu sigmoid tanh leaky_relu elu celu selu softplus logsigmoid silu mish softsign tanhshrink hardtanh relu6
