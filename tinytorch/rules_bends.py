@@ -13,10 +13,10 @@ from .bends import (
     selu, silu, softplus, softshrink, softsign, tanhshrink, threshold,
 )
 from .elementwise import erf, where
-from .receipts import gradient
+from .receipts import RULES, gradient, shortcut
 from .shaping import cat, narrow
 
-__all__ = ["by_channel", "landing"]
+__all__ = ["by_channel", "landing", "gelu_slope"]
 
 
 @gradient(leaky_relu)
@@ -116,6 +116,45 @@ def _(g, _out, x, approximate):
         return g * (0.5 * (1 + t + x * slope)),
     share, bell = 0.5 * (1 + erf(x * math.sqrt(0.5))), np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
     return g * (share + x * bell),
+
+
+@shortcut(gelu)
+def _(g, _out, x, approximate):
+    if approximate != "tanh": return RULES[gelu].function(g, _out, x, approximate)
+    dx = np.empty_like(x, order="C")
+    lines = [array.reshape(-1) for array in (x, g, dx)]
+    for start in range(0, dx.size, 1 << 14):                        # what stays in the cache is walked over again
+        x_part, g_part, out = [line[start : start + (1 << 14)] for line in lines]
+        gelu_slope(x_part, out)
+        out *= g_part
+    return dx,
+
+
+def gelu_slope(x, out) -> None:
+    """Writes s + x s (1 - s) u', where gelu is x s, s the sigmoid of u and u = 2 sqrt(2 / pi) (x + 0.044715 x x x)."""
+    c = 2 * math.sqrt(2 / math.pi)
+    squares = x * x
+    s = squares * (-c * 0.044715)
+    s -= c
+    s *= x
+    np.exp(s, out=s)
+    s += 1
+    np.reciprocal(s, out=s)
+    squares *= 3 * c * 0.044715
+    squares += c
+    squares *= x
+    np.subtract(1, s, out=out)
+    out *= squares
+    out += 1
+    out *= s
+
+
+@shortcut(relu)
+def _(g, out, _x):
+    dx = np.empty_like(out)
+    np.greater(out, 0, out=dx)
+    dx *= g
+    return dx,
 
 
 @gradient(glu)
