@@ -33,7 +33,10 @@ def around(x, ends: list):
 
 
 def picture_gradient(g, weight, lengths: tuple, ends: list, stride, dilation, groups: int):
-    """What goes to the pictures: every gradient writes a window.  (N, O, *L'), (O, C / groups, …) -> (N, C, *L)"""
+    """What goes to the pictures: every gradient writes a window.
+
+    (N, O, *L'), (O, C / groups, *kernel) -> (N, C, *L)
+    """
     whole = [n + before + after for n, (before, after) in zip(lengths, ends)]
     kernel = weight.shape[2:]
     extra = [n - (m - 1) * s - d * (k - 1) - 1
@@ -123,7 +126,8 @@ def on_lines_again(x, g, ends: list, dilation, dw) -> None:
     (N, _, *lengths), (O, C, *kernel) = x.shape, dw.shape
     pitch = pitches(lengths, ends)
     steps = [math.prod(pitch[way + 1 :]) for way in range(len(pitch))]
-    moves = [sum([t * d * step for t, d, step in zip(tap, dilation, steps)]) for tap in product(*map(range, kernel))]
+    moves = [sum([t * d * step for t, d, step in zip(tap, dilation, steps)])
+             for tap in product(*map(range, kernel))]               # of the line, for each weight of a filter
     copied = len(moves) if C * len(moves) <= FEW_WEIGHTS else kernel[-1]
     one = math.prod(pitch)
     many = even(N, SLICE // (one * (copied * C + O)))
@@ -154,7 +158,10 @@ def filters_seen_rule(g, _out, x, dy, ends, stride, dilation, groups):
 
 
 def turned_round(weight, groups: int):
-    """Filters seen from their other side: mirrored, outputs as inputs.  (O, C / groups, *) -> (C, O / groups, *)"""
+    """Filters seen from their other side: mirrored, outputs as inputs.
+
+    (O, C / groups, *kernel) -> (C, O / groups, *kernel)
+    """
     O, C = weight.shape[:2]
     flipped = weight[(..., *[slice(None, None, -1)] * (weight.ndim - 2))]
     return flipped.reshape(groups, O // groups, *weight.shape[1:]).swapaxes(1, 2).reshape(
@@ -175,7 +182,7 @@ def gathered(g, weight, lengths: tuple, ends: list, stride, dilation, groups: in
         starts = [q * s + r - before for q, s, r, (before, _) in zip(firsts, stride, phase, ends)]
         counts = [-(-(n - start) // s) for n, start, s in zip(lengths, starts, stride)]
         if 0 in some.shape or min(counts) < 1: continue
-        room = [(q, k - 1 + m - q - count) for q, k, m, count in zip(firsts, some.shape[2:], g.shape[-ways:], counts)]
+        room = [(q, k - 1 + m - q - n) for q, k, m, n in zip(firsts, some.shape[2:], g.shape[-ways:], counts)]
         part = met_by_all(g, some, (*shape[: len(shape) - ways], *counts), room, dilation, groups)
         dx[(..., *[slice(start, None, s) for start, s in zip(starts, stride)])] = part
     return dx

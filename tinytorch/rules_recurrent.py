@@ -28,9 +28,10 @@ def by_recomputing(f: Callable, gradients: list, *inputs) -> list:
     boxed = any([isinstance(x, Tensor) for x in inputs])
     with enable_grad(), using(current_engine() if boxed else Autograd(current_engine().inner)):
         seen = [stand_in(x) for x in inputs]
-        arrived = [(y, g if isinstance(g, Tensor) else Tensor(g)) for y, g in zip(f(*seen), gradients) if g is not None]
+        arrived = [(y, g if boxed else Tensor(g)) for y, g in zip(f(*seen), gradients) if g is not None]
         wanted = [x for x in seen if wants_gradient(x)]
-        found = grad([y for y, _ in arrived], wanted, [g for _, g in arrived], create_graph=boxed, allow_unused=True)
+        outputs, started = zip(*arrived)
+        found = grad(outputs, wanted, started, create_graph=boxed, allow_unused=True)
     found = dict(zip(wanted, found if boxed else [g if g is None else g.array for g in found]))
     return [found.get(x) for x in seen]
 
@@ -45,7 +46,7 @@ def stand_in(x):
 
 
 def along_the_line(step: Callable, states: list, sizes, reverse: bool) -> list:
-    """Walks: step(start, n, states) gives the new states, and the first of them is what is said.  -> out, *states"""
+    """Walks; step(start, n, states) gives the new states, of which the first is said.  -> out, *states"""
     said = {}
     for start, n in walk(sizes, reverse):
         new = step(start, n, [x[:n] for x in states])
@@ -208,7 +209,7 @@ def lstm_shortcut(g, out, x, h, c, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, reverse,
         bent, remember = np.tanh(cells[span]), keep.copy()
         told = None if w_hr is None else say * bent
         through = (1 - bent * bent) * say                           # how far c moves what is said
-        say *= (1 - say) * bent                                     # from here on: how far c and h move the gates
+        say *= (1 - say) * bent                     # from here on: how far c and h move the gates
         keep *= (1 - keep) * before[span]
         slope = (1 - new * new) * write
         write *= (1 - write) * new

@@ -16,7 +16,7 @@ import math
 
 import numpy as np
 
-from tinytorch.activations import gelu, log_softmax, relu, sigmoid, softmax, tanh
+from tinytorch.activations import gelu, relu, sigmoid, tanh
 from tinytorch.bends import (
     celu,
     elu,
@@ -172,7 +172,7 @@ def _(g, _out, x, approximate):
     if approximate != "tanh": return RULES[gelu].function(g, _out, x, approximate)
     dx = np.empty_like(x, order="C")
     lines = [array.reshape(-1) for array in (x, g, dx)]
-    for start in range(0, dx.size, 1 << 14):                        # what stays in the cache is walked over again
+    for start in range(0, dx.size, 1 << 14):        # what stays in the cache is walked over again
         x_part, g_part, out = [line[start : start + (1 << 14)] for line in lines]
         gelu_slope(x_part, out)
         out *= g_part
@@ -180,7 +180,7 @@ def _(g, _out, x, approximate):
 
 
 def gelu_slope(x, out) -> None:
-    """Writes s + x s (1 - s) u', where gelu is x s, s the sigmoid of u and u = 2 sqrt(2 / pi) (x + 0.044715 x x x)."""
+    """Writes s + x s (1 - s) u' for gelu(x) = x s, s = sigmoid(u), u = 2 sqrt(2 / pi) (x + 0.044715 x³)."""
     c = 2 * math.sqrt(2 / math.pi)
     squares = x * x
     s = squares * (-c * 0.044715)

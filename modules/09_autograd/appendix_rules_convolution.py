@@ -1,16 +1,20 @@
 # %% [markdown]
 # # Appendix: the rules of convolution
 #
-# A convolution multiplies every weight with many numbers, and every number with many weights. So it has three rules:
+# A convolution multiplies every weight with many numbers, and every number with many weights. So it has
+# three rules:
 #
-# - A number of the input answers with every weight it met, times the gradient of the output in which they met. The
-#   gradient writes a window where the convolution read one: it is a **transposed convolution**, with the same filters.
-# - A weight answers with every number it met, times the gradient where they met. That is a convolution as well, of the
-#   input with the gradient as its filter: how much alike are the two, for every shift of a few pixels?
+# - A number of the input answers with every weight it met, times the gradient of the output in which
+#   they met. The gradient writes a window where the convolution read one: it is a **transposed
+#   convolution**, with the same filters.
+# - A weight answers with every number it met, times the gradient where they met. That is a convolution
+#   as well, of the input with the gradient as its filter: how much alike are the two, for every shift
+#   of a few pixels?
 # - A bias was added everywhere, and is paid for everywhere.
 #
-# The rules of the transposed convolution are the same three with two names exchanged. What is missing is an op for the
-# second, whose own rules are the other two: then the circle closes, and there are gradients of gradients.
+# The rules of the transposed convolution are the same three with two names exchanged. What is missing
+# is an op for the second, whose own rules are the other two: then the circle closes, and there are
+# gradients of gradients.
 
 # %%
 #| export
@@ -44,7 +48,10 @@ def around(x, ends: list):
 
 
 def picture_gradient(g, weight, lengths: tuple, ends: list, stride, dilation, groups: int):
-    """What goes to the pictures: every gradient writes a window.  (N, O, *L'), (O, C / groups, …) -> (N, C, *L)"""
+    """What goes to the pictures: every gradient writes a window.
+
+    (N, O, *L'), (O, C / groups, *kernel) -> (N, C, *L)
+    """
     whole = [n + before + after for n, (before, after) in zip(lengths, ends)]
     kernel = weight.shape[2:]
     extra = [n - (m - 1) * s - d * (k - 1) - 1
@@ -91,9 +98,10 @@ def looked_at(x, weight, shape: tuple, padding, stride, dilation, groups: int):
 # %% [markdown]
 # ## The gradient of a filter
 #
-# The windows of the input are the rows of a matrix, as in the lesson, and the room that was there for their product
-# now takes the gradients of the output. The transpose of the one times the other is a sum over all places. Where the
-# forward writes pictures end to end, so does this: what was moved there is moved here.
+# The windows of the input are the rows of a matrix, as in the lesson, and the room that was there for
+# their product now takes the gradients of the output. The transpose of the one times the other is a sum
+# over all places. Where the forward writes pictures end to end, so does this: what was moved there is
+# moved here.
 
 # %%
 #| export
@@ -142,7 +150,8 @@ def on_lines_again(x, g, ends: list, dilation, dw) -> None:
     (N, _, *lengths), (O, C, *kernel) = x.shape, dw.shape
     pitch = pitches(lengths, ends)
     steps = [math.prod(pitch[way + 1 :]) for way in range(len(pitch))]
-    moves = [sum([t * d * step for t, d, step in zip(tap, dilation, steps)]) for tap in product(*map(range, kernel))]
+    moves = [sum([t * d * step for t, d, step in zip(tap, dilation, steps)])
+             for tap in product(*map(range, kernel))]               # of the line, for each weight of a filter
     copied = len(moves) if C * len(moves) <= FEW_WEIGHTS else kernel[-1]
     one = math.prod(pitch)
     many = even(N, SLICE // (one * (copied * C + O)))
@@ -174,16 +183,20 @@ def filters_seen_rule(g, _out, x, dy, ends, stride, dilation, groups):
 # %% [markdown]
 # ## Fewer walks
 #
-# A transposed convolution adds windows up, and every number of the result is read and written once for each weight. With
-# stride 1 there is a better way: it is a plain convolution of the gradient with the filters turned round, the thing that
-# mathematicians call a convolution, and that gathers. With stride s every s-th number of the result meets the same
-# weights, every s-th of them: so cut the filters into s pieces in each direction, and each piece is a plain
-# convolution again, with no multiplication wasted.
+# A transposed convolution adds windows up, and every number of the result is read and written once for
+# each weight. With stride 1 there is a better way: it is a plain convolution of the gradient with the
+# filters turned round, the thing that mathematicians call a convolution, and that gathers. With stride
+# s every s-th number of the result meets the same weights, every s-th of them: so cut the filters into
+# s pieces in each direction, and each piece is a plain convolution again, with no multiplication
+# wasted.
 
 # %%
 #| export
 def turned_round(weight, groups: int):
-    """Filters seen from their other side: mirrored, outputs as inputs.  (O, C / groups, *) -> (C, O / groups, *)"""
+    """Filters seen from their other side: mirrored, outputs as inputs.
+
+    (O, C / groups, *kernel) -> (C, O / groups, *kernel)
+    """
     O, C = weight.shape[:2]
     flipped = weight[(..., *[slice(None, None, -1)] * (weight.ndim - 2))]
     return flipped.reshape(groups, O // groups, *weight.shape[1:]).swapaxes(1, 2).reshape(
@@ -204,7 +217,7 @@ def gathered(g, weight, lengths: tuple, ends: list, stride, dilation, groups: in
         starts = [q * s + r - before for q, s, r, (before, _) in zip(firsts, stride, phase, ends)]
         counts = [-(-(n - start) // s) for n, start, s in zip(lengths, starts, stride)]
         if 0 in some.shape or min(counts) < 1: continue
-        room = [(q, k - 1 + m - q - count) for q, k, m, count in zip(firsts, some.shape[2:], g.shape[-ways:], counts)]
+        room = [(q, k - 1 + m - q - n) for q, k, m, n in zip(firsts, some.shape[2:], g.shape[-ways:], counts)]
         part = met_by_all(g, some, (*shape[: len(shape) - ways], *counts), room, dilation, groups)
         dx[(..., *[slice(start, None, s) for start, s in zip(starts, stride)])] = part
     return dx

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Appendix: the rules of recurrent layers
 #
-# A layer that has walked along a thousand words hands on its gradient by walking back, **backpropagation through
-# time**. The rule does it the honest way: it writes the walk once more, in small ops that have rules of their own, and
-# asks the engine. That is short, slow, and right as often as you differentiate.
+# A layer that has walked along a thousand words hands on its gradient by walking back,
+# **backpropagation through time**. The rule does it the honest way: it writes the walk once more, in
+# small ops that have rules of their own, and asks the engine. That is short, slow, and right as often
+# as you differentiate.
 
 # %%
 #| export
@@ -28,8 +29,9 @@ from tinytorch.shaping import cat, split
 from tinytorch.tensor import Tensor, current_engine, reshape, using
 
 # %% [markdown]
-# `by_recomputing` serves every op whose inside can be written in other ops. What it differentiates are stand-ins for the
-# inputs, one for each: the same tensor may stand in two places, and has a gradient for each of them.
+# `by_recomputing` serves every op whose inside can be written in other ops. What it differentiates are
+# stand-ins for the inputs, one for each: the same tensor may stand in two places, and has a gradient
+# for each of them.
 
 # %%
 #| export
@@ -38,9 +40,10 @@ def by_recomputing(f: Callable, gradients: list, *inputs) -> list:
     boxed = any([isinstance(x, Tensor) for x in inputs])
     with enable_grad(), using(current_engine() if boxed else Autograd(current_engine().inner)):
         seen = [stand_in(x) for x in inputs]
-        arrived = [(y, g if isinstance(g, Tensor) else Tensor(g)) for y, g in zip(f(*seen), gradients) if g is not None]
+        arrived = [(y, g if boxed else Tensor(g)) for y, g in zip(f(*seen), gradients) if g is not None]
         wanted = [x for x in seen if wants_gradient(x)]
-        found = grad([y for y, _ in arrived], wanted, [g for _, g in arrived], create_graph=boxed, allow_unused=True)
+        outputs, started = zip(*arrived)
+        found = grad(outputs, wanted, started, create_graph=boxed, allow_unused=True)
     found = dict(zip(wanted, found if boxed else [g if g is None else g.array for g in found]))
     return [found.get(x) for x in seen]
 
@@ -55,7 +58,7 @@ def stand_in(x):
 
 
 def along_the_line(step: Callable, states: list, sizes, reverse: bool) -> list:
-    """Walks: step(start, n, states) gives the new states, and the first of them is what is said.  -> out, *states"""
+    """Walks; step(start, n, states) gives the new states, of which the first is said.  -> out, *states"""
     said = {}
     for start, n in walk(sizes, reverse):
         new = step(start, n, [x[:n] for x in states])
@@ -106,9 +109,10 @@ def lstm_rule(g, _out, x, h, c, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, reverse):
 # %% [markdown]
 # ## Fewer walks
 #
-# Walking back, all states are known: the layer said them. So what the gates said can be had for many steps at once, in
-# two large products, and how far each gate can be moved as well. What remains for each step is a small product and a
-# few short walks, as on the way there. The gradients of the weights are large products again, behind the walk.
+# Walking back, all states are known: the layer said them. So what the gates said can be had for many
+# steps at once, in two large products, and how far each gate can be moved as well. What remains for
+# each step is a small product and a few short walks, as on the way there. The gradients of the weights
+# are large products again, behind the walk.
 
 # %%
 #| export
@@ -226,7 +230,7 @@ def lstm_shortcut(g, out, x, h, c, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, reverse,
         bent, remember = np.tanh(cells[span]), keep.copy()
         told = None if w_hr is None else say * bent
         through = (1 - bent * bent) * say                           # how far c moves what is said
-        say *= (1 - say) * bent                                     # from here on: how far c and h move the gates
+        say *= (1 - say) * bent                     # from here on: how far c and h move the gates
         keep *= (1 - keep) * before[span]
         slope = (1 - new * new) * write
         write *= (1 - write) * new
