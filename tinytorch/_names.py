@@ -78,15 +78,17 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.optim.lr_scheduler": "10 optimizers",
     "tinytorch.profiler": "14 benchmarking",
     "tinytorch.serve": "16 capstone",
-    "tinytorch.utils": "08 dataloader",
     "tinytorch.utils.data": "08 dataloader",
     "tinytorch.utils.dlpack": "20 interop",
 }
 
 OPEN = [
-    "tinytorch", "tinytorch.autograd", "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional",
-    "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.module", "tinytorch.nn.parameter",
-    "tinytorch.nn.utils", "tinytorch.nn.utils.rnn", "tinytorch.random",
+    "tinytorch", "tinytorch.autograd", "tinytorch.autograd.function", "tinytorch.autograd.graph",
+    "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
+    "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
+    "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.parametrizations",
+    "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn", "tinytorch.random", "tinytorch.utils",
+    "tinytorch.utils.checkpoint", "tinytorch.utils.hooks",
 ]
 
 BEING_WRITTEN = [

@@ -74,6 +74,7 @@ def softmax(input, /, dim, dtype=None):
     """Probabilities from scores: exp(x), scaled so that each line along `dim` adds up to 1.  (*) -> (*)"""
     if dtype is not None: input = as_dtype(dtype).cast(input)
     if not isinstance(dim, int): raise TypeError(f"softmax works along one dim, such as -1, not {dim!r}")
+    if input.size == 0: return input.copy()
     out = exp_over(input - input.max(axis=dim, keepdims=True))
     out /= out.sum(axis=dim, keepdims=True)
     return out
@@ -84,6 +85,7 @@ def log_softmax(input, /, dim, dtype=None):
     """The logarithm of softmax, also where softmax itself rounds to 0.  (*) -> (*)"""
     if dtype is not None: input = as_dtype(dtype).cast(input)
     if not isinstance(dim, int): raise TypeError(f"log_softmax works along one dim, such as -1, not {dim!r}")
+    if input.size == 0: return input.copy()
     out = input - input.max(axis=dim, keepdims=True)
     out -= np.log(np.exp(out).sum(axis=dim, keepdims=True))
     return out

@@ -67,6 +67,8 @@ def group_norm(input, num_groups: int, weight=None, bias=None, eps: float = 1e-0
     if num_groups < 1 or C % num_groups:
         raise RuntimeError(f"group_norm: {C} channels of {shape_of(input)} do not make {num_groups} groups")
     one_for_each("group_norm", input, weight, bias)
+    if input.numel() == num_groups:
+        raise ValueError(f"group_norm wants more than one number a group, not {shape_of(input)}")
     if input.numel() == 0: return input.clone()
     return standardize_groups(input, weight, bias, num_groups, eps)
 

@@ -477,12 +477,13 @@ def conv2d(input, weight, bias=None, /, stride=1, padding=0, dilation=1, groups=
 # %%
 #| export exercise
 @flops("conv1d", "conv2d", "conv3d")
-def conv_flops(out, input, weight, *rest, **settings) -> int:
-    """The floating-point operations of a convolution; a bias is not counted."""
+def conv_flops(out, input, weight, bias=None, **settings) -> int:
+    """The floating-point operations of a convolution, that of its bias included."""
     #| hint How many numbers does the output have? How many weights does each of them meet?
     #| hint Each meeting is a multiplication and an addition. weight.shape[1:] is what one filter has.
+    #| hint A bias is one more addition for each number of the output.
     ### BEGIN SOLUTION
-    return 2 * out.numel() * math.prod(weight.shape[1:])
+    return out.numel() * (2 * math.prod(weight.shape[1:]) + (bias is not None))
     ### END SOLUTION
 
 # %%
@@ -493,6 +494,8 @@ assert conv_flops(conv2d(x, w), x, w) == 2 * (2 * 4 * 7 * 4) * (6 * 3 * 5), \
 halves = Tensor(np.ones((4, 3, 3, 5), np.float32))
 assert conv_flops(conv2d(x, halves, groups=2), x, halves) == 2 * (2 * 4 * 7 * 4) * (3 * 3 * 5), \
     "in two groups a filter meets half of the channels"
+assert conv_flops(conv2d(x, w, b := Tensor(4)), x, w, b) == (2 * 4 * 7 * 4) * (2 * 6 * 3 * 5 + 1), \
+    "a bias is one more addition for each number of the output"
 
 # %%
 def in_slices():
@@ -718,7 +721,8 @@ class Pool:
         room = np.pad(x, [(0, 0), (0, 0), *ends], constant_values=lowest(x))
         view = windows(room.reshape(-1, *room.shape[2:], 1), self.kernel, self.stride, self.dilation)
         view = view[(slice(None), *[slice(n) for n in self.places])]
-        inside = np.unravel_index(first_largest(view.reshape(*view.shape[: ways + 1], -1)), self.kernel)
+        rows = view.reshape(*view.shape[: ways + 1], math.prod(self.kernel))
+        inside = np.unravel_index(first_largest(rows), self.kernel)
         line = 0
         for way, (length, (_, s, p, d)) in enumerate(zip(x.shape[2:], self.settings)):
             corner = np.arange(self.places[way]).reshape(-1, *(1,) * (ways - 1 - way)) * s - p
@@ -983,12 +987,13 @@ def batch_norm(
     """Channels at one scale: by their batch while training, else by the running statistics.  (N, C, *)"""
     for given in (running_mean, running_var, weight, bias):
         if given is not None and given.shape != input.shape[1:2]:
-            raise ShapeError(f"batch_norm of {shape_of(input)} wants {input.shape[1:2]} numbers, not "
+            raise ShapeError(f"batch_norm of {shape_of(input)} wants {tuple(input.shape[1:2])} numbers, not "
                              f"{shape_of(given)}")
     if not training: return rescale_channels(input, running_mean, running_var, weight, bias, eps)
     n = input.numel() // max(1, input.shape[1])
     if n == 1:
         raise ValueError(f"batch_norm cannot learn from a single number a channel, as in {shape_of(input)}")
+    if n == 0: return input.clone()
     out = standardize_channels(input, weight, bias, eps)
     if running_mean is not None:
         ### BEGIN SOLUTION
