@@ -1,0 +1,376 @@
+# Generated from modules/09_autograd/autograd.py by `tito export`. Edit that file, not this one.
+"""An engine that remembers, and the chain rule that reads its memory."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+
+import numpy as np
+
+from .activations import log_softmax, relu, sigmoid, softmax, tanh
+from .dense import labels_of, linear, surprise
+from .dtypes import DTYPES
+from .elementwise import where
+from .indexing import scatter
+from .journeys import add_to_grad, first_gradient, hooked, leading_to, leaves_own, rules_run, served_after
+from .methods import METHODS, method
+from .modes import no_grad
+from .overwriting import write_over, zeros_beside
+from .receipts import Part, Receipt, edge_of, gradient, remembering, set_apart, wants_gradient, write_receipt
+from .shaping import squeeze, unsqueeze
+from .tensor import (
+    Engine, Op, Tensor, add, current_engine, exp, expand, log, matmul, mean, mul, neg, permute, reshape,
+    set_default_engine, sqrt, sub, sum_, tensor, transpose, true_divide, using, view,
+)
+
+__all__ = [
+    "central_difference", "add_rule", "sub_rule", "neg_rule", "mul_rule", "true_divide_rule", "exp_rule",
+    "log_rule", "sqrt_rule", "Autograd", "newest_first", "unbroadcast", "settled", "gather", "Flow",
+    "remembering_engine", "backward", "grad", "listed", "over", "counted", "dims_of", "sum_rule", "mean_rule",
+    "matmul_rule", "transpose_rule", "permute_rule", "reshape_rule", "expand_rule", "relu_rule",
+    "sigmoid_rule", "tanh_rule", "softmax_rule", "log_softmax_rule", "linear_rule", "surprise_rule", "bare",
+]
+
+
+def central_difference(f: Callable, x: np.ndarray, eps: float = 1e-6) -> np.ndarray:
+    """How f(x), a number, answers to a nudge of each number in the float64 array x.  (*) -> (*)"""
+    slope = np.zeros_like(x)
+    for place in np.ndindex(*x.shape):
+        there = x[place]
+        x[place] = there + eps
+        above = f(x)
+        x[place] = there - eps
+        below = f(x)
+        x[place] = there
+        slope[place] = (above - below) / (2 * eps)
+    return slope
+
+
+@gradient(add)
+def add_rule(g, _out, _x, _y, alpha):
+    return g, g if alpha == 1 else lambda: g * alpha
+
+
+@gradient(sub)
+def sub_rule(g, _out, _x, _y, alpha):
+    return g, lambda: g * -alpha
+
+
+@gradient(neg)
+def neg_rule(g, _out, _x):
+    return -g,
+
+
+@gradient(mul)
+def mul_rule(g, _out, x, y):
+    return lambda: g * y, lambda: g * x
+
+
+@gradient(true_divide)
+def true_divide_rule(g, out, _x, y):
+    return lambda: g / y, lambda: -g * out / y
+
+
+@gradient(exp)
+def exp_rule(g, out, _x):
+    return g * out,
+
+
+@gradient(log)
+def log_rule(g, _out, x):
+    return g / x,
+
+
+@gradient(sqrt)
+def sqrt_rule(g, out, _x):
+    return g / (2 * out),
+
+
+class Autograd(Engine):
+    """Computes like the engine it wraps, and keeps a receipt when somebody will want a gradient."""
+
+    def __init__(self, inner: Engine | None = None):
+        self.inner = inner or Engine()
+        self.kernels = self.inner.kernels
+
+    def run(self, op: Op, inputs: tuple, settings: dict):
+        """What the inner engine gives, with a receipt."""
+        out = self.inner.run(op, inputs, settings)
+        if remembering.get():
+            for x in inputs:
+                if wants_gradient(x): return self.record(op, inputs, settings, out)
+        if op.shares: set_apart(op, out)
+        return out
+
+    def record(self, op: Op, inputs: tuple, settings: dict, out):
+        """Notes how `out` was made, and hands it on."""
+        return write_receipt(op, inputs, settings, out)
+
+    def write(self, tensor: Tensor, value, index=...) -> Tensor:
+        """Writes as the inner engine does, and remembers what was written over what."""
+        return write_over(self.inner, tensor, value, index)
+
+    def pull(self, receipt: Receipt, g, wanted: list[bool], create_graph: bool) -> list:
+        """Of the gradient of what came out of an op, those of what went in, where they are wanted."""
+        return receipt.pull(g, wanted, create_graph)
+
+    def backward(self, tensor: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+        """Sends gradients back from the tensor, and adds them to .grad of the leaves."""
+        Flow(self, add_to_grad, inputs, retain_graph, create_graph).run([tensor], [gradient])
+
+
+set_default_engine(Autograd())
+
+
+def newest_first(receipts: Iterable[Receipt]) -> list[Receipt]:
+    """All receipts that can be reached from these, each after all that was made from it."""
+    found = set(receipts)
+    waiting = list(found)
+    while waiting:
+        for edge in waiting.pop().edges:
+            if isinstance(edge, Receipt) and edge not in found:
+                found.add(edge)
+                waiting.append(edge)
+    return sorted(found, key=attrgetter("number"), reverse=True)
+
+
+def unbroadcast(g, shape: tuple[int, ...]):
+    """The gradient of something of that shape, from the gradient of what it was stretched to."""
+    front = g.ndim - len(shape)
+    if front > 0: g = g.sum(axis=tuple(range(front)))
+    grown = tuple([n for n, length in enumerate(shape) if length == 1 and g.shape[n] != 1])
+    return g.sum(axis=grown, keepdims=True) if grown else g
+
+
+def settled(dx, x):
+    """A gradient in the shape and dtype of the input that it is for."""
+    if dx.shape != x.shape: dx = unbroadcast(dx, x.shape)
+    if dx.shape != x.shape: dx = dx.reshape(x.shape)
+    kind, box = (x.array if isinstance(x, Tensor) else x).dtype, isinstance(dx, Tensor)
+    if (dx.array if box else dx).dtype == kind: return dx
+    return METHODS["to"](dx, DTYPES[kind]) if box else DTYPES[kind].cast(dx)
+
+
+def gather(pending: dict, mine: set, edge, dx) -> None:
+    """Adds dx to what has gathered at the edge; `mine` are the edges whose array nobody else holds."""
+    if edge not in pending:
+        pending[edge] = dx
+    elif edge in mine:
+        pending[edge] += dx
+    else:
+        pending[edge] = pending[edge] + dx
+        if not isinstance(dx, Tensor): mine.add(edge)
+
+
+class Flow:
+    """One journey of gradients, from outputs back to leaves, or to the targets alone."""
+
+    def __init__(
+        self, engine: Autograd,
+        deliver: Callable,                              # is called with a tensor and its gradient
+        targets: Iterable[Tensor] | None = None,        # None: all leaves
+        retain_graph: bool | None = None, create_graph: bool = False,
+    ):
+        self.engine, self.deliver, self.create_graph = engine, deliver, create_graph
+        self.retain = create_graph if retain_graph is None else retain_graph
+        self.targets = None if targets is None else {edge_of(x): x for x in targets}
+        self.useful: set | None = None                  # the edges that lead to a target; None: all do
+        self.pending, self.mine = {}, set()
+
+    def run(self, outputs: list[Tensor], gradients: list) -> None:
+        """Sends the gradients of the outputs on their way."""
+        for y, g in zip(outputs, gradients):
+            gather(self.pending, self.mine, edge_of(y), first_gradient(y, g, self.create_graph))
+        order = newest_first([edge for edge in self.pending if isinstance(edge, Receipt)])
+        if self.targets is not None: self.useful = leading_to(order, self.targets)
+        leaves = served_after(order)
+        with rules_run(self.engine, self.create_graph):
+            for receipt in order:
+                if receipt in self.pending: self.visit(receipt)
+                self.serve(leaves.get(receipt, ()))
+            self.serve([edge for edge in self.pending if isinstance(edge, Tensor)])     # a leaf to start with
+
+    def visit(self, receipt: Receipt) -> None:
+        """Takes what has gathered at a receipt, and hands it on to its edges."""
+        g = hooked(receipt, self.pending.pop(receipt))
+        if self.targets is not None and receipt in self.targets: self.deliver(self.targets[receipt], g)
+        wanted = [edge is not None and (self.useful is None or edge in self.useful) for edge in receipt.edges]
+        if isinstance(receipt, Part):
+            receipt.put(g, self.pending)
+        elif any(wanted):
+            found = leaves_own(self.engine.pull(receipt, g, wanted, self.create_graph), receipt.edges, g)
+            for edge, x, dx in zip(receipt.edges, receipt.inputs, found):
+                if dx is not None: gather(self.pending, self.mine, edge, settled(dx, x))
+            if not self.retain: receipt.let_go()
+
+    def serve(self, leaves: Iterable[Tensor]) -> None:
+        """Delivers to leaves whose gradient is complete."""
+        for leaf in leaves:
+            if leaf not in self.pending: continue
+            g = hooked(leaf, self.pending.pop(leaf))
+            if self.targets is None: self.deliver(leaf, g)
+            elif leaf in self.targets: self.deliver(self.targets[leaf], g)
+
+
+def remembering_engine() -> Engine:
+    """The engine that remembers, among those that stand at the door."""
+    engine = current_engine()
+    while not isinstance(engine, Autograd) and hasattr(engine, "inner"): engine = engine.inner
+    return engine
+
+
+@method
+def backward(tensor: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+    """Adds to .grad of every leaf, or of the `inputs`, how this tensor answers to a nudge of it."""
+    if isinstance(inputs, Tensor): inputs = [inputs]
+    remembering_engine().backward(tensor, gradient=gradient, retain_graph=retain_graph,
+                                  create_graph=create_graph, inputs=inputs)
+
+
+def grad(
+    outputs, inputs, grad_outputs=None, retain_graph: bool | None = None, create_graph: bool = False,
+    is_grads_batched: bool = False, allow_unused: bool | None = None, materialize_grads: bool = False,
+) -> tuple:
+    """The gradients of the outputs for the inputs, in a tuple; no .grad is touched."""
+    outputs, inputs = listed(outputs), listed(inputs)
+    gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
+    if is_grads_batched: raise NotImplementedError("is_grads_batched needs vmap: lesson 17 builds it")
+    found: dict = {}
+
+    def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
+    Flow(remembering_engine(), deliver, inputs, retain_graph, create_graph).run(outputs, gradients)
+    if materialize_grads: found = {x: Tensor(np.zeros_like(x.array)) for x in inputs} | found
+    if not allow_unused and any([x not in found for x in inputs]):
+        raise RuntimeError("One of the differentiated Tensors appears to not have been used in the graph: "
+                           "the outputs were not made from it. allow_unused=True gives None for it")
+    return tuple([found.get(x) for x in inputs])
+
+
+def listed(x) -> list:
+    """One or several, as a list."""
+    return [x] if isinstance(x, Tensor) or x is None else list(x)
+
+
+def over(g, dim, keepdim: bool, ndim: int):
+    """The gradient of a reduction, with a 1 for each dimension that was taken away."""
+    if keepdim or ndim == 0: return g
+    places = range(ndim) if dim is None or dim in ((), []) else sorted([d % ndim for d in dims_of(dim)])
+    shape = list(g.shape)
+    for place in places: shape.insert(place, 1)
+    return g.reshape(tuple(shape))
+
+
+def counted(shape: tuple, dim) -> int:
+    """How many numbers a reduction over `dim` makes one of."""
+    if dim is None or dim in ((), []) or not shape: return math.prod(shape)
+    return math.prod([shape[d] for d in dims_of(dim)])
+
+
+def dims_of(dim) -> tuple:
+    """One dimension or several, as a tuple."""
+    return tuple(dim) if isinstance(dim, (list, tuple)) else (dim,)
+
+
+@gradient(sum_)
+def sum_rule(g, _out, _x, dim, keepdim):
+    return expand(over(g, dim, keepdim, _x.ndim), _x.shape),
+
+
+@gradient(mean)
+def mean_rule(g, _out, _x, dim, keepdim):
+    return expand(over(g, dim, keepdim, _x.ndim) / max(counted(_x.shape, dim), 1), _x.shape),
+
+
+@gradient(matmul)
+def matmul_rule(g, _out, x, y):
+    row, column = x.ndim == 1, y.ndim == 1              # a vector on the left is a row, on the right a column
+    if row: x, g = x.reshape((1, -1)), unsqueeze(g, -1 if column else -2)
+    if column: y, g = y.reshape((-1, 1)), unsqueeze(g, -1)
+    dx = lambda: g @ y.mT
+    dy = lambda: x.mT @ g
+    return (lambda: squeeze(dx(), -2)) if row else dx, (lambda: squeeze(dy(), -1)) if column else dy
+
+
+@gradient(transpose)
+def transpose_rule(g, _out, _x, dim0, dim1):
+    return transpose(g, dim0, dim1),
+
+
+@gradient(permute)
+def permute_rule(g, _out, _x, dims):
+    places = [d % len(dims) for d in dims]
+    return permute(g, tuple(sorted(range(len(dims)), key=places.__getitem__))),
+
+
+@gradient(reshape, view)
+def reshape_rule(g, _out, _x):
+    return reshape(g, _x.shape),
+
+
+@gradient(expand)
+def expand_rule(g, _out, _x):
+    return g,
+
+
+@gradient(relu)
+def relu_rule(g, out, _x):
+    return g * (out > 0),
+
+
+@gradient(sigmoid)
+def sigmoid_rule(g, out, _x):
+    return g * (out * (1 - out)),
+
+
+@gradient(tanh)
+def tanh_rule(g, out, _x):
+    return g * (1 - out * out),
+
+
+@gradient(softmax)
+def softmax_rule(g, out, _x, dim):
+    return out * (g - (g * out).sum(axis=dim, keepdims=True)),
+
+
+@gradient(log_softmax)
+def log_softmax_rule(g, out, _x, dim):
+    return g - np.exp(out) * g.sum(axis=dim, keepdims=True),
+
+
+@gradient(linear)
+def linear_rule(g, _out, x, weight, _bias):
+    rows, matrix = x.reshape((-1, x.shape[-1])), weight.reshape((-1, weight.shape[-1]))
+    g_rows = g.reshape((-1, matrix.shape[0]))
+    return (lambda: (g_rows @ matrix).reshape(x.shape),
+            lambda: (g_rows.mT @ rows).reshape(weight.shape),
+            lambda: g_rows.sum(axis=0).reshape(weight.shape[:-1]))
+
+
+@gradient(surprise)
+def surprise_rule(g, _out, x, target, ignore_index):
+    dim, places, ignored = labels_of(x, bare(target), ignore_index)
+    g = where(ignored, 0.0, unsqueeze(g, dim))              # what was ignored pays nothing
+    one_hot = scatter(zeros_beside(g, x.shape), dim, places, 1.0)
+    return (softmax(x, dim) - one_hot) * g, None
+
+
+def bare(x):
+    """The array in a tensor's box; anything else as it is."""
+    return x.array if isinstance(x, Tensor) else x
+
+
+# Added by `tito export`: what PyTorch keeps under this name, too.
+from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled
+from .receipts import gradient, shortcut, no_gradient
+
+__all__ += [
+    "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "gradient", "shortcut", "no_gradient",
+]
+
+
+def __getattr__(name: str):
+    from tinytorch._missing import find  # only when a name is not here
+    return find(__name__, name)
