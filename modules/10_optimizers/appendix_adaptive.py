@@ -24,8 +24,8 @@ from tinytorch.tensor import Tensor, tensor
 # %% [markdown]
 # ## The ancestors
 #
-# **Adagrad** (Duchi, Hazan and Singer, 2011) sums up all squares there ever were. A rare weight keeps a high
-# rate; a busy one slows down, and never speeds up again.
+# **Adagrad** (Duchi, Hazan and Singer, 2011) sums up all squares there ever were. A rare weight keeps a
+# high rate; a busy one slows down, and never speeds up again.
 
 # %%
 #| export
@@ -140,8 +140,8 @@ class Adadelta(Optimizer):
 # %% [markdown]
 # ## The children
 #
-# **Adamax** is in Adam's paper: the largest slope of late, rather than the root of an average of squares. It
-# needs no correction, as the largest of several numbers does not mind a zero among them.
+# **Adamax** is in Adam's paper: the largest slope of late, rather than the root of an average of squares.
+# It needs no correction, as the largest of several numbers does not mind a zero among them.
 
 # %%
 #| export
@@ -171,8 +171,8 @@ class Adamax(Optimizer):
             descend(p, np.divide(m, u, out=room), size, room)
 
 # %% [markdown]
-# **NAdam** (Dozat, 2016) is Adam with Nesterov's look ahead, and with a momentum that grows in the beginning.
-# The correction is then one minus the product of all momentums so far.
+# **NAdam** (Dozat, 2016) is Adam with Nesterov's look ahead, and with a momentum that grows in the
+# beginning. The correction is then one minus the product of all momentums so far.
 
 # %%
 #| export
@@ -212,8 +212,8 @@ class NAdam(Optimizer):
 
 # %% [markdown]
 # **RAdam** (Liu and others, 2020) asked how far an average of a few squares can be trusted. While there are
-# too few of them, it does not divide at all; later it divides, and takes shorter steps the less it knows. It is
-# a warm-up that nobody has to choose.
+# too few of them, it does not divide at all; later it divides, and takes shorter steps the less it knows.
+# It is a warm-up that nobody has to choose.
 
 # %%
 #| export

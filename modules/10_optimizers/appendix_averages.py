@@ -2,8 +2,9 @@
 # # Appendix: averages of networks
 #
 # The last step of a training is no better than the hundred before it; it is one more place near the bottom.
-# The *average* of those places is better than any of them: for the cost of a second set of weights. Averaging
-# all of the last epochs is called SWA (Izmailov and others, 2018), an exponential moving average is called EMA.
+# The *average* of those places is better than any of them: for the cost of a second set of weights.
+# Averaging all of the last epochs is called SWA (Izmailov and others, 2018), an exponential moving average
+# is called EMA.
 
 # %%
 #| export
@@ -122,8 +123,8 @@ class AveragedModel(Module):
             for mean, new in zip(means, news): mean.copy_(self.avg_fn(mean, new, self.n_averaged))
 
 # %% [markdown]
-# The running averages inside a batch norm are those of another network's signals, and do not fit an averaged
-# one. They have to be measured again, by sending data through.
+# The running averages inside a batch norm are those of another network's signals, and do not fit an
+# averaged one. They have to be measured again, by sending data through.
 
 # %%
 #| export
@@ -156,8 +157,8 @@ class SWALR(LRScheduler):
     """The rate goes to `swa_lr` in `anneal_epochs` epochs, from wherever it is, and stays there."""
 
     def __init__(
-        self, optimizer: Optimizer, swa_lr: float | list, anneal_epochs: int = 10, anneal_strategy: str = "cos",
-        last_epoch: int = -1,
+        self, optimizer: Optimizer, swa_lr: float | list, anneal_epochs: int = 10,
+        anneal_strategy: str = "cos", last_epoch: int = -1,
     ):
         for group, lr in zip(optimizer.param_groups, for_each_group("swa_lr", optimizer, swa_lr)):
             group["swa_lr"] = lr

@@ -2,9 +2,9 @@
 # # Appendix: the books of an optimizer
 #
 # An optimizer is a rule and its books: which parameters there are and in which groups, what it remembers of
-# each, and how all of that is written down so that a training that was interrupted goes on as if nothing had
-# happened. The rule is the lesson's. The books are here, and they are PyTorch's: a state dict saved there can
-# be loaded here, and the other way round.
+# each, and how all of that is written down so that a training that was interrupted goes on as if nothing
+# had happened. The rule is the lesson's. The books are here, and they are PyTorch's: a state dict saved
+# there can be loaded here, and the other way round.
 
 # %%
 #| export
@@ -51,7 +51,7 @@ def not_below_zero(**settings) -> None:
 def shares(betas) -> tuple[float, ...]:
     """The betas as numbers, if they are shares of what is remembered: from 0 to less than 1."""
     for n, beta in enumerate(betas):
-        if not 0 <= number(beta) < 1: raise ValueError(f"betas[{n}] must be from 0 to less than 1, not {beta}")
+        if not 0 <= number(beta) < 1: raise ValueError(f"betas[{n}] must lie in [0, 1), not {beta}")
     return tuple([number(beta) for beta in betas])
 
 # %% [markdown]
@@ -74,7 +74,8 @@ def ways(*, foreach=None, fused=None, capturable=False, differentiable=False) ->
 # %% [markdown]
 # ## Hooks
 #
-# Around each step others may want a word, as around the call of a module. The handle is the one of lesson 04.
+# Around each step others may want a word, as around the call of a module. The handle is the one of lesson
+# 04.
 
 # %%
 #| export
@@ -188,7 +189,7 @@ class Books:
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none: p.grad = None
-                elif p.grad is not None: p.grad.data.zero_()
+                elif p.grad is not None: p.grad = p.grad.detach().zero_()
 
     # -------------------------------------------------------------------------------------- state
 
@@ -203,7 +204,8 @@ class Books:
         for place, p in enumerate(every): places.setdefault(id(p), place)
         groups = [{**settings_of(group), "params": [places[id(p)] for p in group["params"]]}
                   for group in self.param_groups]
-        state = {places[id(key)] if isinstance(key, Tensor) else key: kept for key, kept in self.state.items()}
+        state = {places[id(key)] if isinstance(key, Tensor) else key: kept
+                 for key, kept in self.state.items()}
         saved: dict = {"state": state, "param_groups": groups}
         for hook, _ in asked(self._optimizer_state_dict_post_hooks):
             changed = hook(self, saved)
@@ -222,7 +224,7 @@ class Books:
         sizes = [[len(group["params"]) for group in groups]
                  for groups in (saved["param_groups"], self.param_groups)]
         if len(sizes[0]) != len(sizes[1]):
-            raise ValueError(f"the state has {len(sizes[0])} parameter groups, and this optimizer {len(sizes[1])}")
+            raise ValueError(f"the state has {len(sizes[0])} parameter groups, and here are {len(sizes[1])}")
         if sizes[0] != sizes[1]:
             raise ValueError(f"groups of {sizes[0]} parameters do not match this optimizer's, of {sizes[1]}")
         owners = {place: p for old, new in zip(saved["param_groups"], self.param_groups)

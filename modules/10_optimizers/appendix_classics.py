@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Appendix: signs and averages
 #
-# Two old ideas. One distrusts the length of a slope, and one distrusts the place where a training happens to
-# end.
+# Two old ideas. One distrusts the length of a slope, and one distrusts the place where a training happens
+# to end.
 
 # %%
 #| export
@@ -20,9 +20,9 @@ from tinytorch.optimizers import Optimizer, average, descend
 from tinytorch.tensor import Tensor, tensor
 
 # %% [markdown]
-# **Rprop** (Riedmiller and Braun, 1993) gives each weight a step of its own. It grows while the slope keeps its
-# sign, and is halved when the sign turns, for then the step has jumped over the bottom. It wants all the data in
-# one batch: among batches signs turn by chance.
+# **Rprop** (Riedmiller and Braun, 1993) gives each weight a step of its own. It grows while the slope keeps
+# its sign, and is halved when the sign turns, for then the step has jumped over the bottom. It wants all
+# the data in one batch: among batches signs turn by chance.
 
 # %%
 #| export
@@ -59,9 +59,9 @@ class Rprop(Optimizer):
             descend(p, np.multiply(np.sign(before, out=room), size, out=room), 1, room)
 
 # %% [markdown]
-# **ASGD** (Polyak and Juditsky, 1992): after `t0` steps it begins to average all places where the weights have
-# been, in `ax`. The average is nearer to the bottom than any of them. You are to take it from the state
-# yourself; `AveragedModel`, in the appendix on averages, is what people use today.
+# **ASGD** (Polyak and Juditsky, 1992): after `t0` steps it begins to average all places where the weights
+# have been, in `ax`. The average is nearer to the bottom than any of them. You are to take it from the
+# state yourself; `AveragedModel`, in the appendix on averages, is what people use today.
 
 # %%
 #| export

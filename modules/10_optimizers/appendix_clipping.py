@@ -2,8 +2,8 @@
 # # Appendix: clipping
 #
 # One bad batch can bring a gradient a thousand times as long as all others, and throw a network out of the
-# valley it took a week to find. Clipping shortens it. By the **norm** of all gradients together, the direction
-# stays and the length is bounded; by **value**, each number is bounded by itself.
+# valley it took a week to find. Clipping shortens it. By the **norm** of all gradients together, the
+# direction stays and the length is bounded; by **value**, each number is bounded by itself.
 
 # %%
 #| export

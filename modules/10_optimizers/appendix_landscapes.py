@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,7 +26,7 @@ SHADES = 9
 # %%
 #| export
 class Landscape:
-    """A function of two numbers, between limits; `bands="log"` draws a valley with walls as high as houses."""
+    """A function of two numbers, between limits; `bands="log"` is for valleys between very high walls."""
 
     def __init__(self, height: Callable, x: tuple = (-2, 2), y: tuple = (-2, 2), bands: str = "linear"):
         self.height, self.x, self.y, self.bands = height, x, y, bands
@@ -77,7 +78,7 @@ class Drawing:
             for at in self.landscape.inside(trail):
                 across, down = self.landscape.place(at, columns - 1, rows - 1)
                 cells[round(down)][round(across)] = name[0].upper()
-        told = ", ".join([f"{name[0].upper()} {name} (ends at height {height})" for name, height in self.ends()])
+        told = ", ".join([f"{name[0].upper()} {name} (ends at height {end})" for name, end in self.ends()])
         return "\n".join(["".join(row) for row in cells] + [told] * bool(told))
 
     def _repr_svg_(self, width: int = 640, height: int = 360) -> str:
@@ -98,7 +99,7 @@ class Drawing:
         across, down = width / columns, height / rows
         for row, shades in enumerate(self.landscape.shades(columns, rows)):
             edges = [0, *(np.flatnonzero(np.diff(shades)) + 1), columns]
-            for start, end in zip(edges, edges[1:]):
-                grey = 252 - 9 * shades[start]
-                yield (f'<rect x="{start * across:.1f}" y="{row * down:.1f}" width="{(end - start) * across:.1f}" '
+            for start, end in pairwise(edges):
+                grey, wide = 252 - 9 * shades[start], (end - start) * across
+                yield (f'<rect x="{start * across:.1f}" y="{row * down:.1f}" width="{wide:.1f}" '
                        f'height="{down + 0.3:.1f}" fill="rgb({grey},{grey},{grey})"/>')

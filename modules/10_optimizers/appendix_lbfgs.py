@@ -1,13 +1,14 @@
 # %% [markdown]
 # # Appendix: LBFGS
 #
-# A slope says how steep it is; how the slope itself *changes* says how far away the bottom is. Newton's method
-# uses that, and needs a matrix with the square of as many numbers as there are weights. **BFGS** (Broyden,
-# Fletcher, Goldfarb and Shanno, all in 1970) guesses the matrix from the steps taken and the changes of slope
-# they brought; its limited-memory form keeps the last hundred of these pairs and never writes the matrix down.
+# A slope says how steep it is; how the slope itself *changes* says how far away the bottom is. Newton's
+# method uses that, and needs a matrix with the square of as many numbers as there are weights. **BFGS**
+# (Broyden, Fletcher, Goldfarb and Shanno, all in 1970) guesses the matrix from the steps taken and the
+# changes of slope they brought; its limited-memory form keeps the last hundred of these pairs and never
+# writes the matrix down.
 #
-# It is at home where the loss can be computed exactly, on few weights: fitting curves, physics, style transfer.
-# On batches it loses its way, since there the slope changes because the data do.
+# It is at home where the loss can be computed exactly, on few weights: fitting curves, physics, style
+# transfer. On batches it loses its way, since there the slope changes because the data do.
 
 # %%
 #| export
@@ -31,8 +32,8 @@ from tinytorch.tensor import Tensor
 # %% [markdown]
 # ## The curvature, from pairs
 #
-# If a step `s` changed the slope by `y`, the inverse curvature takes `y` to `s`. The two loops apply all known
-# pairs to a slope, newest first and back again.
+# If a step `s` changed the slope by `y`, the inverse curvature takes `y` to `s`. The two loops apply all
+# known pairs to a slope, newest first and back again.
 
 # %%
 #| export
@@ -50,10 +51,10 @@ def newton_direction(slope, pairs: list, scale: float):
 # %% [markdown]
 # ## How far, exactly
 #
-# With `line_search_fn="strong_wolfe"` the step is as long as it takes: until the loss has fallen enough for its
-# length, and the slope along the way has become much flatter (Nocedal and Wright, algorithms 3.5 and 3.6).
-# First the step grows until the bottom lies somewhere between two points; then the gap is narrowed. Between two
-# points with their heights and slopes lies the bottom of a cubic curve.
+# With `line_search_fn="strong_wolfe"` the step is as long as it takes: until the loss has fallen enough for
+# its length, and the slope along the way has become much flatter (Nocedal and Wright, algorithms 3.5 and
+# 3.6). First the step grows until the bottom lies somewhere between two points; then the gap is narrowed.
+# Between two points with their heights and slopes lies the bottom of a cubic curve.
 
 # %%
 #| export
@@ -80,7 +81,7 @@ def cubic_bottom(p: Point, q: Point, limits: tuple | None = None) -> float:
 
 
 def bracketed(at: Callable, start: Point, t: float, tries: int) -> tuple[list[Point], int, bool]:
-    """Two points with a good one between them (or a good one), how often it looked, and whether it is done."""
+    """Two points with a good one between them, or a good one; how often it looked; whether it is done."""
     before, now = start, at(t)
     for n in range(tries):
         if too_high(now, start) or (n > 1 and now.loss >= before.loss): return [before, now], n, False
@@ -125,8 +126,8 @@ def not_too_near(t: float, least: float, most: float, stuck: bool) -> tuple[floa
 # %% [markdown]
 # ## The optimizer
 #
-# It asks for the loss several times a step, so it wants a closure, which computes loss and gradients anew. And
-# it sees all parameters as one vector; the one optimizer here with a `step` of its own.
+# It asks for the loss several times a step, so it wants a closure, which computes loss and gradients anew.
+# And it sees all parameters as one vector; the one optimizer here with a `step` of its own.
 
 # %%
 #| export
@@ -143,7 +144,7 @@ class LBFGS(Optimizer):
             "lr": lr, "max_iter": max_iter, "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
             "tolerance_grad": tolerance_grad, "tolerance_change": tolerance_change,
             "history_size": history_size, "line_search_fn": line_search_fn})
-        if len(self.param_groups) != 1: raise ValueError("LBFGS sees one vector: one group of parameters only")
+        if len(self.param_groups) != 1: raise ValueError("LBFGS sees one vector: one parameter group only")
 
     # ------------------------------------------------------------------------ parameters as one vector
 
@@ -247,6 +248,6 @@ class Memory:
         steps, changes, rho = [list(column) for column in zip(*self.pairs)] or [[], [], []]
         kind = self.d.dtype
         state.update(
-            d=Tensor(self.d), t=self.t, old_dirs=[Tensor(y) for y in changes], old_stps=[Tensor(s) for s in steps],
-            ro=[Tensor(np.array(r, kind)) for r in rho], H_diag=Tensor(np.array(self.scale, kind)),
-            prev_flat_grad=Tensor(self.before), prev_loss=self.loss)
+            d=Tensor(self.d), t=self.t, old_dirs=[Tensor(y) for y in changes],
+            old_stps=[Tensor(s) for s in steps], ro=[Tensor(np.array(r, kind)) for r in rho],
+            H_diag=Tensor(np.array(self.scale, kind)), prev_flat_grad=Tensor(self.before), prev_loss=self.loss)

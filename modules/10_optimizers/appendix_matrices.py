@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Appendix: optimizers that see a matrix
 #
-# To the optimizers of the lesson a weight matrix is a bag of numbers. Two younger ones make use of its rows and
-# columns.
+# To the optimizers of the lesson a weight matrix is a bag of numbers. Two younger ones make use of its rows
+# and columns.
 
 # %%
 #| export
@@ -23,9 +23,9 @@ from tinytorch.shortfloat import longer, shorter
 from tinytorch.tensor import Tensor
 
 # %% [markdown]
-# **Adafactor** (Shazeer and Stern, 2018) keeps the averages of Adam's squares for whole rows and whole columns,
-# and takes their product for the square of each number: n + m numbers instead of n·m. It has no average of
-# slopes either. Its rate is a share of the size of the weights themselves.
+# **Adafactor** (Shazeer and Stern, 2018) keeps the averages of Adam's squares for whole rows and whole
+# columns, and takes their product for the square of each number: n + m numbers instead of n·m. It has no
+# average of slopes either. Its rate is a share of the size of the weights themselves.
 
 # %%
 #| export
@@ -81,9 +81,9 @@ def root_mean_square(x) -> float:
 
 # %% [markdown]
 # **Muon** (Jordan and others, 2024) takes the momentum of a matrix and makes it **orthogonal**: all its
-# directions become equally long, so that the rare ones are heard. A singular value decomposition would do it;
-# five rounds of a polynomial, whose constants are tuned to blow small values up quickly, do it nearly as well
-# with matrix products only, and in numbers as short as bfloat16.
+# directions become equally long, so that the rare ones are heard. A singular value decomposition would do
+# it; five rounds of a polynomial, whose constants are tuned to blow small values up quickly, do it nearly
+# as well with matrix products only, and in numbers as short as bfloat16.
 
 # %%
 #| export
@@ -100,10 +100,11 @@ class Muon(Optimizer):
             raise ValueError(f"adjust_lr_fn must be 'original' or 'match_rms_adamw', not {adjust_lr_fn!r}")
         super().__init__(params, {
             "lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov,
-            "ns_coefficients": ns_coefficients, "eps": eps, "ns_steps": ns_steps, "adjust_lr_fn": adjust_lr_fn})
+            "ns_coefficients": ns_coefficients, "eps": eps, "ns_steps": ns_steps,
+            "adjust_lr_fn": adjust_lr_fn})
         for group in self.param_groups:
             for p in group["params"]:
-                if p.ndim != 2: raise ValueError(f"Muon is for matrices, not for a parameter of {tuple(p.shape)}")
+                if p.ndim != 2: raise ValueError(f"Muon is for matrices, not for {tuple(p.shape)} numbers")
 
     def update(self, param, group):
         p, g, lr, momentum = param.array, param.grad.array, number(group["lr"]), group["momentum"]

@@ -35,8 +35,8 @@ class LRScheduler:
         for n, group in enumerate(optimizer.param_groups):
             if last_epoch == -1: group.setdefault("initial_lr", number(group["lr"]))
             if "initial_lr" not in group:
-                raise KeyError(f"param_groups[{n}] has no 'initial_lr': to go on at epoch {last_epoch}, load the "
-                               "optimizer's state first")
+                raise KeyError(f"param_groups[{n}] has no 'initial_lr': to go on at epoch {last_epoch}, "
+                               "load the optimizer's state first")
         self.base_lrs = [number(group["initial_lr"]) for group in optimizer.param_groups]
         self._initial_step()
 

@@ -6,7 +6,7 @@
 
 # %%
 #| export
-"""Schedules of the learning rate: constant, by steps, polynomial, cyclic, in a row, and when nothing helps."""
+"""Schedules of the learning rate: by steps, by formulas, in cycles, in a row, and when nothing helps."""
 
 # %%
 #| export
@@ -102,8 +102,8 @@ class LinearLR(LRScheduler):
     """The rate grows (or shrinks) in a straight line, from one factor to another, and then stays."""
 
     def __init__(
-        self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5,
-        last_epoch: int = -1,
+        self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0,
+        total_iters: int = 5, last_epoch: int = -1,
     ):
         if not 0 < start_factor <= 1:
             raise ValueError(f"start_factor must be greater than 0 and at most 1, not {start_factor}")
@@ -190,7 +190,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1,
     ):
-        if not isinstance(T_0, int) or T_0 <= 0: raise ValueError(f"T_0 must be a positive integer, not {T_0}")
+        if not isinstance(T_0, int) or T_0 <= 0:
+            raise ValueError(f"T_0 must be a positive integer, not {T_0}")
         if not isinstance(T_mult, int) or T_mult < 1:
             raise ValueError(f"T_mult must be an integer of at least 1, not {T_mult}")
         if not isinstance(eta_min, (int, float)):
@@ -263,7 +264,7 @@ class CyclicLR(LRScheduler):
     ):
         must_be_optimizer(optimizer)
         if scale_fn is None and mode not in SCALES:
-            raise ValueError(f"mode must be one of {', '.join(SCALES)}, not {mode!r}, unless there is a scale_fn")
+            raise ValueError(f"mode must be one of {', '.join(SCALES)}, not {mode!r}, or there be a scale_fn")
         self.optimizer = optimizer
         base_lrs = for_each_group("base_lr", optimizer, base_lr)
         if last_epoch == -1:
@@ -399,8 +400,8 @@ def phases(total: int, share: float, three: bool) -> list[dict]:
 # %% [markdown]
 # ## Several schedules
 #
-# One after the other, or all at once. Of the schedules in a row, each is built when nothing has happened yet,
-# and has set its first rate; that has to be taken back for all but the first.
+# One after the other, or all at once. Of the schedules in a row, each is built when nothing has happened
+# yet, and has set its first rate; that has to be taken back for all but the first.
 
 # %%
 #| export
@@ -428,7 +429,8 @@ class SequentialLR(Several):
     """One schedule up to the first milestone, the next up to the second, and so on."""
 
     def __init__(
-        self, optimizer: Optimizer, schedulers: list[LRScheduler], milestones: list[int], last_epoch: int = -1,
+        self, optimizer: Optimizer, schedulers: list[LRScheduler], milestones: list[int],
+        last_epoch: int = -1,
     ):
         if len(schedulers) < 1: raise ValueError("SequentialLR needs at least one schedule")
         super().__init__(optimizer, schedulers)
@@ -522,16 +524,16 @@ class ReduceLROnPlateau(LRScheduler):
         self._last_lr = rates(self.optimizer)
 
     def _is_better(self, now: float, best: float) -> bool:
-        relative = self.threshold_mode == "rel"
-        if self.mode == "min": return now < (best * (1 - self.threshold) if relative else best - self.threshold)
-        return now > (best * (1 + self.threshold) if relative else best + self.threshold)
+        margin = self.threshold if self.mode == "max" else -self.threshold
+        goal = best * (1 + margin) if self.threshold_mode == "rel" else best + margin
+        return now > goal if self.mode == "max" else now < goal
 
     def _reduce_lr(self) -> None:
         groups = self.optimizer.param_groups
         if len(groups) != len(self.min_lrs):
             if self.default_min_lr is None:
-                raise RuntimeError(f"there are {len(groups)} parameter groups now, and {len(self.min_lrs)} values "
-                                   "of min_lr: set .min_lrs")
+                raise RuntimeError(f"there are {len(groups)} parameter groups now, and {len(self.min_lrs)} "
+                                   "values of min_lr: set .min_lrs")
             self.min_lrs = [self.default_min_lr] * len(groups)
         for group, old, least in zip(groups, rates(self.optimizer), self.min_lrs):
             new = max(old * self.factor, least)
