@@ -18,7 +18,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinytorch.tensor import Tensor
+from tinytorch.layers import Parameter
+from tinytorch.tensor import Tensor, tensor
 
 COLOURS = ("#1f6feb", "#d1491b", "#1a7f37", "#8250df", "#9a6700")
 SHADES = 9
@@ -103,3 +104,25 @@ class Drawing:
                 grey, wide = 252 - 9 * shades[start], (end - start) * across
                 yield (f'<rect x="{start * across:.1f}" y="{row * down:.1f}" width="{wide:.1f}" '
                        f'height="{down + 0.3:.1f}" fill="rgb({grey},{grey},{grey})"/>')
+
+# %% [markdown]
+# In one dimension numbers will do: where one parameter is after each of some slopes.
+
+# %%
+#| export
+def sloped(slope: float | None, start: float = 0.0) -> Parameter:
+    """A parameter of one number, with this gradient."""
+    p = Parameter(tensor([start]))
+    if slope is not None: p.grad = tensor([slope])
+    return p
+
+
+def trail(make: Callable, *slopes: float, start: float = 0.0) -> list[float]:
+    """Where a parameter is after a step against each of these slopes, with the optimizer of `make([p])`."""
+    p, places = sloped(None, start), []
+    optimizer = make([p])
+    for slope in slopes:
+        p.grad = tensor([slope])
+        optimizer.step()
+        places.append(round(p.item(), 5))
+    return places

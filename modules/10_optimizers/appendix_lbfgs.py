@@ -250,4 +250,5 @@ class Memory:
         state.update(
             d=Tensor(self.d), t=self.t, old_dirs=[Tensor(y) for y in changes],
             old_stps=[Tensor(s) for s in steps], ro=[Tensor(np.array(r, kind)) for r in rho],
-            H_diag=Tensor(np.array(self.scale, kind)), prev_flat_grad=Tensor(self.before), prev_loss=self.loss)
+            H_diag=Tensor(np.array(self.scale, kind)), prev_flat_grad=Tensor(self.before),
+            prev_loss=self.loss)
