@@ -86,7 +86,7 @@ from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_gr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import autograd, models, nn, random
+    from . import autograd, models, nn, optim, random
 
 __version__ = "0.1.0"
 
@@ -150,5 +150,5 @@ def __getattr__(name: str):
 
 def __dir__(): return [
     *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "autograd",
-    "models", "nn", "random", "__version__",
+    "models", "nn", "optim", "random", "__version__",
 ]

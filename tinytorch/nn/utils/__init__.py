@@ -2,12 +2,18 @@
 """tinytorch.nn.utils: what the lessons define under PyTorch's name for it."""
 
 from ...vectors import parameters_to_vector, vector_to_parameters, skip_init
+from ...clipping import (
+    clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm, clip_grad_norm,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
     from . import rnn
 
-__all__ = ["parameters_to_vector", "vector_to_parameters", "skip_init"]
+__all__ = [
+    "parameters_to_vector", "vector_to_parameters", "skip_init", "clip_grad_norm_", "clip_grad_value_",
+    "clip_grads_with_norm_", "get_total_norm", "clip_grad_norm",
+]
 
 
 def __getattr__(name: str):
