@@ -84,6 +84,13 @@ from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
 
+# what these define is not handed on: they fill tables
+from . import (
+    receipts, journeys, overwriting, modes, autograd, rules_elementwise, rules_bends, rules_shaping,
+    rules_indexing, rules_reductions, rules_linalg, rules_dense, rules_normalization, rules_pooling,
+    rules_convolution, rules_attention, rules_recurrent,
+)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
     from . import autograd, models, nn, optim, random
