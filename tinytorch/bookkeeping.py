@@ -112,11 +112,11 @@ class Books:
             self.add_param_group(group)
 
     def __repr__(self):
-        lines = [f"{type(self).__name__} ("]
+        text = f"{type(self).__name__} ("
         for n, group in enumerate(self.param_groups):
-            lines += [f"Parameter Group {n}"]
-            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
-        return "\n".join([*lines, ")"])
+            lines = [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+            text += "\n".join([f"\nParameter Group {n}", *lines, ""])
+        return text + ")"
 
     # -------------------------------------------------------------------------------------- hooks
 

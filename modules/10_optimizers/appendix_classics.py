@@ -90,5 +90,5 @@ class ASGD(Optimizer):
             descend(p, g, float(eta), room)
             if mu == 1: mean[...] = p
             else: average(mean, p, float(mu), room)
-        eta[...] = lr / (1 + lambd * lr * t) ** group["alpha"]
-        mu[...] = 1 / max(1, t - group["t0"])
+        eta[...] = tensor(lr / (1 + lambd * lr * t) ** group["alpha"]).array
+        mu[...] = tensor(1 / max(1, t - group["t0"])).array
