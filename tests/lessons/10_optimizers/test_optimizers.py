@@ -10,7 +10,18 @@ import tinytorch
 from tinytorch import Tensor, tensor
 from tinytorch.bookkeeping import PIECE
 from tinytorch.layers import Parameter
-from tinytorch.optimizers import SGD, Adam, AdamW, LambdaLR, Optimizer, average, cosine, decayed, descend, linear
+from tinytorch.optimizers import (
+    SGD,
+    Adam,
+    AdamW,
+    LambdaLR,
+    Optimizer,
+    average,
+    cosine,
+    decayed,
+    descend,
+    linear,
+)
 
 rng = np.random.default_rng(10)
 SHAPES = [(3, 4), (5,), (), (0, 2), (1, 1, 3)]
@@ -105,7 +116,7 @@ def test_adamw_is_adam_with_the_decay_apart():
     apart = trail_of(lambda ps: AdamW(ps, 0.1, weight_decay=0.3), slopes, start)
     same = trail_of(lambda ps: Adam(ps, 0.1, weight_decay=0.3, decoupled_weight_decay=True), slopes, start)
     assert np.array_equal(apart[-1], same[-1])
-    assert AdamW([parameter(start)]).param_groups[0]["weight_decay"] == 1e-2, "it decays unless told otherwise"
+    assert AdamW([parameter(start)]).param_groups[0]["weight_decay"] == 1e-2, "it decays, unless told not to"
 
 
 @pytest.mark.parametrize("lay", [np.ascontiguousarray, np.asfortranarray], ids=["rows", "columns"])
@@ -117,8 +128,7 @@ def test_large_parameters_take_the_same_step_in_every_piece(shape, lay):
     optimizer = Adam([p], 0.1, weight_decay=0.5)
     optimizer.step()
     g = slope.astype(float) + 0.5 * start
-    assert close(p.array, start - 0.1 * g / (np.abs(g) + 1e-8), 1e-5), "the first step of Adam is lr * sign(g)"
-    assert np.shares_memory(optimizer.state[p]["exp_avg"].array, optimizer.state[p]["exp_avg"].array)
+    assert close(p.array, start - 0.1 * g / (np.abs(g) + 1e-8), 1e-5), "Adam's first step is lr * sign(g)"
     assert np.allclose(optimizer.state[p]["exp_avg"].array, 0.1 * g, atol=1e-6), "all of it is remembered"
 
 
@@ -188,8 +198,9 @@ def test_a_state_goes_on_where_it_stopped():
 def test_schedules():
     assert [linear(t, 5, 0.2, 1.2) for t in (0, 5, 50)] == [0.2, 1.2, 1.2]
     assert close(linear(2, 5, 0.2, 1.2), 0.6)
-    assert close([cosine(t, 10) for t in range(31)], [(1 + math.cos(math.pi * t / 10)) / 2 for t in range(31)])
-    optimizer = SGD([{"params": [parameter(numbers(1))]}, {"params": [parameter(numbers(1))], "lr": 4.0}], 2.0)
+    assert close([cosine(t, 10) for t in range(31)], (1 + np.cos(math.pi * np.arange(31) / 10)) / 2)
+    p, q = parameter(numbers(1)), parameter(numbers(1))
+    optimizer = SGD([{"params": [p]}, {"params": [q], "lr": 4.0}], 2.0)
     schedule, seen = LambdaLR(optimizer, lambda t: 1 / (1 + t)), []
     for _ in range(4):
         seen.append([group["lr"] for group in optimizer.param_groups])
