@@ -72,9 +72,11 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
 
 OPEN = [
     "tinytorch", "tinytorch.autograd", "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional",
-    "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.module", "tinytorch.nn.parameter",
-    "tinytorch.nn.utils", "tinytorch.nn.utils.rnn", "tinytorch.optim", "tinytorch.optim.lr_scheduler",
-    "tinytorch.optim.optimizer", "tinytorch.optim.swa_utils", "tinytorch.random",
+    "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
+    "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.parametrizations",
+    "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn", "tinytorch.optim",
+    "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer", "tinytorch.optim.swa_utils",
+    "tinytorch.random",
 ]
 
 BEING_WRITTEN = [

@@ -99,9 +99,8 @@ class Autograd(Engine):
     def run(self, op: Op, inputs: tuple, settings: dict):
         """What the inner engine gives, with a receipt."""
         out = self.inner.run(op, inputs, settings)
-        if remembering.get():
-            for x in inputs:
-                if wants_gradient(x): return self.record(op, inputs, settings, out)
+        for x in inputs:
+            if wants_gradient(x) and remembering.get(): return self.record(op, inputs, settings, out)
         if op.shares: set_apart(op, out)
         return out
 

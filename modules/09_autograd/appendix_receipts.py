@@ -182,7 +182,8 @@ remembering: ContextVar = ContextVar("remembering", default=True)
 
 def wants_gradient(x) -> bool:
     """Whether x is a tensor through which a gradient is wanted."""
-    return isinstance(x, Tensor) and (x.requires_grad or (x._base is not None and joined(x)))
+    if not isinstance(x, Tensor): return False
+    return x.requires_grad or (x._base is not None and joined(x))
 
 
 def edge_of(x: Tensor):

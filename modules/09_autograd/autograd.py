@@ -264,12 +264,11 @@ class Autograd(Engine):
     def run(self, op: Op, inputs: tuple, settings: dict):
         """What the inner engine gives, with a receipt."""
         #| hint The inner engine has a run of its own. When does nobody need to remember?
-        #| hint If remembering.get() is true, and any input wants_gradient: return self.record(…) of it all.
+        #| hint If any input wants_gradient, and remembering.get() is true: return self.record(…) of it all.
         ### BEGIN SOLUTION
         out = self.inner.run(op, inputs, settings)
-        if remembering.get():
-            for x in inputs:
-                if wants_gradient(x): return self.record(op, inputs, settings, out)
+        for x in inputs:
+            if wants_gradient(x) and remembering.get(): return self.record(op, inputs, settings, out)
         ### END SOLUTION
         if op.shares: set_apart(op, out)
         return out

@@ -136,16 +136,16 @@ LINES += SINGLE.strip().splitlines()
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_convolutions_agree(agree, line):
-    agree(line, names, tolerance=20)
+def test_convolutions_agree(agree_as_layers, line):
+    agree_as_layers(line, names)
 
 
-def test_a_slice_may_be_rows_of_one_picture(agree, monkeypatch):
-    from tinytorch import spatial
+def test_a_slice_may_be_rows_of_one_picture(agree_as_layers, monkeypatch):
+    from tinytorch import lines, spatial
     for size in (1, 500, 5000, 1 << 30):
-        monkeypatch.setattr(spatial, "SLICE", size)
+        for module in (spatial, lines): monkeypatch.setattr(module, "SLICE", size)
         for line in ("F.conv2d(big, wb, padding=1)", "F.conv2d(few, wf, stride=2)", "F.conv3d(x3, w3, b)"):
-            agree(line, names, tolerance=20)
+            agree_as_layers(line, names)
 
 
 def test_errors_name_both_sides():

@@ -145,8 +145,8 @@ def lines(table, **words): return [line.strip().format(**words) for line in tabl
 
 
 @pytest.mark.parametrize("line", [line for kind in KINDS for line in lines(EACH, kind=kind)] + lines(SOME))
-def test_a_network_reads_as_in_pytorch(agree, line):
-    agree(f"t.manual_seed(1); {line}", names, tolerance=100 if "float64" in line else 5)
+def test_a_network_reads_as_in_pytorch(agree_as_layers, line):
+    agree_as_layers(f"t.manual_seed(1); {line}", names)
 
 
 @pytest.mark.parametrize("line", lines(PACKED))

@@ -2,16 +2,20 @@
 """tinytorch.nn.utils: what the lessons define under PyTorch's name for it."""
 
 from ...vectors import parameters_to_vector, vector_to_parameters, skip_init
+from ...hooked_weights import weight_norm, spectral_norm, remove_weight_norm, remove_spectral_norm
+from ...fusing import fuse_conv_bn_eval, fuse_conv_bn_weights, fuse_linear_bn_eval, fuse_linear_bn_weights
 from ...clipping import (
     clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm, clip_grad_norm,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import rnn
+    from . import parametrizations, parametrize, rnn
 
 __all__ = [
-    "parameters_to_vector", "vector_to_parameters", "skip_init", "clip_grad_norm_", "clip_grad_value_",
+    "parameters_to_vector", "vector_to_parameters", "skip_init", "weight_norm", "spectral_norm",
+    "remove_weight_norm", "remove_spectral_norm", "fuse_conv_bn_eval", "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval", "fuse_linear_bn_weights", "clip_grad_norm_", "clip_grad_value_",
     "clip_grads_with_norm_", "get_total_norm", "clip_grad_norm",
 ]
 
@@ -21,4 +25,4 @@ def __getattr__(name: str):
     return find(__name__, name)
 
 
-def __dir__(): return [*__all__, "rnn"]
+def __dir__(): return [*__all__, "parametrizations", "parametrize", "rnn"]
