@@ -4,7 +4,7 @@
     python benchmarks/bench_training.py LeNet-5     some networks only, shown and not written
 
 Both start from the same weights, and before anything is timed the gradients must be the same. The step downhill
-is the plainest, so that what is compared is the gradients and not an optimizer.
+is the plainest, `SGD` without momentum.
 
 The memory is that of a process of its own, for each network in each package: how much the most that it ever
 held grows from before the first step to behind the fifth.
@@ -69,6 +69,7 @@ class Trainer:
         if weights: self.net.load_state_dict({name: torch.tensor(x) for name, x in weights.items()})
         self.x, self.y = [torch.tensor(array) for array in case.batch()]
         self.parameters = list(self.net.parameters())
+        self.optimizer = torch.optim.SGD(self.parameters, RATE)
 
     def loss(self):
         out, F = self.net(self.x), self.torch.nn.functional
@@ -76,14 +77,9 @@ class Trainer:
         return F.cross_entropy(out.reshape(-1, out.shape[-1]), self.y.reshape(-1))
 
     def step(self) -> None:
-        for p in self.parameters: p.grad = None
+        self.optimizer.zero_grad()
         self.loss().backward()
-        self.downhill()
-
-    def downhill(self) -> None:
-        """Plain gradient descent, in place."""
-        with self.torch.no_grad():
-            for p in self.parameters: p -= RATE * p.grad
+        self.optimizer.step()
 
 
 def training(case: Case) -> Versus:
