@@ -3,8 +3,8 @@
     make bench                                      writes the table into benchmarks/README.md
     python benchmarks/bench_training.py LeNet-5     some networks only, shown and not written
 
-Both start from the same weights, and before anything is timed the gradients must be the same. The step downhill
-is the plainest, `SGD` without momentum.
+Both start from the same weights, and before anything is timed the gradients must be the same. The step
+downhill is the plainest, `SGD` without momentum.
 
 The memory is that of a process of its own, for each network in each package: how much the most that it ever
 held grows from before the first step to behind the fifth.

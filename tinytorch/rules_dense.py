@@ -18,9 +18,9 @@ from .tensor import Op
 
 __all__ = [
     "renormed", "standard", "standardize_rule", "rescale_rule", "column_sums", "standardize_shortcut",
-    "rescale_shortcut", "flat_rows", "linear_shortcut", "surprise_shortcut", "binary_surprise_rule",
-    "uneven_surprise_rule", "certainty_rule", "remaining", "one_back", "slope", "alignment_slope",
-    "alignment_slope_rule", "alignment_rule", "alignment_shortcut",
+    "rescale_shortcut", "flat_rows", "linear_shortcut", "as_shaped", "surprise_shortcut",
+    "binary_surprise_rule", "uneven_surprise_rule", "certainty_rule", "remaining", "one_back", "slope",
+    "alignment_slope", "alignment_slope_rule", "alignment_rule", "alignment_shortcut",
 ]
 
 
@@ -77,8 +77,8 @@ def standardize_shortcut(g, _out, x, weight, _bias, last, kept):
         dx -= normal * along
         dx *= scale
         return dx.reshape(x.shape)
-    return (before, lambda: column_sums(dy, normal).reshape(weight.shape),
-            lambda: column_sums(dy).reshape(_bias.shape))
+    return (before, lambda: as_shaped(column_sums(dy, normal), weight.shape),
+            lambda: as_shaped(column_sums(dy), _bias.shape))
 
 
 @shortcut(rescale)
@@ -92,7 +92,7 @@ def rescale_shortcut(g, _out, x, weight, last, kept):
         dx -= normal * (row_sums(dx, normal) / dx.shape[1])
         dx *= scale
         return dx.reshape(x.shape)
-    return before, lambda: column_sums(dy, normal).reshape(weight.shape)
+    return before, lambda: as_shaped(column_sums(dy, normal), weight.shape)
 
 
 def flat_rows(x, last: int):
@@ -105,9 +105,14 @@ def flat_rows(x, last: int):
 def linear_shortcut(g, _out, x, weight, _bias):
     rows, matrix = x.reshape(-1, x.shape[-1]), weight.reshape(-1, weight.shape[-1])
     g_rows = g.reshape(len(rows), len(matrix))
-    return (lambda: (g_rows @ matrix).reshape(x.shape),
-            lambda: (g_rows.T @ rows).reshape(weight.shape),
-            lambda: column_sums(g_rows).reshape(weight.shape[:-1]))
+    return (lambda: as_shaped(g_rows @ matrix, x.shape),
+            lambda: as_shaped(g_rows.T @ rows, weight.shape),
+            lambda: as_shaped(column_sums(g_rows), weight.shape[:-1]))
+
+
+def as_shaped(x, shape: tuple):
+    """The array in that shape: itself if it has it, since of a view a leaf would take a copy."""
+    return x if x.shape == shape else x.reshape(shape)
 
 
 @shortcut(surprise)

@@ -151,8 +151,9 @@ class WayBack:
         """What inputs and states said, gate by gate.  -> (gates, words, H), (gates, words, H)"""
         said = []
         for line, w, bias in ((self.x, self.w_ih, b_ih), (self.states, self.w_hh, b_hh)):
-            said.append(line[span] @ w.reshape(gates, -1, w.shape[1]).mT)
-            if bias is not None: said[-1] += bias.reshape(gates, 1, -1)
+            part = line[span] @ w.T
+            if bias is not None: part += bias
+            said.append(np.ascontiguousarray(part.reshape(len(part), gates, -1).swapaxes(0, 1)))
         return said
 
     def gather(self, span: slice, dx_gates, dh_gates) -> None:
