@@ -100,7 +100,7 @@ from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import autograd, datasets, models, nn, random, tokenizers, transforms, utils
+    from . import autograd, datasets, models, nn, optim, random, tokenizers, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -167,5 +167,5 @@ def __getattr__(name: str):
 
 def __dir__(): return [
     *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "autograd",
-    "datasets", "models", "nn", "random", "tokenizers", "transforms", "utils", "__version__",
+    "datasets", "models", "nn", "optim", "random", "tokenizers", "transforms", "utils", "__version__",
 ]
