@@ -4,6 +4,14 @@
 from . import _reference  # refuses to stand in for a learner's own package
 from . import _missing  # has a sentence for each name that is not here
 
+# what these define is not handed on: they fill tables
+from . import (
+    receipts, journeys, overwriting, modes, autograd, rules_elementwise, rules_bends, rules_shaping,
+    rules_indexing, rules_reductions, rules_linalg, rules_dense, rules_normalization, rules_pooling,
+    rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, checkpoint,
+    anomaly, checking, drawing,
+)
+
 from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling
 from .version import show_versions
 from .pages import keep_pages
@@ -88,17 +96,11 @@ from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, ad
 from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
-
-# what these define is not handed on: they fill tables
-from . import (
-    receipts, journeys, overwriting, modes, autograd, rules_elementwise, rules_bends, rules_shaping,
-    rules_indexing, rules_reductions, rules_linalg, rules_dense, rules_normalization, rules_pooling,
-    rules_convolution, rules_attention, rules_recurrent,
-)
+from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import autograd, models, nn, optim, random
+    from . import autograd, models, nn, optim, random, utils
 
 __version__ = "0.1.0"
 
@@ -154,7 +156,7 @@ __all__ = [
     "conv_transpose3d", "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d",
     "adaptive_max_pool1d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm_cell", "gru_cell",
     "rnn_tanh_cell", "rnn_relu_cell", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled",
-    "is_grad_enabled",
+    "is_grad_enabled", "is_anomaly_enabled", "is_anomaly_check_nan_enabled",
 ]
 
 
@@ -165,5 +167,5 @@ def __getattr__(name: str):
 
 def __dir__(): return [
     *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "autograd",
-    "models", "nn", "optim", "random", "__version__",
+    "models", "nn", "optim", "random", "utils", "__version__",
 ]

@@ -65,18 +65,18 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.onnx": "15 mlops",
     "tinytorch.profiler": "14 benchmarking",
     "tinytorch.serve": "16 capstone",
-    "tinytorch.utils": "08 dataloader",
     "tinytorch.utils.data": "08 dataloader",
     "tinytorch.utils.dlpack": "20 interop",
 }
 
 OPEN = [
-    "tinytorch", "tinytorch.autograd", "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional",
-    "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
+    "tinytorch", "tinytorch.autograd", "tinytorch.autograd.function", "tinytorch.autograd.graph",
+    "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
+    "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
     "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.parametrizations",
     "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn", "tinytorch.optim",
     "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer", "tinytorch.optim.swa_utils",
-    "tinytorch.random",
+    "tinytorch.random", "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.hooks",
 ]
 
 BEING_WRITTEN = [

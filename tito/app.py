@@ -138,7 +138,7 @@ class Workspace:
                 self.course.notebooks.write(notebook(self.course.chapter(lesson)), path)
             started = record.started or now()
             self.state.save(self.progress().with_lesson(lesson.name, started=started))
-        modules = {f"{PACKAGE}/{module}.py" for module in given}
+        modules = {f"{PACKAGE}/{self.course.curriculum.file_of(module)}" for module in given}
         files = tuple(name for name in change.files if name in modules)
         return Started(lesson, path, created, files, not record.started)
 
@@ -205,7 +205,7 @@ class Workspace:
                 lesson.name, completed=now(), digest=report.digest, points=points, possible=possible,
                 seconds=round(report.seconds, 2), versions=self.versions()))
         after = self.standing()
-        exported = tuple(f"{PACKAGE}/{module}.py" for module in lesson.modules)
+        exported = tuple(f"{PACKAGE}/{self.course.curriculum.file_of(module)}" for module in lesson.modules)
         return Completion(lesson, report, points, possible, exported, change,
                           opened(before, after), ready(before, after))
 

@@ -105,7 +105,7 @@ class Tests:
         with self.staged(files) as place:
             plan = self.plan("tests" if tests else "import", place, limits, path=str(tests or ""))
             run = self.honest(self.runner.run(plan))
-            named = {f"{module}.py": some for module, some in lines.items()}
+            named = {self.course.curriculum.file_of(module): some for module, some in lines.items()}
             package = Package(str(place / "tinytorch"), lesson.notebook, named, files)
             found = lesson_tests(run, package, tested.chapter, limits)
         return found or ((Result("lesson tests", "error", "none of them ran"),) if tests else ())

@@ -376,6 +376,7 @@ def unbroadcast(g, shape: tuple[int, ...]):
 
 def settled(dx, x):
     """A gradient in the shape and dtype of the array, or outline, that it is for."""
+    if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)      # z[0] = x, of shape (1, 3)
     if dx.shape != x.shape: dx = unbroadcast(dx, x.shape)
     if dx.shape != x.shape: dx = dx.reshape(x.shape)
     if dx.dtype == x.dtype: return dx
@@ -518,6 +519,7 @@ def remembering_engine() -> Engine:
 def backward(tensor: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
     """Adds to .grad of every leaf, or of the `inputs`, how this tensor answers to a nudge of it."""
     if isinstance(inputs, Tensor): inputs = [inputs]
+    if inputs is not None and not inputs: raise RuntimeError("`inputs` argument to `backward()` cannot be empty")
     remembering_engine().backward(tensor, gradient=gradient, retain_graph=retain_graph,
                                   create_graph=create_graph, inputs=inputs)
 
@@ -528,6 +530,8 @@ def grad(
 ) -> tuple:
     """The gradients of the outputs for the inputs, in a tuple; no .grad is touched."""
     outputs, inputs = listed(outputs), listed(inputs)
+    if not all([wants_gradient(x) for x in inputs]):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
     gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
     if is_grads_batched: raise NotImplementedError("is_grads_batched needs vmap: lesson 17 builds it")
     found: dict = {}
