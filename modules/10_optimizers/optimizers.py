@@ -341,6 +341,7 @@ race(ravine, (-9.0, 3.0), 30, plain=lambda p: SGD(p, 0.095), momentum=lambda p: 
 #| export exercise
 def average(m, x, share: float, room) -> None:
     """Moves the average m by this share of the way to x, in place."""
+    #| hint room can hold the way from m to x, and then the share of it that is to be gone.
     ### BEGIN SOLUTION
     np.subtract(x, m, out=room)
     room *= share
@@ -547,6 +548,9 @@ race(saddle, (1.5, 0.001), 40, plain=lambda p: SGD(p, 0.05), momentum=lambda p: 
      adam=lambda p: Adam(p, 0.1))
 
 # %% [markdown]
+# Adam divides by the usual size, and does not care that the slope is small. (Nor does it care when the slope
+# is nothing but noise.)
+#
 # ## How far, and when
 #
 # The right rate at the beginning is the wrong one at the end: near the bottom, steps as long as in the
@@ -698,6 +702,10 @@ for name, make in [("plain", lambda p: SGD(p, 0.03)), ("momentum", lambda p: SGD
     print(f"{name:>9}", *[f"{loss:5.2f}" for loss in trained(make)[::17]])
 
 # %% [markdown]
+# The inputs are of very different sizes, and so are the slopes of the weights behind them: one rate has to
+# suit them all. Give the inputs one scale (divide each column of `points` by its spread) and run again:
+# momentum comes close to Adam. Part of what an optimizer repairs could have been repaired in the data.
+#
 # ## What it costs
 #
 # Adam remembers two numbers for each weight, so training takes four times the memory of the weights:
