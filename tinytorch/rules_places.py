@@ -19,7 +19,9 @@ from .receipts import gradient, no_gradient, shortcut
 from .shaping import along, cat, place, unsqueeze
 from .tensor import reshape, select_index
 
-__all__ = ["outside", "met", "inside", "counted_in", "factors", "winners", "from_places", "rows_added"]
+__all__ = [
+    "outside", "met", "inside", "counted_in", "factors", "winners", "from_places", "MANY", "rows_added",
+]
 
 
 @gradient(gather)
@@ -167,14 +169,22 @@ def _(g, out, _x, dim): return from_places(g, out, _x.shape, dim),
 no_gradient(argsort, argwhere, bisect, isin, nonzero)
 
 
+MANY = 16               # so many at most are written place by place
+
+
 def rows_added(g, index, shape):
     """Zeros, with the rows of g added at the places that the index names.  (k, *), (k,) -> (n, *)"""
     out = np.zeros_like(g, shape=shape)
     order = np.argsort(index, kind="stable")
-    places = index[order]
-    starts = np.flatnonzero(np.concatenate([[True], places[1:] != places[:-1]]))
-    if len(starts) == len(index): out[index] = g
-    else: out[places[starts]] = np.add.reduceat(g[order], starts, axis=0)
+    counts = np.bincount(index, minlength=shape[0])
+    starts = np.cumsum(counts) - counts
+    for n in range(min(MANY, counts.max())):
+        places = np.flatnonzero((counts > n) & (counts <= MANY))
+        rows = g[order[starts[places] + n]]
+        if n: out[places] += rows
+        else: out[places] = rows
+    for n in np.flatnonzero(counts > MANY):
+        out[n] = g[order[starts[n] : starts[n] + counts[n]]].sum(axis=0)
     return out
 
 

@@ -178,8 +178,8 @@ def _(g, _out, x, dim):
 # ## In fewer passes
 #
 # A plain rule makes a new array for each of its steps. For the bends that stand in every network there are
-# shortcuts, which write over what they have made themselves. And they read more out of the output: `gelu(x)`
-# and `silu(x)` are x times a share, so the share is `out / x`, and need not be computed again.
+# shortcuts, which write over what they have made themselves. And they read more out of the output:
+# `gelu(x)` and `silu(x)` are x times a share, so the share is `out / x`, and need not be computed again.
 
 # %%
 #| export

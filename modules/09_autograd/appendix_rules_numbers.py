@@ -436,9 +436,9 @@ def _(g, _out, x): return where(np.isfinite(x), g, 0.0),
 
 # %% [markdown]
 # `where` asks its condition for every number, and a processor that guesses the answer wrong loses more time
-# than the number took. So for large arrays there is a way without guessing: a mask of all bits or none, laid
-# over the bits of a float, leaves the float or a 0. (A product with 0 or 1 would not do: infinity times 0 is
-# nan.)
+# than the number took. So for large arrays there is a way without guessing: a mask of all bits or none,
+# laid over the bits of a float, leaves the float or a 0. (A product with 0 or 1 would not do: infinity
+# times 0 is nan.)
 
 # %%
 #| export

@@ -238,19 +238,28 @@ no_gradient(argsort, argwhere, bisect, isin, nonzero)
 # %% [markdown]
 # ## Rows, in fewer passes
 #
-# Embeddings pick rows, many of them more than once, and `ufunc.at` adds one number at a time. Whole rows add
-# up faster once they are sorted by where they go: then each sum is one run, and `reduceat` adds up runs.
+# Embeddings pick rows, many of them more than once, and `ufunc.at` adds one number at a time. Sorted by
+# where they go, the rows of one place lie together. Now write the first of every place, all at once; add
+# the second of every place that has one, and so on. The few places with very many rows get a sum each.
 
 # %%
 #| export
+MANY = 16               # so many at most are written place by place
+
+
 def rows_added(g, index, shape):
     """Zeros, with the rows of g added at the places that the index names.  (k, *), (k,) -> (n, *)"""
     out = np.zeros_like(g, shape=shape)
     order = np.argsort(index, kind="stable")
-    places = index[order]
-    starts = np.flatnonzero(np.concatenate([[True], places[1:] != places[:-1]]))
-    if len(starts) == len(index): out[index] = g
-    else: out[places[starts]] = np.add.reduceat(g[order], starts, axis=0)
+    counts = np.bincount(index, minlength=shape[0])
+    starts = np.cumsum(counts) - counts
+    for n in range(min(MANY, counts.max())):
+        places = np.flatnonzero((counts > n) & (counts <= MANY))
+        rows = g[order[starts[places] + n]]
+        if n: out[places] += rows
+        else: out[places] = rows
+    for n in np.flatnonzero(counts > MANY):
+        out[n] = g[order[starts[n] : starts[n] + counts[n]]].sum(axis=0)
     return out
 
 

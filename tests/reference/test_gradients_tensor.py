@@ -264,6 +264,9 @@ t.gather(r, 0, i[[0, 0, 1, 1]])
 t.gather(s, 0, i[1])
 t.index_select(x, 1, i[[0, 0, 2]])
 t.index_select(c, 0, i[1:])
+t.index_select(x, 1, i.repeat(20))
+x[i[1:].repeat(20)]
+x[i[[1, 1, 2, 1]] - 2]
 t.index_select(x, -1, i[1])
 t.index_select(s, 0, i[1])
 t.take(x, i * 2)
