@@ -116,8 +116,9 @@ def flat_rows(x, last: int):
 
 @shortcut(linear)
 def linear_shortcut(g, _out, x, weight, _bias):
-    rows, matrix = x.reshape(-1, x.shape[-1]), weight.reshape(-1, weight.shape[-1])
-    g_rows = g.reshape(len(rows), len(matrix))
+    n, width = math.prod(x.shape[:-1]), weight.shape[-1]
+    rows, g_rows = x.reshape(n, width), g.reshape(n, math.prod(weight.shape[:-1]))
+    matrix = weight.reshape(g_rows.shape[1], width)
     return (lambda: as_shaped(g_rows @ matrix, x.shape),
             lambda: as_shaped(g_rows.T @ rows, weight.shape),
             lambda: as_shaped(column_sums(g_rows), weight.shape[:-1]))
