@@ -6,10 +6,10 @@ from . import _missing  # has a sentence for each name that is not here
 
 # what these define is not handed on: they fill tables
 from . import (
-    receipts, journeys, overwriting, modes, autograd, rules_elementwise, rules_bends, rules_shaping,
-    rules_indexing, rules_reductions, rules_linalg, rules_dense, rules_normalization, rules_pooling,
-    rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, checkpoint,
-    anomaly, checking, drawing,
+    receipts, journeys, overwriting, modes, autograd, rules_numbers, rules_bends, rules_shaping, rules_places,
+    rules_totals, rules_linalg, rules_dense, rules_normalization, rules_pooling, rules_convolution,
+    rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, checkpoint, anomaly, checking,
+    drawing,
 )
 
 from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling
@@ -100,7 +100,7 @@ from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import autograd, models, nn, random, utils
+    from . import autograd, datasets, models, nn, optim, random, tokenizers, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -167,5 +167,5 @@ def __getattr__(name: str):
 
 def __dir__(): return [
     *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "autograd",
-    "models", "nn", "random", "utils", "__version__",
+    "datasets", "models", "nn", "optim", "random", "tokenizers", "transforms", "utils", "__version__",
 ]

@@ -219,6 +219,7 @@ L.tensorsolve(t.eye(6).reshape(2, 3, 6) * 2 + 0.1, r)
 L.tensorsolve(t.eye(6).reshape(2, 6, 3) * 2 + 0.1, r, (1,))
 L.tensorinv(t.eye(6).reshape(2, 3, 6) * 2 + 0.1)
 L.tensorinv(t.eye(6).reshape(6, 2, 3) * 2 + 0.1, ind=1)
+m.requires_grad_(); t.matrix_exp(m).sum().backward(); m.grad
 """
 
 

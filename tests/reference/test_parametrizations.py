@@ -70,6 +70,11 @@ t.manual_seed(0); m=Z.register_parametrization(nn.Linear(3,4),'weight',nn.ReLU()
 t.manual_seed(0); m=Z.register_parametrization(nn.Linear(3,4),'weight',nn.ReLU()); Z.remove_parametrizations(m,'weight'); [m.weight, m]
 t.manual_seed(0); m=Z.register_parametrization(nn.Linear(3,4),'weight',nn.ReLU()); Z.remove_parametrizations(m,'weight',False); [m.weight, m]
 m=Z.register_parametrization(nn.Linear(3,4),'weight',nn.ReLU()); m.weight=t.ones(4,3)
+t.manual_seed(0); m = P.weight_norm(nn.Linear(3, 4)); m(x).square().sum().backward(); [p.grad for p in m.parameters()]
+t.manual_seed(0); m = P.spectral_norm(nn.Linear(3, 4)); m(x).square().sum().backward(); [p.grad for p in m.parameters()]
+t.manual_seed(0); m = P.orthogonal(nn.Linear(3, 3).double(), orthogonal_map='matrix_exp'); m(x.double()).pow(3).sum().backward(); [p.grad for p in m.parameters()]
+t.manual_seed(0); m = P.orthogonal(nn.Linear(3, 5).double()); m(x.double()).pow(3).sum().backward(); [p.grad for p in m.parameters()]
+t.manual_seed(0); m = U.weight_norm(nn.Linear(3, 4)); m(x).square().sum().backward(); [p.grad for p in m.parameters()]
 """.strip().splitlines()
 
 

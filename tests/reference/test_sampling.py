@@ -108,8 +108,17 @@ nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10])
 list(nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10]).state_dict())
 """.strip().splitlines()
 
+GRADIENTS = [f"p2.requires_grad_(); g2.requires_grad_(); F.grid_sample(p2, g2, '{mode}', '{outside}', False).square().sum().backward(); [p2.grad, g2.grad]"
+             for mode in ("bilinear", "bicubic") for outside in ("zeros", "border", "reflection")]
+GRADIENTS += """
+th2.requires_grad_(); F.affine_grid(th2, (2, 3, 4, 5), True).square().sum().backward(); th2.grad
+p2.requires_grad_(); F.fractional_max_pool2d(p2, 2, 3, _random_samples=u2).square().sum().backward(); p2.grad
+w3.requires_grad_(); F.conv_tbc(t.ones(5, 2, 3).double(), w3, b4, 1).square().sum().backward(); w3.grad
+xa.requires_grad_(); t.manual_seed(0); nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10], 2.0).double()(xa, ya).loss.backward(); xa.grad
+""".strip().splitlines()
 
-@pytest.mark.parametrize("line", [*EVERY_WAY, *GRIDS, *POOLS, *FUSED, *RARE])
+
+@pytest.mark.parametrize("line", [*EVERY_WAY, *GRIDS, *POOLS, *FUSED, *RARE, *GRADIENTS])
 def test_a_line_means_the_same_in_both_libraries(agree_as_layers, line): agree_as_layers(line, names)
 
 
