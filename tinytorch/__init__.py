@@ -82,6 +82,7 @@ from .spatial import conv2d, max_pool2d
 from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, adaptive_max_pool1d
 from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
+from .training import save, load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
@@ -138,7 +139,7 @@ __all__ = [
     "pdist", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d", "adaptive_max_pool1d",
     "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm_cell", "gru_cell", "rnn_tanh_cell",
-    "rnn_relu_cell",
+    "rnn_relu_cell", "save", "load",
 ]
 
 

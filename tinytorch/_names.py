@@ -4,11 +4,7 @@
 LATER = {                   # face -> lesson -> the names it brings
     "tinytorch": {
         "09 autograd": "no_grad enable_grad inference_mode set_grad_enabled is_grad_enabled",
-        "11 training": "save load autocast",
         "18 compiler": "compile",
-    },
-    "tinytorch.amp": {
-        "11 training": "autocast GradScaler",
     },
     "tinytorch.ao.quantization": {
         "12 compression": "quantize_dynamic",
@@ -71,7 +67,6 @@ LATER = {                   # face -> lesson -> the names it brings
 }
 
 CLOSED = {                  # face without any name yet -> the lesson that opens it
-    "tinytorch.amp": "11 training",
     "tinytorch.ao": "12 compression",
     "tinytorch.ao.quantization": "12 compression",
     "tinytorch.autograd": "09 autograd",
@@ -99,7 +94,6 @@ OPEN = [
 ]
 
 BEING_WRITTEN = [
-    "08 dataloader", "09 autograd", "10 optimizers", "11 training", "12 compression", "13 kernels",
-    "14 benchmarking", "15 mlops", "16 capstone", "17 functional", "18 compiler", "19 distributed",
-    "20 interop",
+    "08 dataloader", "09 autograd", "10 optimizers", "12 compression", "13 kernels", "14 benchmarking",
+    "15 mlops", "16 capstone", "17 functional", "18 compiler", "19 distributed", "20 interop",
 ]
