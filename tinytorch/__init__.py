@@ -82,11 +82,13 @@ from .spatial import conv2d, max_pool2d
 from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, adaptive_max_pool1d
 from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
+from .autograd import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
 from .training import save, load
+from .precision import autocast, is_autocast_enabled, get_autocast_dtype
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import models, nn, random
+    from . import amp, autograd, models, nn, random, utils
 
 __version__ = "0.1.0"
 
@@ -139,7 +141,8 @@ __all__ = [
     "pdist", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d", "adaptive_max_pool1d",
     "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm_cell", "gru_cell", "rnn_tanh_cell",
-    "rnn_relu_cell", "save", "load",
+    "rnn_relu_cell", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "is_grad_enabled",
+    "save", "load", "autocast", "is_autocast_enabled", "get_autocast_dtype",
 ]
 
 
@@ -149,6 +152,6 @@ def __getattr__(name: str):
 
 
 def __dir__(): return [
-    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "models",
-    "nn", "random", "__version__",
+    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp",
+    "autograd", "models", "nn", "random", "utils", "__version__",
 ]

@@ -3,14 +3,10 @@
 
 LATER = {                   # face -> lesson -> the names it brings
     "tinytorch": {
-        "09 autograd": "no_grad enable_grad inference_mode set_grad_enabled is_grad_enabled",
         "18 compiler": "compile",
     },
     "tinytorch.ao.quantization": {
         "12 compression": "quantize_dynamic",
-    },
-    "tinytorch.autograd": {
-        "09 autograd": "grad backward Function gradcheck gradgradcheck detect_anomaly",
     },
     "tinytorch.backends": {
         "13 kernels": "kernels",
@@ -52,9 +48,6 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch.serve": {
         "16 capstone": "Server Batcher generate",
     },
-    "tinytorch.utils.checkpoint": {
-        "09 autograd": "checkpoint",
-    },
     "tinytorch.utils.data": {
         "08 dataloader": (
             "Dataset TensorDataset IterableDataset ConcatDataset Subset random_split DataLoader "
@@ -69,7 +62,6 @@ LATER = {                   # face -> lesson -> the names it brings
 CLOSED = {                  # face without any name yet -> the lesson that opens it
     "tinytorch.ao": "12 compression",
     "tinytorch.ao.quantization": "12 compression",
-    "tinytorch.autograd": "09 autograd",
     "tinytorch.backends": "13 kernels",
     "tinytorch.cuda": "13 kernels",
     "tinytorch.distributed": "19 distributed",
@@ -81,19 +73,18 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.optim.lr_scheduler": "10 optimizers",
     "tinytorch.profiler": "14 benchmarking",
     "tinytorch.serve": "16 capstone",
-    "tinytorch.utils": "08 dataloader",
-    "tinytorch.utils.checkpoint": "09 autograd",
     "tinytorch.utils.data": "08 dataloader",
     "tinytorch.utils.dlpack": "20 interop",
 }
 
 OPEN = [
-    "tinytorch", "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
-    "tinytorch.nn.modules", "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
-    "tinytorch.nn.utils.rnn", "tinytorch.random",
+    "tinytorch", "tinytorch.amp", "tinytorch.autograd", "tinytorch.models", "tinytorch.nn",
+    "tinytorch.nn.functional", "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.module",
+    "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.rnn", "tinytorch.random",
+    "tinytorch.utils", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [
-    "08 dataloader", "09 autograd", "10 optimizers", "12 compression", "13 kernels", "14 benchmarking",
-    "15 mlops", "16 capstone", "17 functional", "18 compiler", "19 distributed", "20 interop",
+    "08 dataloader", "10 optimizers", "12 compression", "13 kernels", "14 benchmarking", "15 mlops",
+    "16 capstone", "17 functional", "18 compiler", "19 distributed", "20 interop",
 ]

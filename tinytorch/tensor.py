@@ -57,6 +57,7 @@ class Tensor(Methods):
 
     _base = None                    # the tensor whose memory this one looks at
     _changes = 0                    # how often that memory was written over
+    _apart = False                  # detached: what happens to that memory is not this tensor's history
 
     def __init__(self, data=(), *more):
         self.array = data if isinstance(data, ndarray) else floats(data, *more)
@@ -72,7 +73,7 @@ class Tensor(Methods):
     _version = property(lambda self: (self if self._base is None else self._base)._changes)
 
     @property
-    def data(self): return look_at(self, self.array)
+    def data(self): return METHODS["detach"](self)
 
     @data.setter
     def data(self, other): self.array = other.array

@@ -134,7 +134,7 @@ METHODS.update(to_dlpack=to_dlpack, dlpack_device=lambda tensor: tensor.array.__
 #| export
 def packed(tensor: Tensor) -> tuple:
     """What pickle and `copy.copy` keep of a tensor."""
-    forgotten = ("receipt", "kept", "_base", "_changes")
+    forgotten = ("receipt", "kept", "_base", "_changes", "_apart", "_hooks", "_after_grad")
     own = {name: value for name, value in vars(tensor).items() if name not in forgotten}
     return unpacked, (type(tensor), own)
 
