@@ -21,7 +21,7 @@ __all__ = [
     "remainders", "BYTES", "LOOP", "crc32c", "crc32c_by_halves", "followed", "record", "masked", "varint",
     "whole", "double", "single", "part", "doubles", "event", "summary", "plugin", "text_value",
     "scalar_tensor", "image_value", "histogram_value", "coarser", "STEPS", "LIMITS", "png", "pixels_of",
-    "side_by_side", "host", "EventFile", "SummaryWriter", "Seeing", "graph_of", "node_def",
+    "side_by_side", "number", "host", "EventFile", "SummaryWriter", "Seeing", "graph_of", "node_def",
 ]
 
 
@@ -180,6 +180,11 @@ def side_by_side(pictures, columns: int = 8):
     return board.reshape(rows, columns, h, w, c).transpose(0, 2, 1, 3, 4).reshape(rows * h, columns * w, c)
 
 
+def number(x) -> float:
+    """One number, out of a tensor or an array if it is in one."""
+    return float(x.item() if hasattr(x, "item") else x)
+
+
 def host(x):
     """The numbers of a tensor, an array or a list, in NumPy's memory and dtypes."""
     array = as_array(x.cpu() if isinstance(x, Tensor) else x)
@@ -241,7 +246,7 @@ class SummaryWriter:
         new_style: bool = False, double_precision: bool = False,
     ) -> None:
         """A number: one more point of a curve."""
-        x = float(host(scalar_value).reshape(()))
+        x = number(scalar_value)
         value = scalar_tensor(x, double_precision) if new_style else single(2, x)
         self.add(tag, value, global_step, walltime)
 
@@ -252,7 +257,7 @@ class SummaryWriter:
         """Several numbers that belong into one picture; each curve has a folder of its own."""
         for tag, x in tag_scalar_dict.items():
             folder = f"{main_tag.replace('/', '_')}_{tag}"
-            self.add(main_tag, single(2, float(host(x).reshape(()))), global_step, walltime, folder)
+            self.add(main_tag, single(2, number(x)), global_step, walltime, folder)
 
     def add_histogram(
         self, tag: str, values, global_step: int | None = None, bins="tensorflow",

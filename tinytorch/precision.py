@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,9 +19,9 @@ from .shortfloat import bfloat16
 from .tensor import Engine, Op, Tensor, current_engine, using
 
 __all__ = [
-    "SHORT", "LONG", "USUAL", "Casting", "converted", "Autocast", "autocast", "at_the_door",
-    "is_autocast_available", "is_autocast_enabled", "get_autocast_dtype", "Ready", "GradScaler",
-    "gradients_of",
+    "SHORT", "LONG", "USUAL", "Casting", "converted", "Autocast", "is_float", "short_on_cpu", "autocast",
+    "at_the_door", "is_autocast_available", "is_autocast_enabled", "get_autocast_dtype", "Ready",
+    "GradScaler", "in_single", "gradients_of",
 ]
 
 
@@ -62,19 +63,37 @@ class Autocast(Engine):
         self.inner, self.kernels = inner, inner.kernels
 
     def run(self, op: Op, inputs: tuple, settings: dict):
+        if not any(_castings.get().values()): return self.inner.run(op, inputs, settings)
         if op.name in SHORT: inputs = [self.cast(x, True) for x in inputs]
         elif op.name in LONG: inputs = [self.cast(x, False) for x in inputs]
-        return self.inner.run(op, inputs, settings)
+        kind = None if op.shares or op.promote or op is convert else short_on_cpu(inputs)
+        return self.inner.run(op, inputs, settings) if kind is None else self.the_long_way(op, inputs, settings, kind)
 
     def cast(self, x, to_short: bool):
         """What an op of the lists gets in place of x: other floats are cast, except for float64."""
-        if not isinstance(x, Tensor) or not x.dtype.is_floating_point or x.dtype is float64: return x
+        if not is_float(x) or x.dtype is float64: return x
         casting = _castings.get().get(x.device.type)
         if casting is None: return x
         return casting.short(x, self.inner) if to_short else converted(x, float32, self.inner)
 
+    def the_long_way(self, op: Op, inputs, settings: dict, kind: dtype):
+        """An op on short numbers, computed in float32 and rounded once."""
+        out = self.inner.run(op, [converted(x, float32, self.inner) if is_float(x) else x for x in inputs], settings)
+        if not isinstance(out, tuple): return converted(out, kind, self.inner) if is_float(out) else out
+        parts = [converted(part, kind, self.inner) if is_float(part) else part for part in out]
+        return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)
+
     def write(self, tensor: Tensor, value, index=...): return self.inner.write(tensor, value, index)
     def backward(self, tensor: Tensor, **settings): return self.inner.backward(tensor, **settings)
+
+
+def is_float(x) -> bool: return isinstance(x, Tensor) and x.dtype.is_floating_point
+
+
+def short_on_cpu(inputs) -> dtype | None:
+    """The short dtype that all floats among the inputs have, if the CPU is to compute with them."""
+    kinds = {x.dtype for x in inputs if is_float(x) and x.device.type == "cpu"}
+    return next(iter(kinds)) if len(kinds) == 1 and kinds <= {float16, bfloat16} else None
 
 
 class autocast(ContextDecorator):
@@ -166,7 +185,7 @@ class GradScaler:
         seen = self._seen[optimizer]
         if seen.stage == "unscaled": raise RuntimeError("unscale_() was called on this optimizer before: update() first")
         if seen.stage == "stepped": raise RuntimeError("unscale_() comes before step(), not after it")
-        inverse, seen.stage = float(np.float32(1 / self._scale)), "unscaled"
+        inverse, seen.stage = in_single(1 / self._scale), "unscaled"
         for g in gradients_of(optimizer):
             if g.dtype is float16: raise ValueError("the weights are float16 themselves: keep them in float32")
             g.data.mul_(inverse)
@@ -191,7 +210,7 @@ class GradScaler:
         elif not any([seen.checked for seen in self._seen.values()]):
             raise AssertionError("no gradients were looked at: step() before update()")
         elif any([seen.infinite for seen in self._seen.values()]):
-            self._scale, self._growth_tracker = self._scale * self._backoff_factor, 0
+            self._scale, self._growth_tracker = in_single(self._scale * self._backoff_factor), 0
         else: self.grow()
         self._seen.clear()
 
@@ -199,8 +218,8 @@ class GradScaler:
         """One more good step; the scale grows after so many in a row."""
         self._growth_tracker += 1
         if self._growth_tracker < self._growth_interval: return
-        larger, self._growth_tracker = self._scale * self._growth_factor, 0
-        if larger <= np.finfo(np.float32).max: self._scale = larger
+        larger, self._growth_tracker = in_single(self._scale * self._growth_factor), 0
+        if math.isfinite(larger): self._scale = larger
 
     def state_dict(self) -> dict:
         """All that the next steps depend on."""
@@ -222,6 +241,11 @@ class GradScaler:
     def get_growth_interval(self) -> int: return self._growth_interval
     def set_growth_interval(self, new_interval: int) -> None: self._growth_interval = new_interval
     def is_enabled(self) -> bool: return self._enabled
+
+
+def in_single(x: float) -> float:
+    """The nearest float32, or infinity: PyTorch keeps its scale in one."""
+    with np.errstate(over="ignore"): return float(np.float32(x))
 
 
 def gradients_of(optimizer) -> list[Tensor]:
