@@ -82,7 +82,7 @@ from .spatial import conv2d, max_pool2d
 from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, adaptive_max_pool1d
 from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
-from .autograd import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
+from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
 from .training import save, load
 from .precision import autocast, is_autocast_enabled, get_autocast_dtype
 

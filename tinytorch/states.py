@@ -129,11 +129,12 @@ def packed(state) -> Iterator:
     return pieces(tree.tensors, notes)
 
 
-def unpacked(data, name: str = "this"):
-    """The tree in the bytes of a file; a safetensors file from elsewhere is a dict of tensors."""
+def unpacked(data, name: str = "this", map_location=None):
+    """The tree in the bytes of a file, on that device; a safetensors file from elsewhere is a dict of tensors."""
     for beginning, read in READERS.items():
         if bytes(data[:8]).startswith(beginning) and data[8:9] != b"{": return read(data, name)
     tensors, notes = opened(data, name)
+    if map_location is not None: tensors = {key: tensor.to(device=map_location) for key, tensor in tensors.items()}
     if "format" not in notes or "state" not in notes: return tensors
     if notes["format"] != FORMAT: raise ValueError(f"{name} has the format {notes['format']!r}, not {FORMAT!r}")
     try: return together(json.loads(notes["state"]), tensors)

@@ -3,10 +3,10 @@
 #
 # The derivative of a product never changes. Neither does that of a sum, an exponential or a convolution: each
 # operation has one rule, found once, and true for ever. A network of a million operations needs no new
-# calculus, only somebody who remembers which operations ran and applies their rules in the opposite order.
+# calculus, only somebody who remembers which operations ran, and applies their rules in the opposite order.
 #
-# That somebody is an engine. You gave it a place in lesson 02, when every operation went through one door.
-# Today you build the one that remembers, and nothing you wrote before has to change.
+# That somebody is an engine. You kept a place for it in lesson 02, when every operation went through one
+# door. Today you build the one that remembers, and nothing you wrote before has to change.
 
 # %%
 #| export
@@ -17,30 +17,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ContextDecorator, contextmanager
-from contextvars import ContextVar
-from itertools import count
+import time
+from collections.abc import Callable, Iterable
 from operator import attrgetter
-from types import SimpleNamespace
 
 import numpy as np
-from numpy.lib.array_utils import byte_bounds
-from numpy.lib.stride_tricks import as_strided
 
 from tinytorch.activations import log_softmax, relu, sigmoid, softmax, tanh
 from tinytorch.dense import labels_of, linear, surprise
 from tinytorch.dtypes import DTYPES
 from tinytorch.elementwise import where
-from tinytorch.errors import shape_of
-from tinytorch.indexing import put_index, scatter
-from tinytorch.indices import numbers_first
+from tinytorch.indexing import scatter
+from tinytorch.journeys import (
+    add_to_grad,
+    first_gradient,
+    hooked,
+    leading_to,
+    leaves_own,
+    rules_run,
+    served_after,
+)
 from tinytorch.methods import METHODS, method
-from tinytorch.printing import receipt_name
-from tinytorch.shaping import detach, unsqueeze
+from tinytorch.modes import no_grad
+from tinytorch.overwriting import write_over, zeros_beside
+from tinytorch.receipts import (
+    Part,
+    Receipt,
+    edge_of,
+    gradient,
+    remembering,
+    set_apart,
+    wants_gradient,
+    write_receipt,
+)
+from tinytorch.shaping import squeeze, unsqueeze
 from tinytorch.tensor import (
     Engine,
-    Kept,
     Op,
     Tensor,
     add,
@@ -54,11 +66,11 @@ from tinytorch.tensor import (
     neg,
     permute,
     reshape,
-    select_index,
     set_default_engine,
     sqrt,
     sub,
     sum_,
+    tensor,
     transpose,
     true_divide,
     using,
@@ -68,19 +80,21 @@ from tinytorch.tensor import (
 # %% [markdown]
 # ## Who pays for a nudge?
 #
-# Take `z = x * y` at x = 3, y = 2 and nudge `x` by a thousandth. By how much does `z` move? Guess, then run.
+# Take `z = x * y` at x = 3, y = 2, and nudge `x` by a thousandth. By how much does `z` move, in thousandths?
+# Guess, then run.
 
 # %%
 x, y, nudge = 3.0, 2.0, 0.001
 ((x + nudge) * y - x * y) / nudge
 
 # %% [markdown]
-# A nudge of `x` arrives at `z` multiplied by `y`. That factor is the **derivative** of `z` for `x`. It is
-# measured better from both sides: the error of `(f(x + h) - f(x)) / h` shrinks with `h`, that of the
-# **central difference** `(f(x + h) - f(x - h)) / 2h` with its square.
+# The nudge arrives at `z` multiplied by `y`. That factor is the **derivative** of `z` for `x`. It is measured
+# better from both sides: the error of `(f(x + h) - f(x)) / h` shrinks with `h`, that of the **central
+# difference** `(f(x + h) - f(x - h)) / 2h` with its square.
 #
-# **Your turn.** Measure the derivative of a function of many numbers, one number at a time. It is far too slow
-# to learn with: two calls for each of a million weights. It is never wrong, and will judge everything below.
+# **Your turn.** Measure the derivative of a function of many numbers, one number at a time. It is far too
+# slow to learn with, two calls for each of a million weights. But it knows no calculus, so it cannot get it
+# wrong, and it will judge everything below.
 
 # %%
 #| export exercise
@@ -88,7 +102,7 @@ def central_difference(f: Callable, x: np.ndarray, eps: float = 1e-6) -> np.ndar
     """How f(x), a number, answers to a nudge of each number in the float64 array x.  (*) -> (*)"""
     slope = np.zeros_like(x)
     for place in np.ndindex(*x.shape):
-        #| hint Keep the number that is there, put in what is a little more, then a little less, and put it back.
+        #| hint Keep the number that is there. Put in a little more, then a little less, then what was there.
         #| hint slope[place] is the difference of the two results over 2 * eps.
         ### BEGIN SOLUTION
         there = x[place]
@@ -106,90 +120,27 @@ def central_difference(f: Callable, x: np.ndarray, eps: float = 1e-6) -> np.ndar
 point = np.array([[1.0, 2.0], [3.0, -1.0]])
 slope = central_difference(lambda x: float((x * x).sum()), point)
 assert np.allclose(slope, 2 * point, atol=1e-6), "a square answers to a nudge with twice its number"
-assert point.tolist() == [[1.0, 2.0], [3.0, -1.0]], "every number is put back: a measurement leaves no trace"
+assert point.tolist() == [[1.0, 2.0], [3.0, -1.0]], "each number is put back: measuring leaves no trace"
 assert abs(central_difference(lambda x: float(x[0] ** 3), np.array([1.0]), 0.1)[0] - 3.01) < 1e-9, \
     "a central difference looks from both sides, and divides by the whole step of 2 * eps"
 
 # %% [markdown]
 # ## One rule for each op
 #
-# Now backwards. Somewhere far away is a number, the loss, and somebody hands us `g`: how the loss answers to a
-# nudge of `out`. What is its answer to a nudge of `x`? The nudge becomes `y` times as large on its way to
-# `out`, and `g` times as large from there to the loss: `g * y`. That product is all there is to the **chain
-# rule**; a rule hands the gradient on to the inputs of its op.
+# Now backwards. Somewhere far away is a number, the **loss**, and somebody hands us `g`: how the loss answers
+# to a nudge of `out = x * y`. How does it answer to a nudge of `x`? The nudge becomes `y` times as large on
+# its way to `out`, and `g` times as large from there to the loss: `g * y`. That product is the **chain
+# rule**, all of it. A rule hands the gradient on from the output of its op to the inputs.
 #
-# Rules are kept in a table: from an op to the function that hands gradients on. `@gradient(mul)` above a function
-# puts it there. A rule is called with `g`, with the output, and with the inputs of the op, and may ask for any
-# of the op's settings by name. It returns one gradient for each input. Three conventions save work and memory:
+# `@gradient(mul)` above a function makes it the rule of `mul`. It is called with `g`, with the output, with
+# the inputs, and with those settings of the op that it names; it returns one gradient for each input. Two
+# habits save memory and work:
 #
-# - a parameter whose name begins with an underscore (`_out`, `_x`) promises to look at its shape only, so that the
-#   engine need not keep the numbers;
-# - a gradient may be a function without arguments, which is only called if somebody wants that gradient;
-# - `None` says that there is no gradient: nobody differentiates for a list of indices.
-
-# %%
-#| export
-class Rule:
-    """How an op hands on a gradient, and what it must know for that."""
-
-    def __init__(self, op: Op, function: Callable):
-        code = function.__code__
-        names = code.co_varnames[: code.co_argcount]
-        if code.co_flags & 0x04: names += (code.co_varnames[len(names) + code.co_kwonlyargcount],)
-        self.function, first = function, names[1:2] + names[2 : 2 + len(op.inputs)]
-        self.looks = tuple([not name.startswith("_") for name in first])    # at the output, at each input
-        asked = names[1 + len(first) :] + code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
-        self.kept = "kept" in asked                                         # at what the forward handed over
-        known = defaults_of(op)
-        self.settings = {name: known.get(name) for name in asked if name != "kept"}
-
-
-def defaults_of(op: Op) -> dict:
-    """The settings of an op that need not be given, and what they are then."""
-    forward, code = op.forward, op.forward.__code__
-    names = code.co_varnames[: code.co_argcount]
-    last = forward.__defaults__ or ()
-    return dict(zip(names[len(names) - len(last) :], last)) | (forward.__kwdefaults__ or {})
-
-
-RULES: dict[Op, Rule | None] = {}               # None: nothing flows through
-SHORTCUTS: dict[Op, Rule] = {}                  # the same rules in fewer passes, for arrays alone
-UNWRITTEN = SimpleNamespace(looks=(False, False), kept=False)      # what stands for a rule that is not there yet
-
-
-def gradient(*ops: Op) -> Callable:
-    """`@gradient(mul)` above a function makes it the rule by which mul hands on gradients."""
-    return register(RULES, ops)
-
-
-def shortcut(*ops: Op) -> Callable:
-    """The same for a rule in fewer passes over bare arrays, where nobody wants a gradient of the gradient.
-
-    It may ask for `kept`, what the forward found out on its way. The rule itself may not: those numbers have no
-    history, and would count as constants.
-    """
-    return register(SHORTCUTS, ops)
-
-
-def register(table: dict, ops: tuple[Op, ...]) -> Callable:
-    def register(function: Callable) -> Callable:
-        for op in ops:
-            table[op] = Rule(op, function)
-            rule, short = RULES.get(op), SHORTCUTS.get(op)
-            if rule and short:                  # a receipt keeps what either of the two looks at
-                rule.looks = tuple([a or b for a, b in zip(rule.looks, short.looks)])
-                rule.kept = short.kept
-        return function
-    return register
-
-
-def no_gradient(*ops: Op) -> None:
-    """Says that nothing flows back through these ops."""
-    RULES.update(dict.fromkeys(ops))
-
-# %% [markdown]
-# **Your turn.** The rules of arithmetic. A rule is plain code: it will see NumPy arrays, sometimes tensors, and
-# here plain numbers do.
+# - a parameter whose name begins with an underscore (`_out`, `_x`) promises to look at a shape at most, so
+#   that nobody need keep those numbers;
+# - a gradient may be a function without arguments, which runs only if somebody wants that gradient.
+#
+# **Your turn.** The rules of arithmetic. They will see arrays, sometimes tensors, and here plain numbers do.
 
 # %%
 #| export exercise
@@ -197,7 +148,7 @@ def no_gradient(*ops: Op) -> None:
 def add_rule(g, _out, _x, _y, alpha):
     #| hint Nudge x: by how much does x + alpha * y move? Nudge y?
     ### BEGIN SOLUTION
-    return g, lambda: g * alpha
+    return g, g if alpha == 1 else lambda: g * alpha
     ### END SOLUTION
 
 
@@ -208,6 +159,30 @@ def sub_rule(g, _out, _x, _y, alpha):
     ### END SOLUTION
 
 
+@gradient(neg)
+def neg_rule(g, _out, _x):
+    #| hint One input, one gradient: still a tuple, with a comma behind it.
+    ### BEGIN SOLUTION
+    return -g,
+    ### END SOLUTION
+
+# %%
+#| check 1
+def handed_on(rule, *values, **settings):
+    """The gradients that a rule gives, with those that wait computed."""
+    return [g() if callable(g) else g for g in rule(*values, **settings)]
+
+assert handed_on(add_rule, 5.0, 7.0, 3.0, 4.0, alpha=1) == [5.0, 5.0], \
+    "a sum hands the gradient on to both terms"
+assert handed_on(add_rule, 5.0, 11.0, 3.0, 4.0, alpha=2) == [5.0, 10.0], \
+    "what was multiplied by alpha answers alpha times"
+assert handed_on(sub_rule, 5.0, -1.0, 3.0, 4.0, alpha=1) == [5.0, -5.0], \
+    "what is taken away answers the other way round"
+assert handed_on(sub_rule, 5.0, -5.0, 3.0, 4.0, alpha=2) == [5.0, -10.0], "alpha scales what was taken away"
+assert handed_on(neg_rule, 5.0, -3.0, 3.0) == [-5.0], "-x moves against every nudge"
+
+# %%
+#| export exercise
 @gradient(mul)
 def mul_rule(g, _out, x, y):
     #| hint A nudge of x is multiplied by y on its way out, and the other way round.
@@ -224,32 +199,18 @@ def true_divide_rule(g, out, _x, y):
     return lambda: g / y, lambda: -g * out / y
     ### END SOLUTION
 
-
-@gradient(neg)
-def neg_rule(g, _out, _x):
-    ### BEGIN SOLUTION
-    return -g,
-    ### END SOLUTION
-
 # %%
-#| check 2
-def paid(rule, *values, **settings):
-    """The gradients a rule gives, with those that wait computed."""
-    return [g() if callable(g) else g for g in rule(*values, **settings)]
-
-assert paid(add_rule, 5.0, 7.0, 3.0, 4.0, alpha=1) == [5.0, 5.0], "a sum hands the gradient on to both terms"
-assert paid(add_rule, 5.0, 11.0, 3.0, 4.0, alpha=2) == [5.0, 10.0], "what was multiplied by alpha answers alpha times"
-assert paid(sub_rule, 5.0, -1.0, 3.0, 4.0, alpha=1) == [5.0, -5.0], "what is taken away answers the other way round"
-assert paid(sub_rule, 5.0, -5.0, 3.0, 4.0, alpha=2) == [5.0, -10.0], "alpha scales what was taken away"
-assert paid(mul_rule, 1.0, 6.0, 3.0, 2.0) == [2.0, 3.0], "d(xy)/dx is y, d(xy)/dy is x"
-assert paid(mul_rule, 10.0, 6.0, 3.0, 2.0) == [20.0, 30.0], "the gradient that arrives multiplies what is handed on"
-assert paid(true_divide_rule, 1.0, 3.0, 6.0, 2.0) == [0.5, -1.5], "d(x/y)/dx is 1/y, d(x/y)/dy is -x/y²"
-assert paid(true_divide_rule, 2.0, 3.0, 6.0, 2.0) == [1.0, -3.0], "the chain rule multiplies by what arrives"
-assert paid(neg_rule, 5.0, -3.0, 3.0) == [-5.0], "-x moves against every nudge"
+#| check 1
+assert handed_on(mul_rule, 1.0, 6.0, 3.0, 2.0) == [2.0, 3.0], "d(xy)/dx is y, d(xy)/dy is x"
+assert handed_on(mul_rule, 10.0, 6.0, 3.0, 2.0) == [20.0, 30.0], \
+    "the gradient that arrives multiplies what is handed on"
+assert handed_on(true_divide_rule, 1.0, 3.0, 6.0, 2.0) == [0.5, -1.5], "d(x/y)/dx is 1/y, d(x/y)/dy is -x/y²"
+assert handed_on(true_divide_rule, 2.0, 3.0, 6.0, 2.0) == [1.0, -3.0], \
+    "the chain rule multiplies by what arrives"
 
 # %% [markdown]
-# Functions of one number. Before you write them: which of the three rules can do without `x`, because the output
-# already says it?
+# Functions of one number. Before you write them: which of the three can do without `x`, because the output
+# says it already?
 
 # %%
 #| export exercise
@@ -269,127 +230,27 @@ def log_rule(g, _out, x):
 
 @gradient(sqrt)
 def sqrt_rule(g, out, _x):
-    #| hint The square root grows by 1 / (2 * sqrt(x)), and the square root is the output.
+    #| hint The square root grows by 1 / (2 * sqrt(x)), and sqrt(x) is the output.
     ### BEGIN SOLUTION
     return g / (2 * out),
     ### END SOLUTION
 
 # %%
 #| check 1
-assert paid(exp_rule, 3.0, 2.0, None) == [6.0], "the derivative of exp is exp itself, which is the output"
-assert paid(log_rule, 3.0, None, 2.0) == [1.5], "the derivative of log is 1 / x"
-assert paid(sqrt_rule, 8.0, 2.0, None) == [2.0], "the derivative of a square root is one over twice that root"
-
-# %% [markdown]
-# ## The receipt
-#
-# To apply rules in reverse, the engine has to know what ran. For each op that somebody may want a gradient
-# through it writes a **receipt**: which op, from which inputs, with which settings. The receipt hangs on the
-# output, as `out.receipt` (PyTorch's name for it is `grad_fn`), and points at the receipts of the inputs. Following
-# them leads from a loss back to everything it was made of.
-#
-# Two things make the difference between a toy and an engine. A receipt keeps the *numbers* of an input only if the
-# rule looks at them: of all others it keeps an **outline**, a shape and a dtype. And receipts are numbered as they
-# are written, so that a younger one never stands behind an older one.
-
-# %%
-#| export
-class Outline(tuple):
-    """What is left of numbers that nobody will look at: their shape and dtype."""
-
-    def __new__(cls, array): return tuple.__new__(cls, (array.shape, array.dtype))
-
-    shape = property(lambda self: self[0])
-    dtype = property(lambda self: self[1])
-    ndim = property(lambda self: len(self[0]))
-
-
-_numbers = count()
-
-
-class Receipt:
-    """How a tensor was made: the op, what went in, with which settings."""
-
-    __slots__ = ("__weakref__", "edges", "hooks", "inputs", "kept", "number", "op", "out", "outline", "seen",
-                 "settings", "spoilt", "versions")
-
-    def __init__(self, op: Op, edges: list, inputs: list | None, settings: dict):
-        self.op, self.edges, self.inputs, self.settings = op, edges, inputs, settings
-        self.number = next(_numbers)
-        self.versions: list = []        # how often the memory of each input had been written over
-        self.out, self.kept = None, ()  # numbers of the output, and what the forward handed over
-        self.seen = 0                   # for a view: how often its memory had been written over
-        self.spoilt = False             # whether the output has been written over since
-        self.hooks: dict | None = None
-
-    def name(self) -> str:
-        """PyTorch's name for it: MulBackward0."""
-        return receipt_name(self)
-
-    @property
-    def next_functions(self) -> tuple:
-        """The receipts, or tensors, that gradients go to from here, as PyTorch lists them."""
-        return tuple([(edge, 0) for edge in self.edges])
-
-    def pull(self, g, wanted: list[bool], create_graph: bool) -> list:
-        """What goes to each input that wants a gradient, None to the others."""
-        return pull(self, g, wanted, create_graph)
-
-    def let_go(self) -> None:
-        """Forgets the numbers."""
-        self.inputs = self.out = None
-        self.kept = ()
-
-    def __repr__(self): return f"<{self.name()}>"
-
-
-class Part(Receipt):
-    """The receipt of one of several outputs; `edges` leads to the receipt of them all."""
-
-    __slots__ = ("place", "places")
-
-    def __init__(self, whole: Receipt, place: int, places: int):
-        super().__init__(whole.op, [whole], [], {})
-        self.place, self.places = place, places
-
-    def put(self, g, pending: dict) -> None:
-        """Puts the gradient of this output beside those of the others."""
-        pending.setdefault(self.edges[0], [None] * self.places)[self.place] = g
+assert handed_on(exp_rule, 3.0, 2.0, None) == [6.0], \
+    "the derivative of exp is exp itself, which is the output"
+assert handed_on(log_rule, 3.0, None, 2.0) == [1.5], "the derivative of log is 1 / x"
+assert handed_on(sqrt_rule, 8.0, 2.0, None) == [2.0], "the derivative of a root is one over twice that root"
 
 # %% [markdown]
 # ## The engine that remembers
 #
-# It computes like the engine that it wraps, and then writes a receipt, if anybody wants a gradient for one of the
-# inputs. The receipt points at each input's own receipt; where an input has none, because somebody made it and
-# wants its gradient, at the tensor itself: a **leaf**.
-
-# %%
-#| export
-_remembering: ContextVar = ContextVar("remembering", default=True)
-
-
-def wants_gradient(x) -> bool:
-    """Whether x is a tensor through which a gradient is wanted."""
-    if not isinstance(x, Tensor): return False
-    return x.requires_grad or (x._base is not None and x._base.requires_grad and joined(x))
-
-
-def edge_of(x: Tensor):
-    """Where a gradient for x goes: to the receipt that tells how x was made, or to x, which is a leaf."""
-    if x.receipt is None: return x
-    if x._base is not None and x.receipt.seen != x._base._changes: see_again(x)
-    return x.receipt
-
-
-def sign(out: Tensor, receipt: Receipt, rule: Rule) -> None:
-    """Hangs the receipt on the output, which takes with it what the rule will want to look at."""
-    if out.array.dtype.kind not in "fV": return         # whole numbers have no derivative; V is bfloat16
-    out.receipt, out.requires_grad = receipt, True
-    if rule.looks[0]: receipt.out = out.array
-    if out.kept: receipt.kept, out.kept = out.kept if rule.kept else (), ()
-    if out._base is not None: receipt.seen = out._base._changes
-
-# %% [markdown]
+# To apply rules in reverse, one has to know what ran. The engine computes like the one it wraps, and then, if
+# anybody wants a gradient for one of the inputs, it writes a **receipt**: which op, from what, with which
+# settings. The receipt hangs on the output (`out.receipt`; PyTorch says `grad_fn`), and its **edges** point
+# at the receipts of the inputs. An input that nobody computed is a **leaf**: there the edge is the tensor
+# itself. How a receipt looks inside is told in the appendix on receipts.
+#
 # **Your turn.** Run, and remember.
 
 # %%
@@ -403,11 +264,11 @@ class Autograd(Engine):
 
     def run(self, op: Op, inputs: tuple, settings: dict):
         """What the inner engine gives, with a receipt."""
-        #| hint The inner engine has a run of its own. When is nothing to be remembered?
-        #| hint If _remembering.get() is true and any input wants_gradient: record(op, inputs, settings, out).
+        #| hint The inner engine has a run of its own. When does nobody need to remember?
+        #| hint If remembering.get() is true, and any input wants_gradient: return self.record(…) of it all.
         ### BEGIN SOLUTION
         out = self.inner.run(op, inputs, settings)
-        if _remembering.get():
+        if remembering.get():
             for x in inputs:
                 if wants_gradient(x): return self.record(op, inputs, settings, out)
         ### END SOLUTION
@@ -415,27 +276,15 @@ class Autograd(Engine):
         return out
 
     def record(self, op: Op, inputs: tuple, settings: dict, out):
-        """Writes the receipt of `out`, and hands it on."""
-        rule = RULES.get(op, UNWRITTEN)
-        if rule is None:
-            set_apart(op, out)
-            return out
-        edges = [edge_of(x) if wants_gradient(x) else None for x in inputs]     # first: they may be new
-        receipt, looks, singly = Receipt(op, edges, [], settings), rule.looks, len(rule.looks) > len(inputs)
-        for place, x in enumerate(inputs, 1):
-            box, looked_at = isinstance(x, Tensor), looks[place if singly else -1]
-            receipt.inputs.append(x if looked_at or not box else Outline(x.array))
-            receipt.versions.append(x._version if looked_at and box else None)
-        if isinstance(out, tuple): sign_parts(out, receipt, rule)
-        else: sign(out, receipt, rule)
-        return out
+        """Notes how `out` was made, and hands it on."""
+        return write_receipt(op, inputs, settings, out)
 
     def write(self, tensor: Tensor, value, index=...) -> Tensor:
         """Writes as the inner engine does, and remembers what was written over what."""
-        return write_over(self, tensor, value, index)
+        return write_over(self.inner, tensor, value, index)
 
     def pull(self, receipt: Receipt, g, wanted: list[bool], create_graph: bool) -> list:
-        """The gradients of what went into an op, for the one of what came out."""
+        """Of the gradient of what came out of an op, those of what went in, where they are wanted."""
         return receipt.pull(g, wanted, create_graph)
 
     def backward(self, tensor: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None):
@@ -443,28 +292,45 @@ class Autograd(Engine):
         Flow(self, add_to_grad, inputs, retain_graph, create_graph).run([tensor], [gradient])
 
 
-def sign_parts(parts: tuple, receipt: Receipt, rule: Rule) -> None:
-    """Hangs a receipt on each of several outputs."""
-    receipt.out = [part.array if rule.looks[0] else Outline(part.array) for part in parts]
-    if parts and parts[0].kept: receipt.kept, parts[0].kept = parts[0].kept if rule.kept else (), ()
-    for place, part in enumerate(parts): sign(part, Part(receipt, place, len(parts)), UNWRITTEN)
+set_default_engine(Autograd())
+
+# %%
+#| check 2
+with using(Autograd()):
+    x, y = tensor([1.0, 2.0], requires_grad=True), tensor([3.0, 4.0])
+    z = x * y
+    plain = y * y
+    with no_grad(): quiet = x * y
+assert z.tolist() == [3.0, 8.0], "it computes like the engine inside it"
+assert z.requires_grad and z.receipt.op is mul, "what is made of x wants a gradient, and has a receipt"
+assert plain.receipt is None and not plain.requires_grad, "nobody wants a gradient here: there is no receipt"
+assert quiet.receipt is None, "when remembering is off, nothing is remembered"
+assert z.receipt.edges[0] is x and z.receipt.edges[1] is None, \
+    "an edge leads to each input that wants a gradient, and nowhere for the others"
+
+# %%
+x = tensor(3.0, requires_grad=True)
+z = (x * 2.0).exp()
+z, z.receipt.edges, z.receipt.edges[0].edges        # exp was made from mul, and mul from x
 
 # %% [markdown]
 # ## Newest first
 #
-# A gradient may leave a receipt only when all of it has arrived: a tensor that was used twice is paid for twice.
-# So receipts are visited in an order in which each comes after everything that was made from it, a **topological
-# order**. It is to be had cheaply: nothing is made from what does not exist yet, so the newest comes first.
+# A gradient may leave a receipt only when all of it has arrived: what was used twice is paid for twice. So
+# receipts have to be visited in an order in which each comes after everything that was made from it, a
+# **topological order**. It is cheap to have. Receipts carry numbers, and nothing is made from what does not
+# exist yet: the newest comes first.
 #
-# **Your turn.** Find every receipt that can be reached, and sort by number. (Not by recursion: Python gives up
-# at depth 1,000, and a network run over a long text is deeper than that.)
+# **Your turn.** Find every receipt that can be reached, and sort. (Not by recursion: Python gives up at a
+# depth of a thousand, and a network that reads a long text is deeper.)
 
 # %%
 #| export exercise
 def newest_first(receipts: Iterable[Receipt]) -> list[Receipt]:
     """All receipts that can be reached from these, each after all that was made from it."""
-    #| hint Keep a set of those found and a list of those whose edges are still to be looked at.
-    #| hint An edge is a Receipt, or a leaf (a tensor), or None where nobody wants a gradient.
+    #| hint Keep a set of those found, and a list of those whose edges are still to be followed.
+    #| hint An edge is a Receipt, or a leaf, which is a tensor, or None. Follow the receipts.
+    #| hint sorted(found, key=attrgetter("number"), reverse=True)
     ### BEGIN SOLUTION
     found = set(receipts)
     waiting = list(found)
@@ -476,19 +342,32 @@ def newest_first(receipts: Iterable[Receipt]) -> list[Receipt]:
     return sorted(found, key=attrgetter("number"), reverse=True)
     ### END SOLUTION
 
+# %%
+#| check 2
+x = tensor(1.0, requires_grad=True)
+a = x * 2.0
+b = a.exp()
+c = a + b
+assert newest_first([c.receipt]) == [c.receipt, b.receipt, a.receipt], \
+    "newest first, and each once, though two ways lead to it"
+assert newest_first([b.receipt]) == [b.receipt, a.receipt], "what is not below is not visited"
+chain = x
+for _ in range(3000): chain = chain + 1.0
+assert len(newest_first([chain.receipt])) == 3000, "three thousand ops deep, without recursion"
+
 # %% [markdown]
 # ## Broadcasting, undone
 #
-# `(3, 1) + (4,)` stretched both. A stretched number was used many times, and is paid for as often: its gradient
-# is the *sum* over all places to which it was copied. Every rule would have to think of that. Instead the engine
-# does, once.
+# `(3, 1) + (4,)` stretched both. A stretched number was used many times, and is paid for as often: its
+# gradient is the *sum* over all the places to which it was copied. Every rule would have to think of that.
+# Instead, the engine does, in one place.
 
 # %%
 #| export exercise
 def unbroadcast(g, shape: tuple[int, ...]):
     """The gradient of something of that shape, from the gradient of what it was stretched to."""
-    #| hint Two things happened: dimensions appeared in front, and lengths of 1 grew. Both are undone by sums.
-    #| hint g.sum(axis=(0, 1, …)) for those in front; g.sum(axis=…, keepdims=True) where a 1 has grown.
+    #| hint Two things happened: dimensions appeared in front, and lengths of 1 grew. Sums undo both.
+    #| hint g.sum(axis=(0, 1, …)) for those in front, g.sum(axis=…, keepdims=True) where a 1 has grown.
     ### BEGIN SOLUTION
     front = g.ndim - len(shape)
     if front > 0: g = g.sum(axis=tuple(range(front)))
@@ -496,98 +375,33 @@ def unbroadcast(g, shape: tuple[int, ...]):
     return g.sum(axis=grown, keepdims=True) if grown else g
     ### END SOLUTION
 
+
+def settled(dx, x):
+    """A gradient in the shape and dtype of the input that it is for."""
+    if dx.shape != x.shape: dx = unbroadcast(dx, x.shape)
+    if dx.shape != x.shape: dx = dx.reshape(x.shape)
+    kind, box = (x.array if isinstance(x, Tensor) else x).dtype, isinstance(dx, Tensor)
+    if (dx.array if box else dx).dtype == kind: return dx
+    return METHODS["to"](dx, DTYPES[kind]) if box else DTYPES[kind].cast(dx)
+
 # %%
 #| check 2
 g = np.ones((2, 3, 4), np.float32)
 assert unbroadcast(g, (2, 3, 4)) is g, "what was not stretched stays as it is"
 assert unbroadcast(g, (4,)).tolist() == [6.0] * 4, "dimensions that appeared in front are summed away"
 assert unbroadcast(g, (3, 1)).tolist() == [[8.0]] * 3, "a 1 that has grown is summed, and stays a 1"
-assert unbroadcast(g, ()).item() == 24.0, "a single number is paid for by all of them"
-assert unbroadcast(np.ones((2, 0), np.float32), (2, 1)).tolist() == [[0.0], [0.0]], "copied to no place, it pays nothing"
+assert unbroadcast(g, ()).item() == 24.0, "a single number is paid for by all its copies"
+assert unbroadcast(np.ones((2, 0), np.float32), (2, 1)).tolist() == [[0.0], [0.0]], \
+    "copied to no place, it is not paid for"
 assert unbroadcast(g, (1, 3, 4)).dtype == np.float32, "float32 stays float32"
-assert unbroadcast(Tensor(g), (3, 1)).tolist() == [[8.0]] * 3, "tensors have a sum, too"
-
-# %%
-#| export
-def settled(dx, x):
-    """A gradient in the shape and dtype of the input it is for."""
-    kind = (x.array if isinstance(x, Tensor) else x).dtype
-    if dx.shape != x.shape:
-        dx = unbroadcast(dx, x.shape)
-        if dx.shape != x.shape: dx = dx.reshape(x.shape)
-    if isinstance(dx, Tensor): return dx if dx.array.dtype == kind else METHODS["to"](dx, DTYPES[kind])
-    return dx if dx.dtype == kind else DTYPES[kind].cast(dx)
-
-# %% [markdown]
-# ## Pulling through one op
-#
-# Rules run on bare arrays: no boxes, no receipts, nothing to remember. So while gradients flow, yet another engine
-# stands at the door. It lets a rule use ops, `expand(g, shape)`, on arrays, and gives arrays back. Only where
-# somebody wants gradients of gradients (`create_graph=True`) the rules get tensors, the remembering engine stays, and
-# writes receipts for what the rules do. The rules cannot tell.
-
-# %%
-#| export
-class Bare(Engine):
-    """Arrays in, arrays out: what runs the ops in rules."""
-
-    def __init__(self, inner: Engine):
-        self.inner, self.kernels = inner, inner.kernels
-
-    def run(self, op: Op, inputs: tuple, settings: dict):
-        arrays = inputs if op.promote is None else op.promote(inputs)
-        out = self.kernels.get(op, op.forward)(*arrays, **settings)
-        return out[0] if type(out) is Kept else out
-
-# %%
-#| export
-def pull(receipt: Receipt, g, wanted: list[bool], create_graph: bool) -> list:
-    """What the rule of the receipt's op makes of g: a gradient for each input that wants one, else None."""
-    op = receipt.op
-    rule = SHORTCUTS.get(op) if not create_graph else None
-    rule = rule or RULES.get(op)
-    if rule is None: raise NotImplementedError(f"{op.name} has no gradient yet: write one under @gradient({op.name})")
-    inputs, out = looked_up(receipt, create_graph)
-    settings = {name: receipt.settings.get(name, default) for name, default in rule.settings.items()}
-    if rule is SHORTCUTS.get(op) and rule.kept: settings["kept"] = receipt.kept
-    inputs += [None] * (op.arity - len(inputs))             # those that were left out, as a bias may be
-    found = rule.function(g, out, *inputs, **settings)
-    if len(found) < len(wanted):
-        raise ValueError(f"the rule of {op.name} gives {len(found)} gradients for {len(wanted)} inputs")
-    return [(dx() if callable(dx) else dx) if want else None for dx, want in zip(found, wanted)]
-
-
-def looked_up(receipt: Receipt, create_graph: bool) -> tuple[list, object]:
-    """The inputs and the output of a receipt as its rule wants to see them: bare, or as tensors."""
-    if receipt.inputs is None:
-        raise RuntimeError(f"backward went through {receipt.op.name} before, and let go of what it needed: say "
-                           "retain_graph=True the first time, or compute the loss once more")
-    if receipt.spoilt and receipt.out is not None: raise overwritten(receipt, "its output", receipt.out)
-    for n, (x, version) in enumerate(zip(receipt.inputs, receipt.versions)):
-        if version is not None and x._version != version: raise overwritten(receipt, f"its input {n}", x)
-    if create_graph: return list(receipt.inputs), unpacked_output(receipt)
-    return [x.array if isinstance(x, Tensor) else x for x in receipt.inputs], receipt.out
-
-
-def overwritten(receipt: Receipt, what: str, x) -> RuntimeError:
-    """The error for numbers that are needed, and that somebody has written over."""
-    return RuntimeError(f"the gradient of {receipt.op.name} needs {what}, of shape {shape_of(x)}, which has been modified "
-                        "by an inplace operation since: use the form without the underscore, or a clone()")
-
-
-def unpacked_output(receipt: Receipt):
-    """The output in a box, with its history."""
-    if receipt.out is None or isinstance(receipt.out, list): return receipt.out
-    out = Tensor(receipt.out)
-    out.receipt, out.requires_grad = receipt, True
-    return out
+assert unbroadcast(Tensor(g), (3, 1)).tolist() == [[8.0]] * 3, "a tensor has a sum, too"
 
 # %% [markdown]
 # ## Backward
 #
-# Everything is there. Start with the gradient of the loss for itself, which is 1. Visit the receipts, newest first;
-# pull the gradient that has gathered at each through its op, and add what comes out to what has gathered at the
-# inputs. A leaf is served when the last receipt that leads to it has run.
+# Everything is there. Start with the gradient of the loss for itself, which is 1. Visit the receipts, newest
+# first; pull the gradient that has gathered at each through its op, and add what comes out to what has
+# gathered at the inputs.
 #
 # **Your turn.** `pending` holds the gradients that have gathered so far, by edge.
 
@@ -595,8 +409,8 @@ def unpacked_output(receipt: Receipt):
 #| export exercise
 def gather(pending: dict, mine: set, edge, dx) -> None:
     """Adds dx to what has gathered at the edge; `mine` are the edges whose array nobody else holds."""
-    #| hint The first to arrive is kept as it is. It may be anybody's array, so never add to it in place!
-    #| hint The sum of the first two is a new array, which is mine: the third may be added to it in place.
+    #| hint The first to arrive is kept as it is. It may be anybody's array: never add to it in place!
+    #| hint The sum of the first two is a new array, and mine: the third may be added to it in place.
     ### BEGIN SOLUTION
     if edge not in pending:
         pending[edge] = dx
@@ -607,9 +421,23 @@ def gather(pending: dict, mine: set, edge, dx) -> None:
         if not isinstance(dx, Tensor): mine.add(edge)
     ### END SOLUTION
 
+# %%
+#| check 2
+pending, mine, first = {}, set(), np.ones(2, np.float32)
+gather(pending, mine, "x", first)
+assert pending["x"] is first, "the first gradient to arrive is kept as it is"
+gather(pending, mine, "x", first)
+assert pending["x"].tolist() == [2.0, 2.0], "gradients that meet are added: = would forget the first"
+assert first.tolist() == [1.0, 1.0], "the array that came first belongs to somebody else: it is not changed"
+total = pending["x"]
+gather(pending, mine, "x", first)
+assert pending["x"].tolist() == [3.0, 3.0] and pending["x"] is total, \
+    "the sum is mine: the third is added in place"
+
 # %% [markdown]
-# **Your turn**, and this is the heart of it: one journey of gradients. `visit` takes what has gathered at a receipt,
-# pulls it through, and gathers what comes out at the receipt's edges. `run` starts the journey and visits.
+# **Your turn**, and this is the heart of it: one journey of gradients. `run` starts it and visits the
+# receipts in order; `visit` takes what has gathered at one, and hands it on. When the last receipt that leads
+# to a leaf has been visited, that leaf is served.
 
 # %%
 #| export exercise
@@ -617,13 +445,15 @@ class Flow:
     """One journey of gradients, from outputs back to leaves, or to the targets alone."""
 
     def __init__(
-        self, engine: Autograd, deliver: Callable,              # is called with a tensor and its gradient
-        targets: Iterable[Tensor] | None = None, retain_graph: bool | None = None, create_graph: bool = False,
+        self, engine: Autograd,
+        deliver: Callable,                              # is called with a tensor and its gradient
+        targets: Iterable[Tensor] | None = None,        # None: all leaves
+        retain_graph: bool | None = None, create_graph: bool = False,
     ):
         self.engine, self.deliver, self.create_graph = engine, deliver, create_graph
         self.retain = create_graph if retain_graph is None else retain_graph
         self.targets = None if targets is None else {edge_of(x): x for x in targets}
-        self.useful: set | None = None          # the edges that lead to a target; None: all do
+        self.useful: set | None = None                  # the edges that lead to a target; None: all do
         self.pending, self.mine = {}, set()
 
     def run(self, outputs: list[Tensor], gradients: list) -> None:
@@ -633,30 +463,32 @@ class Flow:
         order = newest_first([edge for edge in self.pending if isinstance(edge, Receipt)])
         if self.targets is not None: self.useful = leading_to(order, self.targets)
         leaves = served_after(order)
-        with stage(self.engine, self.create_graph):
-            #| hint Visit each receipt in order; then serve the leaves that are complete: leaves.get(receipt, ()).
+        with rules_run(self.engine, self.create_graph):
+            #| hint For each receipt in order: visit it, if a gradient is pending there.
+            #| hint Then serve the leaves that are complete: leaves.get(receipt, ()).
             ### BEGIN SOLUTION
             for receipt in order:
                 if receipt in self.pending: self.visit(receipt)
                 self.serve(leaves.get(receipt, ()))
             ### END SOLUTION
-            self.serve([edge for edge in self.pending if isinstance(edge, Tensor)])     # outputs that are leaves
+            self.serve([edge for edge in self.pending if isinstance(edge, Tensor)])     # a leaf to start with
 
     def visit(self, receipt: Receipt) -> None:
         """Takes what has gathered at a receipt, and hands it on to its edges."""
         g = hooked(receipt, self.pending.pop(receipt))
         if self.targets is not None and receipt in self.targets: self.deliver(self.targets[receipt], g)
-        if isinstance(receipt, Part): return receipt.put(g, self.pending)
         wanted = [edge is not None and (self.useful is None or edge in self.useful) for edge in receipt.edges]
-        if not any(wanted): return None
-        #| hint self.engine.pull(receipt, g, wanted, self.create_graph) gives a gradient, or None, for each edge.
-        #| hint Each is settled(dx, x) for the input x that it is for (receipt.inputs), and gathered at the edge.
-        ### BEGIN SOLUTION
-        found = self.engine.pull(receipt, g, wanted, self.create_graph)
-        for edge, x, dx in zip(receipt.edges, receipt.inputs, found):
-            if dx is not None: gather(self.pending, self.mine, edge, settled(dx, x))
-        ### END SOLUTION
-        if not self.retain: receipt.let_go()
+        if isinstance(receipt, Part):
+            receipt.put(g, self.pending)
+        elif any(wanted):
+            found = leaves_own(self.engine.pull(receipt, g, wanted, self.create_graph), receipt.edges, g)
+            #| hint found has a gradient, or None, for each of receipt.edges, which are for receipt.inputs.
+            #| hint Each gradient is settled(dx, x) for its input x, and then gathered at its edge.
+            ### BEGIN SOLUTION
+            for edge, x, dx in zip(receipt.edges, receipt.inputs, found):
+                if dx is not None: gather(self.pending, self.mine, edge, settled(dx, x))
+            ### END SOLUTION
+            if not self.retain: receipt.let_go()
 
     def serve(self, leaves: Iterable[Tensor]) -> None:
         """Delivers to leaves whose gradient is complete."""
@@ -667,83 +499,12 @@ class Flow:
             elif leaf in self.targets: self.deliver(self.targets[leaf], g)
 
 # %% [markdown]
-# The helpers of the journey. How does it start?
+# Two doors lead to it: `loss.backward()` adds to `.grad` of every leaf, and `grad(loss, [x])` hands the
+# gradients over and touches nothing.
 
 # %%
 #| export
-def first_gradient(y: Tensor, g, create_graph: bool):
-    """What a gradient starts with at an output: 1 at a loss, what the caller says at anything else."""
-    if not wants_gradient(y):
-        raise RuntimeError("this tensor does not require grad and does not have a grad_fn: nothing that it was made of "
-                           "wants a gradient, or it was made under no_grad")
-    if g is None:
-        if y.array.size != 1:
-            raise RuntimeError(f"grad can be implicitly created only for scalar outputs, and this one has shape {shape_of(y)}: "
-                               "say backward(gradient), how the loss answers to each of its numbers")
-        g = Tensor(np.ones_like(y.array))
-    if g.shape != y.shape:
-        raise RuntimeError(f"a gradient has the shape of its tensor: this one is {shape_of(g)}, the tensor is {shape_of(y)}")
-    return g if create_graph else g.array
-
-
-@contextmanager
-def stage(engine: Autograd, create_graph: bool) -> Iterator[None]:
-    """Who runs the ops of the rules: the engine itself if they are to be remembered, else one for bare arrays."""
-    token = _remembering.set(create_graph)
-    try:
-        with using(engine if create_graph else Bare(engine.inner)): yield
-    finally:
-        _remembering.reset(token)
-
-
-def served_after(order: list[Receipt]) -> dict[Receipt, list[Tensor]]:
-    """For each receipt, the leaves to which no later one leads."""
-    last = {edge: receipt for receipt in order for edge in receipt.edges if isinstance(edge, Tensor)}
-    leaves: dict = {}
-    for leaf, receipt in last.items(): leaves.setdefault(receipt, []).append(leaf)
-    return leaves
-
-
-def leading_to(order: list[Receipt], targets: dict) -> set:
-    """The edges from which a target can be reached, the targets among them."""
-    useful = set(targets)
-    for receipt in reversed(order):
-        if any([edge in useful for edge in receipt.edges]): useful.add(receipt)
-    return useful
-
-
-def hooked(edge, g):
-    """The gradient after the hooks of that receipt or leaf have seen it, and perhaps replaced it."""
-    hooks = edge.hooks if isinstance(edge, Receipt) else vars(edge).get("_hooks")
-    if not hooks or isinstance(g, list): return g
-    box = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
-    with boxes():
-        for hook in list(hooks.values()):
-            told = hook(box)
-            if told is not None: box = told
-    return box if isinstance(g, Tensor) else box.array
-
-
-@contextmanager
-def boxes() -> Iterator[None]:
-    """Within a journey: somebody else's code runs, who expects tensors."""
-    engine = current_engine()
-    with using(engine.inner if isinstance(engine, Bare) else engine): yield
-
-
-def add_to_grad(leaf: Tensor, g) -> None:
-    """Adds a gradient to .grad of a leaf, in place where there is one already."""
-    if isinstance(g, Tensor): leaf.grad = g if leaf.grad is None else leaf.grad + g
-    elif leaf.grad is None: leaf.grad = Tensor(g)
-    else:
-        leaf.grad.array += g
-        leaf.grad._changes += 1
-    for hook in vars(leaf).get("_after_grad", {}).values():
-        with boxes(): hook(leaf)
-
-# %%
-#| export
-def remembering_engine() -> Autograd:
+def remembering_engine() -> Engine:
     """The engine that remembers, among those that stand at the door."""
     engine = current_engine()
     while not isinstance(engine, Autograd) and hasattr(engine, "inner"): engine = engine.inner
@@ -752,209 +513,107 @@ def remembering_engine() -> Autograd:
 
 @method
 def backward(tensor: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
-    """Adds to .grad of every leaf how this tensor answers to a nudge of it."""
+    """Adds to .grad of every leaf, or of the `inputs`, how this tensor answers to a nudge of it."""
     if isinstance(inputs, Tensor): inputs = [inputs]
-    remembering_engine().backward(tensor, gradient=gradient, retain_graph=retain_graph, create_graph=create_graph, inputs=inputs)
+    remembering_engine().backward(tensor, gradient=gradient, retain_graph=retain_graph,
+                                  create_graph=create_graph, inputs=inputs)
 
 
 def grad(
-    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph: bool = False,
+    outputs, inputs, grad_outputs=None, retain_graph: bool | None = None, create_graph: bool = False,
     is_grads_batched: bool = False, allow_unused: bool | None = None, materialize_grads: bool = False,
 ) -> tuple:
     """The gradients of the outputs for the inputs, in a tuple; no .grad is touched."""
     outputs, inputs = listed(outputs), listed(inputs)
     gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
+    if is_grads_batched: raise NotImplementedError("is_grads_batched needs vmap: lesson 17 builds it")
     found: dict = {}
 
-    def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(g)
+    def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
     Flow(remembering_engine(), deliver, inputs, retain_graph, create_graph).run(outputs, gradients)
     if materialize_grads: found = {x: Tensor(np.zeros_like(x.array)) for x in inputs} | found
-    if not (allow_unused or materialize_grads) and any([x not in found for x in inputs]):
-        raise RuntimeError("One of the differentiated Tensors appears to not have been used in the graph: the outputs were not "
-                           "made from it. Set allow_unused=True if None is what you want for it")
+    if not allow_unused and any([x not in found for x in inputs]):
+        raise RuntimeError("One of the differentiated Tensors appears to not have been used in the graph: "
+                           "the outputs were not made from it. allow_unused=True gives None for it")
     return tuple([found.get(x) for x in inputs])
 
 
 def listed(x) -> list:
+    """One or several, as a list."""
     return [x] if isinstance(x, Tensor) or x is None else list(x)
 
-# %% [markdown]
-# ## Forgetting on purpose
-
 # %%
-#| export
-class GradMode(ContextDecorator):
-    """Within `with`, or within the function it decorates, the engine remembers or does not."""
+#| check 3
+def gradients_of(f, *arrays):
+    """What backward leaves in .grad of each input."""
+    inputs = [tensor(array, requires_grad=True) for array in arrays]
+    f(*inputs).backward()
+    return [x.grad.tolist() for x in inputs]
 
-    mode = True
-
-    def __new__(cls, *args):
-        made = super().__new__(cls)
-        if args and callable(args[0]): return cls()(args[0])        # @no_grad, without brackets
-        made.tokens = []
-        return made
-
-    def __enter__(self): self.tokens.append(_remembering.set(self.mode))
-    def __exit__(self, *error): _remembering.reset(self.tokens.pop())
-    def _recreate_cm(self): return self
-
-
-class no_grad(GradMode):
-    """Nothing that runs within is remembered: results want no gradient."""
-
-    mode = False
-
-
-class enable_grad(GradMode):
-    """What runs within is remembered, even inside of no_grad."""
-
-
-class inference_mode(GradMode):
-    """no_grad, for programs that never train; `mode=False` remembers."""
-
-    def __init__(self, mode: bool = True): self.mode = not mode
-
-
-class set_grad_enabled(GradMode):
-    """Says from here on, or to the end of `with`, whether the engine remembers."""
-
-    def __init__(self, mode: bool):
-        self.mode = mode
-        self.tokens.append(_remembering.set(mode))
-
-    def __enter__(self): return None
-
-
-def is_grad_enabled() -> bool:
-    """Whether the engine remembers here and now."""
-    return _remembering.get()
-
-# %% [markdown]
-# ## What was written over
-
-# %%
-#| export
-def write_over(engine: Autograd, tensor: Tensor, value, index) -> Tensor:
-    """Writes value where tensor[index] is, and lets the history of the memory say so."""
-    memory = tensor if tensor._base is None else tensor._base
-    root = tensor if tensor._apart else memory              # whose history goes on
-    wanted = _remembering.get() and root.array.dtype.kind in "fV" and (root.requires_grad or wants_gradient(value))
-    if wanted and root.requires_grad and root.receipt is None:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation: how would its gradient know "
-                           "which numbers are meant? Change it under no_grad(), or use a result of it")
-    if memory.receipt is not None: memory.receipt.spoilt = True
-    whole = wanted and tensor is root and index is ... and is_like(value, root)
-    if wanted and isinstance(value, Tensor) and value.receipt is not None: keep_old(value.receipt, memory)
-    places = index if not wanted or tensor is root else places_of(tensor, root, index)
-    engine.inner.write(tensor, value, index)
-    if whole: root.receipt, root.requires_grad = value.receipt, True
-    elif wanted: engine.record(put_index, (root, value), {"index": places}, root)
-    return tensor
-
-
-def is_like(value, root: Tensor) -> bool:
-    """Whether value can take the place of root, history and all."""
-    if not isinstance(value, Tensor) or value.receipt is None or value._base is not None: return False
-    return value.shape == root.shape and value.array.dtype == root.array.dtype
-
-
-def keep_old(receipt: Receipt, memory: Tensor) -> None:
-    """Copies what a receipt needs of memory that is about to be written over, as in x.mul_(y)."""
-    for n, (x, version) in enumerate(zip(receipt.inputs or (), receipt.versions)):
-        if version is not None and (x is memory or x._base is memory):
-            old = Tensor(x.array.copy())
-            old.receipt, old.requires_grad = x.receipt, x.requires_grad
-            receipt.inputs[n], receipt.versions[n] = old, 0
-
-# %%
-#| export
-def set_apart(op: Op, out) -> None:
-    """Notes of views that they have no part in the history of the memory they show."""
-    if not op.shares: return
-    for part in out if isinstance(out, tuple) else (out,):
-        if part._base is not None and (op is detach or part._base.requires_grad): part._apart = True
-
-
-def joined(x: Tensor) -> bool:
-    """Whether a view wants a gradient since something that does was written into its memory."""
-    if x._apart or x._base.receipt is None: return False
-    see_again(x)
-    return True
-
-
-def see_again(x: Tensor) -> None:
-    """A new receipt for a view whose memory was written over: a part of what the memory is now."""
-    root = x._base
-    if root.receipt is not None and (x.receipt is None or x.receipt.number < root.receipt.number):
-        receipt = Receipt(select_index, [root.receipt], [Outline(root.array)], {"index": places_of(x, root, ...)})
-        receipt.versions.append(None)
-        x.receipt, x.requires_grad = receipt, True
-    x.receipt.seen = root._changes
-
-
-def places_of(x: Tensor, root: Tensor, index) -> tuple:
-    """Where in root the numbers x[index] are that x shows of its memory, as an index."""
-    size, low = root.array.itemsize, byte_bounds(root.array)[0]
-    line = np.empty((byte_bounds(root.array)[1] - low) // size, np.int64)
-
-    def laid_out(array):
-        first = line[(array.__array_interface__["data"][0] - low) // size :]
-        return as_strided(first, array.shape, [step // size * line.itemsize for step in array.strides])
-    laid_out(root.array)[...] = np.arange(root.array.size).reshape(root.array.shape)
-    part, index = numbers_first(laid_out(x.array), index)
-    return np.unravel_index(part[index], root.array.shape)
-
-# %%
-#| export
-@gradient(put_index)
-def put_index_rule(g, _out, _x, _values, index, accumulate):
-    """What was written over answers no more; what was written answers from where it is."""
-    return g if accumulate else lambda: put_index(g, 0.0, index), lambda: select_index(g, index)
-
-
-@gradient(select_index)
-def select_index_rule(g, _out, _x, index):
-    """What was picked answers from where it was; picked twice, it answers twice."""
-    return put_index(zeros_beside(g, _x.shape), g, index, picks_twice(index)),
-
-
-def zeros_beside(g, shape):
-    """Zeros of the dtype and in the memory of g."""
-    return np.zeros_like(g.array if isinstance(g, Tensor) else g, shape=shape)
-
-
-def picks_twice(index) -> bool:
-    """Whether an index may name a place more than once: lists of numbers may."""
-    return any([getattr(i, "dtype", bool) != bool for i in (index if isinstance(index, tuple) else (index,))])
-
-
-
-no_gradient(detach)
-set_default_engine(Autograd())
+assert gradients_of(lambda x, y: x * y, 3.0, 2.0) == [2.0, 3.0], \
+    "1 arrives at the loss, and is handed on by the rule"
+assert gradients_of(lambda x: x * x, 3.0) == [6.0], "used twice, paid for twice: both halves are gathered"
+assert gradients_of(lambda x: (x + x) * x, 3.0) == [12.0], \
+    "a receipt is visited when all of its gradient has arrived"
+assert gradients_of(lambda x, y: (x / y) * y, 3.0, 2.0) == [1.0, 0.0], "ways that cancel, cancel"
+x = tensor(2.0, requires_grad=True)
+(x * x).backward()
+(x * x).backward()
+assert x.grad.item() == 8.0, "backward adds to what is in .grad already"
+y = x * x
+y.backward(retain_graph=True)
+y.backward()
+try: told = str(y.backward())
+except RuntimeError as error: told = str(error)
+assert "retain_graph=True" in told, "what a receipt kept is let go after its visit, unless it is retained"
+x, w = tensor(2.0, requires_grad=True), tensor(5.0, requires_grad=True)
+assert grad(x * x * w, [x])[0].item() == 20.0 and w.grad is None, "grad goes to its targets alone"
 
 # %% [markdown]
 # ## More rules
 #
-# From here on tensors remember. What is left is a column of rules.
-#
-# A sum hands its gradient to every number that went in: it is *stretched* back over them. `over` puts back the
-# dimension that a reduction took away.
+# From here on, tensors remember. What is left is a column of rules, and each is checked by the judge you
+# wrote first: `agrees` compares `grad` with central differences.
+
+# %%
+def agrees(f, *shapes, seed=0):
+    """Whether the gradients of f, with respect to inputs of these shapes, are what nudging says."""
+    numbers = np.random.default_rng(seed)
+    arrays = [numbers.uniform(0.5, 1.5, shape) * numbers.choice([-1, 1], shape) for shape in shapes]
+    weigh = numbers.uniform(-1, 1, f(*[Tensor(a) for a in arrays]).shape)       # a loss that looks everywhere
+    inputs = [tensor(a, requires_grad=True) for a in arrays]
+    found = grad((f(*inputs) * Tensor(weigh)).sum(), inputs)
+    def loss(_): return float((f(*[Tensor(a) for a in arrays]).array * weigh).sum())
+    slopes = [central_difference(loss, a) for a in arrays]          # nudges a, which is among the arrays
+    return all([np.allclose(dx.array, slope, 1e-5, 1e-7) for dx, slope in zip(found, slopes)])
+
+# %% [markdown]
+# A sum hands its gradient to every number that went in: it is *stretched* back over them. `over` puts back a
+# 1 for each dimension that a reduction took away.
 
 # %%
 #| export
 def over(g, dim, keepdim: bool, ndim: int):
     """The gradient of a reduction, with a 1 for each dimension that was taken away."""
-    if keepdim or not g.ndim and ndim == 0: return g
-    if dim is None or dim == () or dim == []: return g.reshape((1,) * ndim)
+    if keepdim or ndim == 0: return g
+    places = range(ndim) if dim is None or dim in ((), []) else sorted([d % ndim for d in dims_of(dim)])
     shape = list(g.shape)
-    for place in sorted([d % ndim for d in (dim if isinstance(dim, (list, tuple)) else (dim,))]): shape.insert(place, 1)
+    for place in places: shape.insert(place, 1)
     return g.reshape(tuple(shape))
 
 
-def counted(shape, dim) -> int:
+def counted(shape: tuple, dim) -> int:
     """How many numbers a reduction over `dim` makes one of."""
-    if dim is None or dim == () or dim == []: return math.prod(shape)
-    return math.prod([shape[d] for d in (dim if isinstance(dim, (list, tuple)) else (dim,))])
+    if dim is None or dim in ((), []) or not shape: return math.prod(shape)
+    return math.prod([shape[d] for d in dims_of(dim)])
+
+
+def dims_of(dim) -> tuple:
+    """One dimension or several, as a tuple."""
+    return tuple(dim) if isinstance(dim, (list, tuple)) else (dim,)
+
+# %% [markdown]
+# **Your turn.**
 
 # %%
 #| export exercise
@@ -973,27 +632,42 @@ def mean_rule(g, _out, _x, dim, keepdim):
     return expand(over(g, dim, keepdim, _x.ndim) / max(counted(_x.shape, dim), 1), _x.shape),
     ### END SOLUTION
 
+# %%
+#| check 1
+assert agrees(lambda x: x.sum(), (2, 3)), "a sum answers to a nudge of any of its numbers"
+assert agrees(lambda x: x.sum(1), (2, 3)) and agrees(lambda x: x.sum((0, -1)), (2, 3, 2)), \
+    "the gradient of a sum over some dimensions is stretched back over those"
+assert agrees(lambda x: x.sum(0, keepdim=True), (2, 3)), "with keepdim, the 1 is there already"
+assert agrees(lambda x: x.mean(), (2, 3)) and agrees(lambda x: x.mean((0, 2)), (2, 3, 2)), \
+    "each of n numbers moves their average by one n-th"
+
 # %% [markdown]
-# A product of matrices. Look at the shapes, and hardly anything is left to find: `g` is `(n, m)`, `x` is `(n, k)`,
-# `y` is `(k, m)`. The gradient of `x` has to be `(n, k)`, and be made of `g` and `y`.
+# A product of matrices. Look at the shapes, and hardly anything is left to find: `g` is `(n, m)`, `x` is `(n,
+# k)`, `y` is `(k, m)`. The gradient of `x` is `(n, k)`, made of `g` and `y`. In which order do they go?
 
 # %%
 #| export exercise
 @gradient(matmul)
 def matmul_rule(g, _out, x, y):
-    x, y, g = as_matrices(x, y, g)
-    #| hint g is (n, m) and y is (k, m) after .mT. In which order do they multiply to (n, k)?
-    #| hint Each gradient costs a product: put them behind a lambda, so that only what is wanted is computed.
+    row, column = x.ndim == 1, y.ndim == 1              # a vector on the left is a row, on the right a column
+    if row: x, g = x.reshape((1, -1)), unsqueeze(g, -1 if column else -2)
+    if column: y, g = y.reshape((-1, 1)), unsqueeze(g, -1)
+    #| hint g is (n, m), and y.mT is (m, k). The gradient of y is (k, m), made of x.mT and g.
+    #| hint Each costs a product: dx = lambda: …, so that only what is wanted is computed.
     ### BEGIN SOLUTION
-    return lambda: g @ y.mT, lambda: x.mT @ g
+    dx = lambda: g @ y.mT
+    dy = lambda: x.mT @ g
     ### END SOLUTION
+    return (lambda: squeeze(dx(), -2)) if row else dx, (lambda: squeeze(dy(), -1)) if column else dy
 
-
-def as_matrices(x, y, g):
-    """A vector on the left of a product is a row, one on the right is a column."""
-    if x.ndim == 1: x, g = x.reshape((1, -1)), unsqueeze(g, -1 if y.ndim == 1 else -2)
-    if y.ndim == 1: y, g = y.reshape((-1, 1)), unsqueeze(g, -1)
-    return x, y, g
+# %%
+#| check 2
+assert agrees(matmul, (2, 3), (3, 4)), "the gradient of a factor is g times the other, turned"
+assert agrees(matmul, (5, 2, 3), (3, 4)), "a matrix that met a batch is paid for by the whole batch"
+assert agrees(matmul, (3,), (3,)) and agrees(matmul, (2, 3), (3,)) and agrees(matmul, (3,), (3, 2)), \
+    "vectors are rows on the left and columns on the right"
+assert all(callable(part) for part in matmul_rule(np.ones((2, 4)), None, np.ones((2, 3)), np.ones((3, 4)))), \
+    "half of the work is for nothing if only one gradient is wanted: let both wait behind a lambda"
 
 # %% [markdown]
 # Views are undone by views.
@@ -1009,10 +683,10 @@ def transpose_rule(g, _out, _x, dim0, dim1):
 
 @gradient(permute)
 def permute_rule(g, _out, _x, dims):
-    #| hint Dimension dims[0] went to place 0. Where does place 0 have to go back to?
+    #| hint Dimension dims[0] went to place 0, so place 0 must go back to dims[0]. Some dims may be negative.
     ### BEGIN SOLUTION
-    back = sorted(range(len(dims)), key=[d % len(dims) for d in dims].__getitem__)
-    return permute(g, tuple(back)),
+    places = [d % len(dims) for d in dims]
+    return permute(g, tuple(sorted(range(len(dims)), key=places.__getitem__))),
     ### END SOLUTION
 
 
@@ -1025,15 +699,23 @@ def reshape_rule(g, _out, _x):
 
 @gradient(expand)
 def expand_rule(g, _out, _x):
-    #| hint What was stretched is paid for by every copy, and the engine knows how to undo that.
+    #| hint What was stretched is paid for by every copy. Who knows already how to undo that?
     ### BEGIN SOLUTION
     return g,
     ### END SOLUTION
 
+# %%
+#| check 1
+assert agrees(lambda x: x.transpose(0, 2), (2, 3, 4)), "a transpose goes back the way it came"
+assert agrees(lambda x: x.permute(1, 2, 0), (2, 3, 4)) and agrees(lambda x: x.permute(-1, 0, 1), (2, 3, 4)), \
+    "a permutation is undone by its inverse"
+assert agrees(lambda x: x.reshape(3, 2), (2, 3)), "the gradient of a reshape has the shape that was before"
+assert agrees(lambda x: x.expand(4, 2, 3), (2, 1)), "the engine adds up what was stretched"
+
 # %% [markdown]
 # ## Bends
 #
-# The output says what these need: where it is positive, how far it is from 0 and 1.
+# The output tells all that these need: whether it is positive, how far it is from its ends.
 
 # %%
 #| export exercise
@@ -1059,15 +741,24 @@ def tanh_rule(g, out, _x):
     return g * (1 - out * out),
     ### END SOLUTION
 
+# %%
+#| check 1
+assert agrees(relu, (3, 4)), "relu lets the gradient through where it let the number through"
+x = tensor([-1.0, 0.0, 2.0], requires_grad=True)
+assert grad(relu(x).sum(), x)[0].tolist() == [0.0, 0.0, 1.0], \
+    "at 0, where relu has a corner, the gradient is 0"
+assert agrees(sigmoid, (3, 4)), "the sigmoid grows by s * (1 - s)"
+assert agrees(tanh, (3, 4)), "tanh grows by 1 - tanh²"
+
 # %% [markdown]
-# Softmax shares out a fixed amount: what one class gains, the others lose. So the gradient of each is measured
-# against the average gradient, each class weighted by its share.
+# Softmax shares out a fixed amount: what one class gains, the others lose. So the gradient of each class
+# counts only as far as it beats the average, each class weighted by its share.
 
 # %%
 #| export exercise
 @gradient(softmax)
 def softmax_rule(g, out, _x, dim):
-    #| hint g - (g * out).sum(dim, keepdims=True) is how much better each does than the average; times its share.
+    #| hint (g * out).sum(axis=dim, keepdims=True) is the average. How much better is g? And times the share.
     ### BEGIN SOLUTION
     return out * (g - (g * out).sum(axis=dim, keepdims=True)),
     ### END SOLUTION
@@ -1075,21 +766,29 @@ def softmax_rule(g, out, _x, dim):
 
 @gradient(log_softmax)
 def log_softmax_rule(g, out, _x, dim):
-    #| hint The logarithm of a share: g, less the share np.exp(out) of all that arrives.
+    #| hint g, less the share np.exp(out) of all that arrives.
     ### BEGIN SOLUTION
     return g - np.exp(out) * g.sum(axis=dim, keepdims=True),
     ### END SOLUTION
 
+# %%
+#| check 2
+assert agrees(lambda x: softmax(x, 1), (2, 5)) and agrees(lambda x: softmax(x, 0), (3, 2)), \
+    "what one class gains, the others lose, by their shares"
+assert agrees(lambda x: log_softmax(x, -1), (2, 5)), "log-softmax takes away the share of all that arrives"
+
 # %% [markdown]
-# ## Layers
+# ## A layer and a loss
+#
+# With these two, networks learn.
 
 # %%
 #| export exercise
 @gradient(linear)
 def linear_rule(g, _out, x, weight, _bias):
-    rows, g_rows = x.reshape((-1, x.shape[-1])), g.reshape((-1, weight.shape[0])) if weight.ndim == 2 else g.reshape((-1, 1))
-    matrix = weight.reshape((-1, weight.shape[-1]))
-    #| hint As for a matrix product: rows is (n, in), g_rows (n, out), matrix (out, in).
+    rows, matrix = x.reshape((-1, x.shape[-1])), weight.reshape((-1, weight.shape[-1]))
+    g_rows = g.reshape((-1, matrix.shape[0]))
+    #| hint As in a product of matrices: rows is (n, in), g_rows (n, out), matrix (out, in).
     #| hint The bias was added to every row: its gradient is the sum over all of them.
     ### BEGIN SOLUTION
     return (lambda: (g_rows @ matrix).reshape(x.shape),
@@ -1097,15 +796,105 @@ def linear_rule(g, _out, x, weight, _bias):
             lambda: g_rows.sum(axis=0).reshape(weight.shape[:-1]))
     ### END SOLUTION
 
+# %%
+#| check 1
+assert agrees(linear, (5, 3), (2, 3), (2,)), "inputs and weights meet each other, the bias meets every row"
+assert agrees(linear, (2, 5, 3), (2, 3), (2,)), "dimensions in front are more rows"
+assert agrees(linear, (5, 3), (2, 3)), "a layer may have no bias"
 
+# %% [markdown]
+# The surprise at the right class, `-log softmax(x)[label]`, has the loveliest gradient of all: the shares
+# that the network gave, less the one it should have given. Too much confidence is pushed down, too little
+# pulled up, each by how much it is off.
+
+# %%
+#| export exercise
 @gradient(surprise)
 def surprise_rule(g, _out, x, target, ignore_index):
-    """The shares the network gave, less the one it should have given: what is too much is pushed down."""
     dim, places, ignored = labels_of(x, bare(target), ignore_index)
-    g = where(ignored, 0.0, unsqueeze(g, dim))
-    return softmax(x, dim) * g - scatter(zeros_beside(g, x.shape), dim, places, expand(g, places.shape)), None
+    g = where(ignored, 0.0, unsqueeze(g, dim))              # what was ignored pays nothing
+    one_hot = scatter(zeros_beside(g, x.shape), dim, places, 1.0)
+    #| hint softmax(x, dim) are the shares. One gradient for x, and None for the labels.
+    ### BEGIN SOLUTION
+    return (softmax(x, dim) - one_hot) * g, None
+    ### END SOLUTION
 
 
 def bare(x):
     """The array in a tensor's box; anything else as it is."""
     return x.array if isinstance(x, Tensor) else x
+
+# %%
+#| check 2
+labels = tensor([2, 0])
+assert agrees(lambda x: surprise(x, labels), (2, 3)), \
+    "the shares that were given, less the one that should have been"
+assert agrees(lambda x: surprise(x, tensor([2, -100])), (2, 3)), "a label that is ignored pays nothing"
+x = tensor([[0.0, 0.0]], requires_grad=True)
+surprise(x, tensor([1])).backward()
+assert x.grad.tolist() == [[0.5, -0.5]], "two equal shares: one half too much here, one half too little there"
+
+# %% [markdown]
+# ## It learns
+#
+# 1969: a book proves that one layer cannot compute "one or the other, but not both", and funding dries up.
+# 1986: with a hidden layer and the chain rule, it can. Four points, eight hidden units, and what you wrote:
+
+# %%
+points, answers = tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), tensor([0, 1, 1, 0])
+numbers = np.random.default_rng(1)
+weights = [tensor(numbers.normal(0, 1, shape), dtype=points.dtype, requires_grad=True)
+           for shape in [(8, 2), (8,), (2, 8), (2,)]]
+
+def network(x):
+    w1, b1, w2, b2 = weights
+    return linear(tanh(linear(x, w1, b1)), w2, b2)
+
+losses = []
+for _ in range(200):
+    loss = surprise(network(points), answers).mean()
+    for w, g in zip(weights, grad(loss, weights)): w.array -= 0.5 * g.array
+    losses.append(loss.item())
+losses[0], losses[-1], network(points).argmax(1)
+
+# %% [markdown]
+# Change `network` to a single `linear`, and watch the loss stay at ln 2 = 0.69, the loss of a coin.
+#
+# ## What does it cost?
+#
+# Remembering is one receipt an op. Pulling a gradient through an op costs about as much as the op did for
+# each input: two products for a product. So a step costs about three times the forward pass, however many
+# weights there are. Central differences would take two forward passes for *each* weight.
+
+# %%
+x, w = tensor(np.ones((64, 784), np.float32)), tensor(np.ones((128, 784), np.float32), requires_grad=True)
+
+def seconds(run, times=200):
+    start = time.perf_counter()
+    for _ in range(times): run()
+    return (time.perf_counter() - start) / times
+
+with no_grad(): forward = seconds(lambda: linear(x, w).sum())
+both = seconds(lambda: linear(x, w).sum().backward())
+print(f"forward {1e6 * forward:.0f} µs, and back {1e6 * both:.0f} µs ({both / forward:.1f} times)")
+
+# %% [markdown]
+# ## Challenges
+#
+# 1. Compute the second derivative of `x³` with two calls of `grad`, the first with `create_graph=True`. Which
+#    receipts hang on the first gradient?
+# 2. Write an op of your own with a rule: `@Op def cube(x, /): return x * x * x`. What does `agrees` say if
+#    the rule is wrong by a factor? And if the op is wrong?
+# 3. The rule of `add` hands the same `g` to both terms. Why is it safe all the same to change `a.grad` in
+#    place after `(a + b).backward()`? Find the line that makes it so, and a test that fails without it.
+# 4. How many receipts does one step of the network above write? Which of them keep numbers, and how many?
+# 5. Write an engine around `Autograd` that counts the bytes that receipts keep.
+#
+# ## Design note: a tape or a graph?
+#
+# Some engines keep a **tape**, a list of all that ran, and read it backwards: the order comes for free, but
+# everything stays on the tape until somebody tears it off. Ours hangs a receipt on each result: what nobody
+# holds any more is forgotten by Python itself, and a loss that was never sent back costs nothing. The order
+# comes almost for free, too, from a number on each receipt. The price is one object for each op. Where whole
+# programs are compiled before they run (lesson 18), there is a third way: to write down the backward pass as
+# another program, once.

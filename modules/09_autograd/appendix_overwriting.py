@@ -1,0 +1,97 @@
+# %% [markdown]
+# # Appendix: what was written over
+#
+# `x[1:3] = y` changes numbers that others may have used. For the numbers that are no longer there, the
+# gradient ends; for those that were written, it goes on to `y`. So a write is an op, too: it takes the old
+# memory and the new values, and gives the memory as it is now.
+
+# %%
+#| export
+"""Writing into tensors, so that gradients know of it."""
+
+# %%
+#| export
+from __future__ import annotations
+
+import numpy as np
+
+from tinytorch.indexing import put_index
+from tinytorch.receipts import (
+    Receipt,
+    gradient,
+    no_gradient,
+    places_of,
+    remembering,
+    wants_gradient,
+    write_receipt,
+)
+from tinytorch.shaping import detach
+from tinytorch.tensor import Engine, Tensor, select_index
+
+# %%
+#| export
+def write_over(inner: Engine, tensor: Tensor, value, index) -> Tensor:
+    """Writes value where tensor[index] is, and lets the history of the memory say so."""
+    memory = tensor if tensor._base is None else tensor._base
+    root = tensor if tensor._apart else memory              # whose history goes on
+    wanted = (remembering.get() and root.array.dtype.kind in "fV"
+              and (root.requires_grad or wants_gradient(value)))
+    if wanted and root.requires_grad and root.receipt is None:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation: its "
+                           "gradient would not know which numbers are meant. Change it under no_grad(), or "
+                           "use a result of it")
+    if memory.receipt is not None: memory.receipt.spoilt = True
+    if not wanted: return inner.write(tensor, value, index)
+    if isinstance(value, Tensor) and value.receipt is not None: keep_old(value.receipt, memory)
+    places = index if tensor is root else places_of(tensor, root, index)
+    inner.write(tensor, value, index)
+    if tensor is root and index is ... and is_like(value, root):
+        root.receipt, root.requires_grad = value.receipt, True          # x.add_(1): x is now what x + 1 was
+    else:
+        write_receipt(put_index, (root, value), {"index": places}, root)
+    return tensor
+
+
+def is_like(value, root: Tensor) -> bool:
+    """Whether value can take the place of root, history and all."""
+    if not isinstance(value, Tensor) or value.receipt is None or value._base is not None: return False
+    return value.shape == root.shape and value.array.dtype == root.array.dtype
+
+
+def keep_old(receipt: Receipt, memory: Tensor) -> None:
+    """Copies what a receipt needs of memory that is about to be written over, as in x.mul_(y)."""
+    for n, (x, version) in enumerate(zip(receipt.inputs or (), receipt.versions)):
+        if version is not None and (x is memory or x._base is memory):
+            old = Tensor(x.array.copy())
+            old.receipt, old.requires_grad = x.receipt, x.requires_grad
+            receipt.inputs[n], receipt.versions[n] = old, 0
+
+# %% [markdown]
+# The rules of reading and of writing are each other's. What was written over answers no more, and what was
+# written answers from where it is; what was picked answers from where it was, and picked twice, twice.
+
+# %%
+#| export
+@gradient(put_index)
+def _(g, _out, _x, _values, index, accumulate):
+    old = g if accumulate else lambda: put_index(g, 0.0, index)
+    return old, lambda: select_index(g, index)
+
+
+@gradient(select_index)
+def _(g, _out, _x, index):
+    return put_index(zeros_beside(g, _x.shape), g, index, picks_twice(index)),
+
+
+def zeros_beside(g, shape):
+    """Zeros of the dtype and in the memory of g."""
+    return np.zeros_like(g.array if isinstance(g, Tensor) else g, shape=shape)
+
+
+def picks_twice(index) -> bool:
+    """Whether an index may name a place more than once: lists of numbers may."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any([hasattr(part, "dtype") and part.dtype != bool for part in parts])
+
+
+no_gradient(detach)

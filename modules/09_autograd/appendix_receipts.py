@@ -1,0 +1,324 @@
+# %% [markdown]
+# # Appendix: receipts
+#
+# An engine that remembers needs something to remember in. This is the paper that it writes on: rules, which
+# say how an op hands on a gradient, and receipts, which say what ran. Nothing here decides anything; the
+# lesson does.
+
+# %%
+#| export
+"""Rules, one for each op, and receipts, one for each time that an op ran."""
+
+# %%
+#| export
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from itertools import count
+from types import SimpleNamespace
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+from numpy.lib.stride_tricks import as_strided
+
+from tinytorch.errors import shape_of
+from tinytorch.indices import numbers_first
+from tinytorch.printing import receipt_name
+from tinytorch.shaping import detach
+from tinytorch.tensor import Op, Tensor, select_index
+
+# %% [markdown]
+# ## Rules
+#
+# A rule is a function: of the gradient `g` that arrives, of the output, of the inputs, and of those settings
+# of the op that it names. Its signature also says what it will *look at*. A parameter that begins with an
+# underscore stands for numbers that the rule does not read, so that no receipt has to keep them.
+
+# %%
+#| export
+class Rule:
+    """How an op hands on a gradient, and what must be kept for that."""
+
+    def __init__(self, op: Op, function: Callable):
+        code = function.__code__
+        names = code.co_varnames[: code.co_argcount]
+        asked = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+        if code.co_flags & 0x04: names += (code.co_varnames[len(names) + len(asked)],)  # rule(g, out, *x)
+        arrays = 2 + len(op.inputs)                 # g, the output, the inputs; then come settings
+        asked, known = names[arrays:] + asked, defaults(op)
+        self.function = function
+        self.looks = tuple([not name.startswith("_") for name in names[1:arrays]])
+        self.kept = "kept" in asked
+        self.settings = {name: known.get(name) for name in asked if name != "kept"}
+
+
+def defaults(op: Op) -> dict:
+    """The settings of an op that need not be given, and what they are then."""
+    forward, code = op.forward, op.forward.__code__
+    names, last = code.co_varnames[: code.co_argcount], forward.__defaults__ or ()
+    return dict(zip(names[len(names) - len(last) :], last)) | (forward.__kwdefaults__ or {})
+
+# %% [markdown]
+# There are two tables. The first has a rule for every op, in plain code that works on arrays and on tensors.
+# The second is for hurried ones: the same rule in fewer passes, on arrays only, with the help of what the
+# forward found out (`kept`). Such numbers have no history: where somebody wants gradients of gradients, they
+# would count as constants, so the plain rule may not use them.
+
+# %%
+#| export
+RULES: dict[Op, Rule | None] = {}               # None: nothing flows through
+SHORTCUTS: dict[Op, Rule] = {}
+UNWRITTEN = SimpleNamespace(looks=(False, False), kept=False)   # stands for a rule that is not there yet
+
+
+def gradient(*ops: Op) -> Callable:
+    """`@gradient(mul)` above a function makes it the rule by which mul hands on gradients."""
+    return entry(RULES, ops)
+
+
+def shortcut(*ops: Op) -> Callable:
+    """The same for a rule in fewer passes over bare arrays, which may ask for `kept`."""
+    return entry(SHORTCUTS, ops)
+
+
+def no_gradient(*ops: Op) -> None:
+    """Says that nothing flows back through these ops."""
+    RULES.update(dict.fromkeys(ops))
+
+
+def entry(table: dict, ops: tuple[Op, ...]) -> Callable:
+    """A decorator that enters a function for these ops."""
+    def enter(function: Callable) -> Callable:
+        for op in ops:
+            table[op] = Rule(op, function)
+            rule, short = RULES.get(op), SHORTCUTS.get(op)
+            if rule and short:                  # a receipt keeps what either of the two looks at
+                rule.looks = tuple([a or b for a, b in zip(rule.looks, short.looks)])
+                rule.kept = short.kept
+        return function
+    return enter
+
+# %% [markdown]
+# ## Receipts
+#
+# Of numbers that nobody will look at, an **outline** stays. A receipt's **edges** say where gradients go from
+# there: to the receipt of an input, to an input that nobody computed, a **leaf**, or nowhere. And receipts
+# are numbered, so that a younger one never stands behind an older one.
+
+# %%
+#| export
+class Outline(tuple):
+    """What is left of numbers that nobody will look at: their shape and dtype."""
+
+    def __new__(cls, array): return tuple.__new__(cls, (array.shape, array.dtype))
+
+    shape = property(lambda self: self[0])
+    dtype = property(lambda self: self[1])
+    ndim = property(lambda self: len(self[0]))
+
+
+_numbers = count()
+
+
+class Receipt:
+    """How a tensor was made: the op, what went in, with which settings."""
+
+    __slots__ = ("__weakref__", "edges", "hooks", "inputs", "kept", "number", "op", "out", "seen", "settings",
+                 "spoilt", "versions")
+
+    def __init__(self, op: Op, edges: list, inputs: list | None, settings: dict):
+        self.op, self.edges, self.inputs, self.settings = op, edges, inputs, settings
+        self.number = next(_numbers)
+        self.versions: list = []        # how often the memory of each input had been written over
+        self.out, self.kept = None, ()  # numbers of the output, and what the forward handed over
+        self.seen = 0                   # for a view: how often its memory had been written over
+        self.spoilt = False             # whether the output has been written over since
+        self.hooks: dict | None = None
+
+    def name(self) -> str:
+        """PyTorch's name for it: MulBackward0."""
+        return receipt_name(self)
+
+    @property
+    def next_functions(self) -> tuple:
+        """The receipts, or leaves, that gradients go to from here, as PyTorch lists them."""
+        return tuple([(edge, 0) for edge in self.edges])
+
+    def pull(self, g, wanted: list[bool], create_graph: bool) -> list:
+        """What goes to each input that wants a gradient, and None to the others."""
+        return pull(self, g, wanted, create_graph)
+
+    def let_go(self) -> None:
+        """Forgets the numbers."""
+        self.inputs = self.out = None
+        self.kept = ()
+
+    def __repr__(self): return f"<{self.name()}>"
+
+
+class Part(Receipt):
+    """The receipt of one of several outputs; its edge leads to the receipt of them all."""
+
+    __slots__ = ("place", "places")
+
+    def __init__(self, whole: Receipt, place: int, places: int):
+        super().__init__(whole.op, [whole], [], {})
+        self.place, self.places = place, places
+
+    def put(self, g, pending: dict) -> None:
+        """Puts the gradient of this output beside those of the others."""
+        pending.setdefault(self.edges[0], [None] * self.places)[self.place] = g
+
+# %% [markdown]
+# ## Who wants a gradient
+#
+# Whether anything is remembered here and now is kept in a `ContextVar`, like the engine itself.
+
+# %%
+#| export
+remembering: ContextVar = ContextVar("remembering", default=True)
+
+
+def wants_gradient(x) -> bool:
+    """Whether x is a tensor through which a gradient is wanted."""
+    if not isinstance(x, Tensor): return False
+    return x.requires_grad or (x._base is not None and x._base.requires_grad and joined(x))
+
+
+def edge_of(x: Tensor):
+    """Where a gradient for x goes: to the receipt that tells how x was made, or to x, which is a leaf."""
+    if x.receipt is None: return x
+    if x._base is not None and x.receipt.seen != x._base._changes: see_again(x)
+    return x.receipt
+
+# %%
+#| export
+def write_receipt(op: Op, inputs: tuple, settings: dict, out):
+    """Notes on `out` how it was made, and hands it on."""
+    rule = RULES.get(op, UNWRITTEN)
+    if rule is None:
+        set_apart(op, out)
+        return out
+    edges = [edge_of(x) if wants_gradient(x) else None for x in inputs]         # first: they may be new
+    receipt, looks, singly = Receipt(op, edges, [], settings), rule.looks, len(rule.looks) > len(inputs)
+    for place, x in enumerate(inputs, 1):
+        box, looked_at = isinstance(x, Tensor), looks[place if singly else -1]
+        receipt.inputs.append(x if looked_at or not box else Outline(x.array))
+        receipt.versions.append(x._version if looked_at and box else None)
+    if isinstance(out, tuple): sign_parts(out, receipt, rule)
+    else: sign(out, receipt, rule)
+    return out
+
+
+def sign(out: Tensor, receipt: Receipt, rule: Rule) -> None:
+    """Hangs the receipt on the output, and keeps what the rule will look at."""
+    if out.array.dtype.kind not in "fV": return         # whole numbers have no derivative; V is bfloat16
+    out.receipt, out.requires_grad = receipt, True
+    if rule.looks[0]: receipt.out = out.array
+    if out.kept: receipt.kept, out.kept = out.kept if rule.kept else (), ()
+    if out._base is not None: receipt.seen = out._base._changes
+
+
+def sign_parts(parts: tuple, receipt: Receipt, rule: Rule) -> None:
+    """Hangs a receipt on each of several outputs."""
+    receipt.out = [part.array if rule.looks[0] else Outline(part.array) for part in parts]
+    if parts and parts[0].kept: receipt.kept, parts[0].kept = parts[0].kept if rule.kept else (), ()
+    for place, part in enumerate(parts): sign(part, Part(receipt, place, len(parts)), UNWRITTEN)
+
+# %% [markdown]
+# ## Pulling a gradient through an op
+#
+# The rule is called with what it wants to see. If some of that has been written over since, there is no right
+# answer any more, and the error says so.
+
+# %%
+#| export
+def pull(receipt: Receipt, g, wanted: list[bool], create_graph: bool) -> list:
+    """What the rule of the receipt's op makes of g: a gradient for each input that wants one, else None."""
+    op = receipt.op
+    short = None if create_graph else SHORTCUTS.get(op)
+    rule = short or RULES.get(op)
+    if rule is None:
+        raise NotImplementedError(f"{op.name} has no gradient yet: write one under @gradient({op.name})")
+    inputs, out = looked_up(receipt, create_graph)
+    inputs += [None] * (op.arity - len(inputs))             # those that were left out, as a bias may be
+    settings = {name: receipt.settings.get(name, default) for name, default in rule.settings.items()}
+    if short and short.kept: settings["kept"] = receipt.kept
+    found = rule.function(g, out, *inputs, **settings)
+    if len(found) < len(wanted):
+        raise ValueError(f"the rule of {op.name} gives {len(found)} gradients for {len(wanted)} inputs")
+    return [(dx() if callable(dx) else dx) if want else None for dx, want in zip(found, wanted)]
+
+
+def looked_up(receipt: Receipt, create_graph: bool) -> tuple[list, object]:
+    """The inputs and the output of a receipt as its rule wants to see them: bare, or as tensors."""
+    if receipt.inputs is None:
+        raise RuntimeError(f"backward went through {receipt.op.name} before, and let go of what it needed: "
+                           "say retain_graph=True the first time, or compute the loss once more")
+    if receipt.spoilt and receipt.out is not None: raise overwritten(receipt, "its output", receipt.out)
+    for n, (x, version) in enumerate(zip(receipt.inputs, receipt.versions)):
+        if version is not None and x._version != version: raise overwritten(receipt, f"its input {n}", x)
+    if create_graph: return list(receipt.inputs), unpacked_output(receipt)
+    return [x.array if isinstance(x, Tensor) else x for x in receipt.inputs], receipt.out
+
+
+def overwritten(receipt: Receipt, what: str, x) -> RuntimeError:
+    """The error for numbers that are needed, and that somebody has written over."""
+    return RuntimeError(f"the gradient of {receipt.op.name} needs {what}, of shape {shape_of(x)}, which has "
+                        "been modified by an inplace operation since: use the form without the underscore, "
+                        "or a clone()")
+
+
+def unpacked_output(receipt: Receipt):
+    """The output in a box, with its history."""
+    if receipt.out is None or isinstance(receipt.out, list): return receipt.out
+    out = Tensor(receipt.out)
+    out.receipt, out.requires_grad = receipt, True
+    return out
+
+# %% [markdown]
+# ## Views
+#
+# A view shows memory that belongs to somebody else. When that memory is written over, the view shows the new
+# numbers, and its history must become theirs: it gets a new receipt the next time somebody asks. Views that
+# were cut off (`detach`, or made under `no_grad`) stay apart.
+
+# %%
+#| export
+def set_apart(op: Op, out) -> None:
+    """Notes of views that they have no part in the history of the memory they show."""
+    if not op.shares: return
+    for part in out if isinstance(out, tuple) else (out,):
+        if part._base is not None and (op is detach or part._base.requires_grad): part._apart = True
+
+
+def joined(x: Tensor) -> bool:
+    """Whether a view wants a gradient since something that does was written into its memory."""
+    if x._apart or x._base.receipt is None: return False
+    see_again(x)
+    return True
+
+
+def see_again(x: Tensor) -> None:
+    """A new receipt for a view whose memory was written over: a part of what the memory is now."""
+    root = x._base
+    if root.receipt is not None and (x.receipt is None or x.receipt.number < root.receipt.number):
+        shown = {"index": places_of(x, root, ...)}
+        x.receipt = Receipt(select_index, [root.receipt], [Outline(root.array)], shown)
+        x.requires_grad = True
+        x.receipt.versions.append(None)
+    x.receipt.seen = root._changes
+
+
+def places_of(x: Tensor, root: Tensor, index) -> tuple:
+    """Where in root the numbers of x[index] are, which shows memory of root: an index."""
+    size, (low, high) = root.array.itemsize, byte_bounds(root.array)
+    line = np.empty((high - low) // size, np.int64)
+
+    def laid_out(array):
+        first = line[(array.__array_interface__["data"][0] - low) // size :]
+        return as_strided(first, array.shape, [step // size * line.itemsize for step in array.strides])
+    laid_out(root.array)[...] = np.arange(root.array.size).reshape(root.array.shape)
+    part, index = numbers_first(laid_out(x.array), index)
+    return np.unravel_index(part[index], root.array.shape)

@@ -1,0 +1,120 @@
+# Generated from modules/09_autograd/appendix_journeys.py by `tito export`. Edit that file, not this one.
+"""How gradients start, travel and arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from .errors import shape_of
+from .receipts import Receipt, remembering, wants_gradient
+from .tensor import Engine, Kept, Op, Tensor, current_engine, using
+
+__all__ = [
+    "Bare", "rules_run", "boxes", "first_gradient", "served_after", "leading_to", "hooked", "add_to_grad",
+    "own", "leaves_own",
+]
+
+
+class Bare(Engine):
+    """Arrays in, arrays out: what runs the ops in rules."""
+
+    def __init__(self, inner: Engine): self.inner, self.kernels = inner, inner.kernels
+
+    def run(self, op: Op, inputs: tuple, settings: dict):
+        arrays = inputs if op.promote is None else op.promote(inputs)
+        out = self.kernels.get(op, op.forward)(*arrays, **settings)
+        return out[0] if type(out) is Kept else out
+
+
+@contextmanager
+def rules_run(engine: Engine, create_graph: bool) -> Iterator[None]:
+    """Who runs the ops of rules: the engine itself if they are to be remembered, else one for bare arrays."""
+    token = remembering.set(create_graph)
+    try:
+        with using(engine if create_graph else Bare(engine.inner)): yield
+    finally:
+        remembering.reset(token)
+
+
+@contextmanager
+def boxes() -> Iterator[None]:
+    """On the way, somebody else's code runs, who expects tensors."""
+    engine = current_engine()
+    with using(engine.inner if isinstance(engine, Bare) else engine): yield
+
+
+def first_gradient(y: Tensor, g, create_graph: bool):
+    """What a gradient starts with at an output: 1 at a loss, what the caller says at anything else."""
+    if not wants_gradient(y):
+        raise RuntimeError("this tensor does not require grad and does not have a grad_fn: nothing that it "
+                           "was made of wants a gradient, or it was made under no_grad")
+    if g is None:
+        if y.array.size != 1:
+            raise RuntimeError(f"grad can be implicitly created only for scalar outputs, and this one is "
+                               f"{shape_of(y)}: say backward(gradient), how the loss answers to each number")
+        g = Tensor(np.ones_like(y.array))
+    if g.shape != y.shape:
+        raise RuntimeError(f"a gradient has the shape of its tensor: this one is {shape_of(g)}, the tensor "
+                           f"is {shape_of(y)}")
+    if create_graph: return g
+    return g.array.copy() if y.receipt is None else g.array         # a leaf's .grad is its own
+
+
+def served_after(order: list[Receipt]) -> dict[Receipt, list[Tensor]]:
+    """For each receipt, the leaves to which no later one leads."""
+    last = {edge: receipt for receipt in order for edge in receipt.edges if isinstance(edge, Tensor)}
+    leaves: dict = {}
+    for leaf, receipt in last.items(): leaves.setdefault(receipt, []).append(leaf)
+    return leaves
+
+
+def leading_to(order: list[Receipt], targets: dict) -> set:
+    """The edges from which a target can be reached, the targets among them."""
+    useful = set(targets)
+    for receipt in reversed(order):
+        if any([edge in useful for edge in receipt.edges]): useful.add(receipt)
+    return useful
+
+
+def hooked(edge, g):
+    """The gradient after the hooks of that receipt or leaf have seen it, and perhaps replaced it."""
+    hooks = edge.hooks if isinstance(edge, Receipt) else vars(edge).get("_hooks")
+    if not hooks or isinstance(g, list): return g
+    box = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
+    with boxes():
+        for hook in list(hooks.values()):
+            told = hook(box)
+            if told is not None: box = told
+    return box if isinstance(g, Tensor) else box.array
+
+
+def add_to_grad(leaf: Tensor, g) -> None:
+    """Adds a gradient to .grad of a leaf, in place where there is one already."""
+    if isinstance(g, Tensor):
+        leaf.grad = g if leaf.grad is None else leaf.grad + g
+    elif leaf.grad is None:
+        leaf.grad = Tensor(own(g))
+    else:
+        leaf.grad.array += g
+        leaf.grad._changes += 1
+    for hook in vars(leaf).get("_after_grad", {}).values():
+        with boxes(): hook(leaf)
+
+
+def own(g):
+    """The gradient as an array that is no view of another, laid out in order."""
+    g = np.asarray(g)
+    return g.copy() if g.base is not None or not g.flags.c_contiguous else g
+
+
+def leaves_own(found: list, edges: list, g) -> list:
+    """The gradients, copied where a leaf would share its array: with g itself, or with another input."""
+    held = [id(g)]
+    for n, (dx, edge) in enumerate(zip(found, edges)):
+        if dx is None or isinstance(dx, Tensor): continue
+        if isinstance(edge, Tensor) and id(dx) in held: found[n] = dx.copy()
+        held.append(id(dx))
+    return found
