@@ -2,8 +2,8 @@
 # # Appendix: where all generators stand
 #
 # A run draws from more sources than one thinks: TinyTorch's own generator, one that was handed to a loader or
-# its sampler, and, somewhere in a transform, Python's `random` or NumPy's. Whoever wants to go on as if nothing
-# had happened keeps them all.
+# its sampler, and, somewhere in a transform, Python's `random` or NumPy's. Whoever wants to go on as if
+# nothing had happened keeps them all.
 
 # %%
 #| export

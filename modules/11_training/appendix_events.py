@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinytorch.autograd import no_grad
+from tinytorch.modes import no_grad
 from tinytorch.layers import Module
 from tinytorch.tensor import Engine, Op, Tensor, as_array, current_engine, using
 

@@ -26,7 +26,7 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from tinytorch.autograd import is_grad_enabled
+from tinytorch.modes import is_grad_enabled
 from tinytorch.dtypes import device as Device
 from tinytorch.dtypes import dtype, float16, float32, float64
 from tinytorch.shaping import convert

@@ -1,13 +1,13 @@
 # %% [markdown]
 # # Training
 #
-# The loop that learns is five lines, and you have all of them: a batch, an answer, a loss, `backward`, `step`.
-# What is left is everything that goes wrong in the ten hours it runs. A last batch was smaller than the
-# others, and an average lied. The network began to learn its examples by heart at hour three, and nobody
+# The loop that learns is five lines, and you have all of them: a batch, an answer, a loss, `backward`,
+# `step`. What is left is everything that goes wrong in the ten hours it runs. A last batch was smaller than
+# the others, and an average lied. The network began to learn its examples by heart at hour three, and nobody
 # looked. At hour nine the power failed.
 #
-# In this lesson you write the loop so that it can be read, measured and stopped, and so that a power cut costs
-# a minute: the run goes on as if nothing had happened, and ends in the same weights, **bit for bit**.
+# In this lesson you write the loop so that it can be read, measured and stopped, and so that a power cut
+# costs a minute: the run goes on as if nothing had happened, and ends in the same weights, **bit for bit**.
 
 # %%
 #| export
@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
-from tinytorch.autograd import no_grad
+from tinytorch.modes import no_grad
 from tinytorch.chance import restore, states_of
 from tinytorch.clipping import clip_grad_norm_
 from tinytorch.losses import cross_entropy
@@ -37,24 +37,21 @@ from tinytorch.states import packed, unpacked
 # never seen.
 
 # %%
-from tinytorch import manual_seed, tensor
-from tinytorch.dataloader import DataLoader, TensorDataset
+from tinytorch import manual_seed, nn, tensor
 from tinytorch.datasets import Digits
-from tinytorch.dense import Dropout, Linear
-from tinytorch.layers import Sequential
-from tinytorch.bent_modules import ReLU
-from tinytorch.optimizers import SGD, Adam
+from tinytorch.optim import SGD, Adam
+from tinytorch.utils.data import DataLoader, TensorDataset
 
 def examples(train):
     digits = Digits(train)
     return TensorDataset(digits.data.float().reshape(-1, 64) / 255, digits.targets)
 
-seen, unseen = examples(True), examples(False)
+familiar, unseen = examples(True), examples(False)
 
 manual_seed(0)
-model = Sequential(Linear(64, 64), ReLU(), Linear(64, 10))
+model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
 optimizer = SGD(model.parameters(), lr=0.1)
-for x, y in DataLoader(seen, 32, shuffle=True):
+for x, y in DataLoader(familiar, 32, shuffle=True):
     loss = cross_entropy(model(x), y)       # how wrong are the answers?
     optimizer.zero_grad()                   # forget the gradients of the batch before
     loss.backward()                         # who is to blame, and how much?
@@ -65,8 +62,8 @@ loss.item()
 # ## Averages that do not lie
 #
 # A loader cuts 1,415 examples into 44 batches of 32, and one of 7. Say the loss of each of the 44 is 0.5, and
-# that of the seven, by bad luck, 2.3. What is the average loss of an example? Write it down, then compare with
-# the mean of the 45 numbers:
+# that of the seven, by bad luck, 2.3. What is the average loss of an example? Write it down, then compare
+# with the mean of the 45 numbers:
 
 # %%
 (44 * 0.5 + 2.3) / 45, (44 * 32 * 0.5 + 7 * 2.3) / 1415
@@ -113,6 +110,8 @@ def mean_so_far(mean: Mean) -> float:
 
 # %%
 #| check 2
+from tinytorch import tensor
+
 mean = Mean()
 assert math.isnan(mean.compute()), "the average of nothing is nan, not an error in the middle of a night"
 mean.update(0.5, 32)
@@ -153,6 +152,8 @@ def right(scores, labels) -> int:
 
 # %%
 #| check 2
+from tinytorch import tensor
+
 scores = tensor([[0.1, 0.9, 0.0], [2.0, 1.0, 0.0], [0.0, 0.1, 0.2], [3.0, 5.0, 4.0]])
 assert right(scores, tensor([1, 0, 2, 1])) == 4, "the answer is the class with the largest score"
 assert right(scores, tensor([1, 1, 0, 1])) == 2, "an answer counts where it is the label"
@@ -165,8 +166,8 @@ accuracy.update(scores[:1], tensor([0]))
 assert accuracy.compute() == 0.8, "four right answers of five, however they were cut into batches"
 
 # %% [markdown]
-# Now the other half of every loop: how good is the network on what it does not learn from? **Your turn.** Three
-# things are easy to forget. Dropout and its kin have to be told (`model.eval()`). Nothing should be
+# Now the other half of every loop: how good is the network on what it does not learn from? **Your turn.**
+# Three things are easy to forget. Dropout and its kin have to be told (`model.eval()`). Nothing should be
 # remembered for gradients (`no_grad`). And afterwards everything must be as it was before: a network that was
 # training is training again, one that was not is not.
 #
@@ -193,6 +194,9 @@ def evaluate(model, loader: Iterable, loss: Callable = cross_entropy, **scores) 
 
 # %%
 #| check 3
+from tinytorch import tensor
+from tinytorch.dense import Linear
+
 class Shift(Linear):
     """Answers y = x @ w + b, and notes how it was asked."""
 
@@ -200,17 +204,20 @@ class Shift(Linear):
         self.noted = self.training, super().forward(x).requires_grad
         return super().forward(x)
 
+class Seen(Mean):
+    def update(self, answers, target): super().update(len(answers) + len(target), 0.5)
+
 def distance(answers, target): return (answers - target).abs().mean()
 
 shift = Shift(1, 1)
 for p in shift.parameters(): p.data.fill_(1.0)
 batches = [(tensor([[1.0], [2.0], [3.0]]), tensor([[0.0], [0.0], [0.0]])), (tensor([[6.0]]), tensor([[0.0]]))]
-found = evaluate(shift, batches, distance, mean=(extra := Mean()))
+found = evaluate(shift, batches, distance, seen=(seen := Seen()))
 assert shift.noted[0] is False, "a network is judged at work: model.eval() before it is asked"
 assert shift.noted[1] is False, "what is judged does not learn: no_grad, or every batch is remembered"
 assert shift.training is True, "afterwards the network trains on: its mode is as it was before"
 assert found["loss"] == 4.0, "distances 2, 3, 4 and 7: a batch of three counts three times as much as one of one"
-assert set(found) == {"loss", "mean"}, "every score that was asked for is in the result"
+assert seen.total == 4, "every score that was asked for is fed every batch: the answers, and what should be said"
 shift.eval()
 evaluate(shift, batches, distance)
 assert shift.training is False, "a network that was at work before is at work afterwards"
@@ -271,7 +278,9 @@ def learn(batches: list, loss_of: Callable, optimizer, clip: float | None = None
 
 # %%
 #| check 4
+from tinytorch import tensor
 from tinytorch.layers import Parameter
+from tinytorch.optimizers import SGD
 
 class Once(SGD):
     """Counts its steps, and notes the gradients it stepped with."""
@@ -361,10 +370,10 @@ assert stops_at(1.0, 2.0, patience=1) == 2, "a patience of 1 does not wait for a
 # %% [markdown]
 # ## A run
 #
-# Now the five lines become a thing with a life: a **run**. It has a model, an optimizer and a loader, it knows
-# how far it is, and it tells others what happens, so that bars, stopping and saving need not stand in the
-# loop. Those who want to be told are **callbacks**. Read the class as a list of what a run is made of; its
-# heart, `one_epoch`, comes next.
+# Now the five lines become a thing with a life: a **run**. It has a model, an optimizer and a loader, it
+# knows how far it is, and it tells others what happens, so that bars, stopping and saving need not stand in
+# the loop. Those who want to be told are **callbacks**. Read the class as a list of what a run is made of;
+# its heart, `one_epoch`, comes next.
 
 # %%
 #| export
@@ -404,13 +413,14 @@ class Trainer:
         self.validation, self.scores, self.scheduler, self.every = validation, scores or {}, scheduler, every
         self.accumulate, self.clip, self.precision, self.scaler = accumulate, clip, precision, scaler
         self.callbacks = sorted(callbacks, key=lambda callback: callback.last)
-        self.epoch = self.batch = self.step = 0     # whole epochs, batches of this epoch, steps in all
+        self.epoch = self.batch = self.step = self.epochs = 0       # whole, of this epoch, in all; and how many to do
         self.order: dict = {}                       # where the generators stood when this epoch began
         self.mean, self.history, self.stopped = Mean(), [], False
         self.latest, self.data, self.answers = math.nan, None, None     # of the last step, and the last batch
 
-    def fit(self, epochs: int) -> Trainer:
+    def fit(self, epochs: int):
         """Trains until so many epochs are done, counted from the very beginning of the run."""
+        self.epochs = epochs
         try:
             self.tell("on_start")
             while self.epoch < epochs and not self.stopped: one_epoch(self)
@@ -455,6 +465,9 @@ def groups(batches: Iterable, n: int) -> Iterator[list]:
             some = []
     if some: yield some
 
+
+def remaining(trainer: Trainer) -> Iterator: return iter(trainer.loader)
+
 # %% [markdown]
 # **Your turn.** One epoch, or what is left of it. For each group of batches: `learn`; count the `batch`es and
 # the `step`; feed `trainer.mean` with the loss of all these examples; `slow_down("step")`; and tell those who
@@ -489,15 +502,16 @@ def one_epoch(trainer: Trainer) -> None:
     ### END SOLUTION
 
 # %% [markdown]
-# `remaining` gives the batches of the epoch that are still to come. For now that is all of them; you write the
-# rest below.
+# `remaining` gives the batches of the epoch that are still to come. For now that is all of them; you write
+# the rest below.
 
-# %%
-#| export
-def remaining(trainer: Trainer) -> Iterator: return iter(trainer.loader)
 
 # %%
 #| check 3
+from tinytorch import tensor
+from tinytorch.layers import Parameter, Sequential
+from tinytorch.optimizers import SGD
+
 class Diary(Callback):
     """Writes down what it is told, and where the run stood."""
 
@@ -549,8 +563,8 @@ assert toy(stop_at=2)[0].epoch == 0, "an epoch that was stopped is not over"
 # 2. the **optimizer**: Adam remembers two numbers for every weight, and how many steps it made;
 # 3. the **schedule**: how far the learning rate has come;
 # 4. the **place**: which epoch, which batch, which step;
-# 5. the **order** of this epoch's examples: it was drawn when the epoch began, from a generator that has moved
-#    on since;
+# 5. the **order** of this epoch's examples: it was drawn when the epoch began, from a generator that has
+#    moved on since;
 # 6. the **generators** as they are now: dropout and everything else that is drawn from here on.
 #
 # What happens if one is forgotten? Nothing that you would see. The loss jumps up a little and comes down
@@ -586,7 +600,8 @@ def remaining(trainer: Trainer) -> Iterator:
 #| check 3
 from types import SimpleNamespace
 
-from tinytorch import arange, get_rng_state, rand
+from tinytorch import arange, get_rng_state, manual_seed, rand
+from tinytorch.dataloader import DataLoader, TensorDataset
 
 def numbers_of(batches): return [batch[0].tolist() for batch in batches]
 
@@ -612,9 +627,10 @@ shuffled.batch = 1
 assert other != whole and numbers_of(remaining(shuffled)) == other[1:], "each epoch that begins notes an order of its own"
 
 # %% [markdown]
-# **Your turn.** All six, in a dict; and back. A part of a run has `state_dict()` and `load_state_dict(state)`;
-# there may be no scheduler. The last point of the list comes last when you go on: whatever is done after it
-# might draw. (The first line keeps what is left: history, averages, and whatever callbacks remember.)
+# **Your turn.** All six, in a dict; and back. A part of a run has `state_dict()` and
+# `load_state_dict(state)`; there may be no scheduler. The last point of the list comes last when you go on:
+# whatever is done after it might draw. (The first line keeps what is left: history, averages, and whatever
+# callbacks remember.)
 
 # %%
 #| export exercise
@@ -670,36 +686,39 @@ def take_notes(trainer: Trainer, notes: dict) -> None:
 
 # %%
 #| check 4
-from tinytorch.optimizers import LambdaLR
+from tinytorch import arange, get_rng_state, manual_seed, rand
+from tinytorch.dataloader import DataLoader, TensorDataset
+from tinytorch.dense import Dropout, Linear
+from tinytorch.layers import Sequential
+from tinytorch.optimizers import Adam, LambdaLR
 
-def dice_run(seed, **settings):
+def dice_run(seed, callbacks=()):
     """A run in which everything is drawn: first weights, orders, dropout; with a schedule, and Adam."""
     manual_seed(seed)
     net = Sequential(Linear(4, 8), Dropout(0.5), Linear(8, 3))
     adam = Adam(net.parameters(), lr=0.1)
     data = TensorDataset(rand(14, 4), arange(14) % 3)
     return Trainer(net, adam, DataLoader(data, 4, shuffle=True),
-                   scheduler=LambdaLR(adam, lambda epoch: 0.5 ** epoch), **settings)
+                   scheduler=LambdaLR(adam, lambda epoch: 0.5 ** epoch), callbacks=callbacks)
 
 class Saved(Callback):
-    """Keeps the state after some step, as bytes, as a file would."""
+    """Keeps the state after six steps, as bytes, as a file would, and may stop there."""
 
-    def __init__(self, step): self.step, self.file = step, b""
+    def __init__(self, stop): self.stop, self.file = stop, b""
 
     def on_step(self, trainer):
-        if trainer.step == self.step: self.file = bytearray(b"".join(packed(state_of(trainer))))
+        if trainer.step == 6: self.file, trainer.stopped = bytearray(b"".join(packed(state_of(trainer)))), self.stop
 
 def weights(trainer): return [p.tolist() for p in trainer.model.parameters()]
+def numbers_of(batches): return [batch[0].tolist() for batch in batches]
 
-saved, stands = Saved(6), Diary()
+saved = Saved(stop=False)
 undisturbed = dice_run(1, callbacks=[saved]).fit(3)
-manual_seed(1)
-data_of_run = dice_run(1).loader.dataset
-there = dice_run(1, callbacks=[(stop := Diary(stop_at=6))]).fit(3)
-state_there, batch_there = get_rng_state().tolist(), numbers_of(remaining(there))
+there = dice_run(1, callbacks=[Saved(stop=True)]).fit(3)
+data_of_run, state_there, batches_there = there.loader.dataset, get_rng_state().tolist(), numbers_of(remaining(there))
 
-def gone_on(**settings):
-    again = dice_run(2, **settings)
+def gone_on():
+    again = dice_run(2)
     again.loader = DataLoader(data_of_run, 4, shuffle=True)
     go_on(again, unpacked(saved.file))
     return again
@@ -711,7 +730,7 @@ assert again.optimizer.state_dict()["state"][0]["step"].item() == 6, \
 assert again.scheduler.last_epoch == 1, "3. the schedule goes on where it was, and does not start over"
 assert (again.epoch, again.batch, again.step) == (1, 2, 6), "4. the run knows where it is: epoch, batch and step"
 assert get_rng_state().tolist() == state_there, "6. the generators stand where they stood: dropout draws what it would have"
-assert numbers_of(remaining(again)) == batch_there, "5. the rest of the epoch comes in the order in which it began"
+assert numbers_of(remaining(again)) == batches_there, "5. the rest of the epoch comes in the order in which it began"
 assert weights(gone_on().fit(3)) == weights(undisturbed), "the end of the run is the same, bit for bit"
 
 # %% [markdown]
@@ -724,8 +743,8 @@ assert weights(gone_on().fit(3)) == weights(undisturbed), "the end of the run is
 # one's name. Renaming is one single act of the file system: whoever looks sees the old file or the new one.
 #
 # When is the draft complete? `write` hands bytes to Python, which collects them; `flush` hands them to the
-# operating system, which collects them, too; `os.fsync` waits until they are on the disk. Which of these three
-# may be missing when the *process* is killed, and which when the *power* fails?
+# operating system, which collects them, too; `os.fsync` waits until they are on the disk. Which of these
+# three may be missing when the *process* is killed, and which when the *power* fails?
 #
 # **Your turn.** If anything goes wrong on the way, an exception from `pieces` or a full disk, the draft is
 # removed and the old file stays as it was.
@@ -866,8 +885,8 @@ class EarlyStopping(Callback):
 # %%
 def digits_run(*callbacks):
     manual_seed(11)
-    net = Sequential(Linear(64, 64), ReLU(), Dropout(0.2), Linear(64, 10))
-    return Trainer(net, Adam(net.parameters(), lr=3e-3), DataLoader(seen, 32, shuffle=True),
+    net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 10))
+    return Trainer(net, Adam(net.parameters(), lr=3e-3), DataLoader(familiar, 32, shuffle=True),
                    validation=DataLoader(unseen, 256), scores={"accuracy": Accuracy}, callbacks=callbacks)
 
 undisturbed = digits_run(EarlyStopping(patience=4)).fit(30)
@@ -876,7 +895,8 @@ undisturbed.history[-1]
 # %% [markdown]
 # Now in a process of its own, which is killed in the middle: SIGKILL, which no program can catch, at a moment
 # that nobody chose. Then again, from where the file is, until it gets through. (`fork` copies this very
-# process; Windows has none. There, run the two cells in a script of their own and end it in the task manager.)
+# process; Windows has none. There, run the two cells in a script of their own and end it in the task
+# manager.)
 
 # %%
 import multiprocessing
@@ -902,8 +922,8 @@ with tempfile.TemporaryDirectory() as room:
 kills, all(x.tolist() == y.tolist() for x, y in zip(survivor["model"].values(), undisturbed.model.state_dict().values()))
 
 # %% [markdown]
-# The same weights, after all those deaths. And what did the run learn? Losses of the digits that it saw, and of
-# those it did not:
+# The same weights, after all those deaths. And what did the run learn? Losses of the digits that it saw, and
+# of those it did not:
 
 # %%
 from tinytorch.curves import curves
@@ -914,8 +934,8 @@ curves({name: [row[name] for row in undisturbed.history] for name in ("loss", "v
 # ## What it costs
 #
 # How many bytes is a checkpoint of this network, if its weights take 19 kB? Guess, then run. (Adam keeps two
-# numbers a weight. The Mersenne twister keeps 5 kB, and is kept twice.) And how long does it take, compared with
-# a step?
+# numbers a weight. The Mersenne twister keeps 5 kB, and is kept twice.) And how long does it take, compared
+# with a step?
 
 # %%
 from tinytorch import timed
@@ -934,20 +954,20 @@ with tempfile.TemporaryDirectory() as room:
 #    stops the run. (Which methods of Python's `signal` may be called in a callback, and what about Windows?)
 # 2. Leave out one of the six things from `state_of`, train to the end, and compare losses with the
 #    undisturbed run. Which of the six could you have found by looking at the curve?
-# 3. Write `Best`, a callback that keeps the weights of the epoch with the lowest `val_loss`, and puts them back
-#    in the end. What must its `state_dict` hold?
+# 3. Write `Best`, a callback that keeps the weights of the epoch with the lowest `val_loss`, and puts them
+#    back in the end. What must its `state_dict` hold?
 # 4. Take the `fsync` out of `write_safely`. How much faster is it? Find out what your file system promises.
-# 5. Train with `accumulate=4` and batches of 8, and with batches of 32. Are the weights the same, bit for bit?
-#    Why not, and does it matter?
+# 5. Train with `accumulate=4` and batches of 8, and with batches of 32. Are the weights the same, bit for
+#    bit? Why not, and does it matter?
 #
 # ## Design note: a loop, or a Trainer?
 #
-# Every framework has grown a trainer, and every trainer has grown until nobody could say what it does: hundreds
-# of arguments, and hooks whose order is documented by experience. People then go back to the five lines, and
-# write the checkpoint by hand, and forget the order of the examples.
+# Every framework has grown a trainer, and every trainer has grown until nobody could say what it does:
+# hundreds of arguments, and hooks whose order is documented by experience. People then go back to the five
+# lines, and write the checkpoint by hand, and forget the order of the examples.
 #
 # The line drawn here: the loop is a function of a dozen lines that you can read, and everything that is not
 # learning is told about it. What a callback needs, it finds in the run itself, which is a list of attributes
-# and hides nothing. The price is that there is no promise: a callback may change anything, and two of them may
-# disagree. When yours do, write the loop out. `learn`, `evaluate`, `state_of` and `go_on` are functions, and
-# need no Trainer but something with the same names.
+# and hides nothing. The price is that there is no promise: a callback may change anything, and two of them
+# may disagree. When yours do, write the loop out. `learn`, `evaluate`, `state_of` and `go_on` are functions,
+# and need no Trainer but something with the same names.
