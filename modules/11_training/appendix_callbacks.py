@@ -78,7 +78,8 @@ class Board(Callback):
         self.log_dir, self.every, self.weights, self.writer = log_dir, every, weights, None
 
     def on_epoch_start(self, trainer):
-        if self.writer is None: self.writer = SummaryWriter(self.log_dir, purge_step=trainer.step + 1 if trainer.step else None)
+        if self.writer is not None: return
+        self.writer = SummaryWriter(self.log_dir, purge_step=trainer.step + 1 if trainer.step else None)
 
     def on_step(self, trainer):
         if trainer.step % self.every == 0: self.writer.add_scalar("loss/step", trainer.latest, trainer.step)
@@ -86,8 +87,8 @@ class Board(Callback):
     def on_epoch_end(self, trainer):
         for name, value in trainer.history[-1].items():
             if name not in ("epoch", "step"): self.writer.add_scalar(f"epoch/{name}", value, trainer.step)
-        if self.weights:
-            for name, p in trainer.model.named_parameters(): self.writer.add_histogram(name.replace(".", "/"), p, trainer.step)
+        for name, p in trainer.model.named_parameters() if self.weights else ():
+            self.writer.add_histogram(name.replace(".", "/"), p, trainer.step)
         self.writer.flush()
 
     def on_end(self, trainer):

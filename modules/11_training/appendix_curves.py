@@ -17,7 +17,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-COLOURS = ("#1f5fa8", "#c2571a", "#5f5f5f")
+import numpy as np
+
+COLOURS = ("#1f6feb", "#d1491b", "#1a7f37", "#8250df", "#9a6700")
 BARS, ASCII_BARS = "▁▂▃▄▅▆▇█", "_.-=+*#@"
 
 # %% [markdown]
@@ -31,8 +33,8 @@ def sparkline(values: Sequence[float], width: int = 20, bars: str = BARS) -> str
     finite = [x for x in values if math.isfinite(x)]
     if not finite: return " " * len(values)
     low, span = min(finite), max(finite) - min(finite)
-    return "".join([bars[int((x - low) / span * (len(bars) - 1) + 0.5) if span else 0] if math.isfinite(x) else " "
-                    for x in values])
+    heights = [round((x - low) / (span or 1) * (len(bars) - 1)) if math.isfinite(x) else None for x in values]
+    return "".join([" " if height is None else bars[height] for height in heights])
 
 
 def thinned(values: Sequence[float], n: int) -> list[float]:
@@ -67,11 +69,12 @@ class Curves:
 
     def __init__(self, series: Mapping[str, Sequence[float]], x: str = "step", log: bool = False):
         self.series = {name: [float(y) for y in values] for name, values in series.items()}
-        self.x, self.log, self.length = x, log, max([len(values) for values in self.series.values()], default=0)
+        self.x, self.log, self.length = x, log, max(map(len, self.series.values()), default=0)
         shown = [y for values in self.series.values() for y in values if self.drawable(y)]
         if not shown: raise ValueError("there is nothing to draw: no finite number" + " above 0" * log)
         self.low, self.high = min(shown), max(shown)
-        if self.low == self.high: self.low, self.high = self.low - abs(self.low) / 2, self.high + abs(self.high) / 2 or 1
+        if self.low == self.high:
+            self.low, self.high = self.low - abs(self.low) / 2, self.low + abs(self.low) / 2 or 1
 
     def drawable(self, y: float) -> bool: return math.isfinite(y) and (y > 0 or not self.log)
 
@@ -99,19 +102,16 @@ class Curves:
             at = down(self.height(y))
             parts.append(f'<line x1="{left}" y1="{at:.1f}" x2="{right}" y2="{at:.1f}" stroke="#e4e4e4"/>')
             parts.append(text(left - 6, at + 4, f"{y:.4g}", "end"))
-        for x in marks(1, max(self.length, 1)):
-            if x == int(x): parts.append(text(across((x - 1) / max(self.length - 1, 1)), bottom + 16, f"{x:.6g}"))
+        for x in [x for x in marks(1, max(self.length, 1)) if x == int(x)]:
+            parts.append(text(across((x - 1) / max(self.length - 1, 1)), bottom + 16, f"{x:.6g}"))
         parts.append(text((left + right) / 2, height - 4, self.x))
         for n, (name, values) in enumerate(self.series.items()):
-            colour = COLOURS[n % len(COLOURS)]
-            dash = f' stroke-dasharray="{n // len(COLOURS) * 4} 3"' if n >= len(COLOURS) else ""
             for piece in self.pieces(values):
-                points = " ".join([f"{across(x):.1f},{down(y):.1f}" for x, y in piece])
-                parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.8"{dash}/>')
-                if len(piece) == 1: parts.append(f'<circle cx="{points.split(",")[0]}" cy="{points.split(",")[1]}" r="2.5" fill="{colour}"/>')
-            parts.append(text(right - 4, top + 14 + 16 * n, name, "end", colour))
-        return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" '
-                f'aria-label="{escape(", ".join(self.series), quote=True)} by {escape(self.x, quote=True)}">{"".join(parts)}</svg>')
+                parts.append(line([(across(x), down(y)) for x, y in piece], COLOURS[n % len(COLOURS)]))
+            parts.append(text(right - 4, top + 14 + 16 * n, name, "end", COLOURS[n % len(COLOURS)]))
+        label = escape(f"{', '.join(self.series)} by {self.x}", quote=True)
+        return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+                f'role="img" aria-label="{label}">{"".join(parts)}</svg>')
 
     def heights(self) -> list[float]:
         """Where the axis has marks: powers of ten if it is logarithmic and there are some."""
@@ -129,8 +129,10 @@ class Curves:
         page = [[" "] * columns for _ in range(rows)]
         letters = dict(zip(self.series, "*+ox#@"))
         for name, values in self.series.items():
-            for x, y in [point for piece in self.pieces(values) for point in piece]:
-                page[rows - 1 - round(y * (rows - 1))][round(x * (columns - 1))] = letters.get(name, ".")
+            for xs, ys in [zip(*piece) for piece in self.pieces(values)]:
+                for column in range(round(xs[0] * (columns - 1)), round(xs[-1] * (columns - 1)) + 1):
+                    y = np.interp(column / (columns - 1), xs, ys)
+                    page[rows - 1 - round(y * (rows - 1))][column] = letters.get(name, ".")
         edges = [f"{self.high:9.4g}", *[" " * 9] * (rows - 2), f"{self.low:9.4g}"]
         told = ", ".join([f"{letters.get(name, '.')} {name}" for name in self.series])
         return "\n".join([*[f"{edge} |{''.join(row)}" for edge, row in zip(edges, page)],
@@ -148,6 +150,14 @@ class Curves:
         if self.log: ax.set_yscale("log")
         ax.legend()
         return ax
+
+
+def line(points: Sequence[tuple[float, float]], colour: str) -> str:
+    """A line through points in an SVG; a dot if there is only one."""
+    (x, y), *more = points
+    if not more: return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{colour}"/>'
+    through = " ".join([f"{x:.1f},{y:.1f}" for x, y in points])
+    return f'<polyline points="{through}" fill="none" stroke="{colour}" stroke-width="1.8"/>'
 
 
 def text(x: float, y: float, words: str, anchor: str = "middle", colour: str = "#555555") -> str:

@@ -24,6 +24,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from html import escape
+from itertools import chain
 
 from tinytorch.curves import ASCII_BARS, BARS, curves, sparkline
 from tinytorch.training import Callback, size_of
@@ -70,7 +71,7 @@ def minutes(seconds: float) -> str:
 
 def said(record: dict) -> str:
     """The numbers of a record, as one line."""
-    return "  ".join([f"{name} {value:.4g}" for name, value in record.items() if name not in ("epoch", "step")])
+    return "  ".join([f"{name} {x:.4g}" for name, x in record.items() if name not in ("epoch", "step")])
 
 # %% [markdown]
 # ## What there is to show
@@ -85,9 +86,9 @@ class Progress(Callback):
 
     last = True
 
-    def __init__(self, view=None, keep: int = 400, seconds_between: float = 0.1, clock: Callable = time.monotonic):
+    def __init__(self, view=None, keep: int = 400, pause: float = 0.1, clock: Callable = time.monotonic):
         self.view, self.losses, self.pace = view, deque(maxlen=keep), None
-        self.seconds_between, self.clock, self.shown, self.examples = seconds_between, clock, -math.inf, 0
+        self.pause, self.clock, self.shown, self.examples = pause, clock, -math.inf, 0
         self.epoch = self.epochs = self.step = 0
         self.steps_an_epoch: int | None = None
         self.done, self.history = 0.0, []
@@ -107,14 +108,15 @@ class Progress(Callback):
         self.losses.append(trainer.latest)
         self.epoch, self.step = trainer.epoch + 1, -(-trainer.batch // trainer.accumulate)
         if self.steps_an_epoch: self.done = self.step / self.steps_an_epoch
-        if self.clock() - self.shown < self.seconds_between: return
+        if self.clock() - self.shown < self.pause: return
         self.shown = self.clock()
         self.view.show(self)
 
     def on_epoch_end(self, trainer):
         self.epoch, self.step, self.done, self.history = trainer.epoch, 0, 1.0, trainer.history
-        self.view.line(self, f"epoch {trainer.epoch:{len(str(self.epochs))}}/{self.epochs}  {said(trainer.history[-1])}  "
-                             f"{self.pace.rates()[0]:,.0f}/s  {minutes(self.pace.elapsed())}")
+        epoch = f"epoch {trainer.epoch:{len(str(self.epochs))}}/{self.epochs}"
+        speed = f"{self.pace.rates()[0]:,.0f}/s  {minutes(self.pace.elapsed())}"
+        self.view.line(self, f"{epoch}  {said(trainer.history[-1])}  {speed}")
 
     def on_end(self, trainer):
         if self.pace is not None: self.view.close()
@@ -145,7 +147,7 @@ class PlainLines:
     """For files and pipes: a line an epoch, and nothing in between."""
 
     def __init__(self, file): self.file = file
-    def show(self, progress: Progress) -> None: """What comes a thousand times a second does not go into a log."""
+    def show(self, progress: Progress) -> None: """What comes a hundred times a second is not for a log."""
     def line(self, progress: Progress, text: str) -> None: print(text, file=self.file, flush=True)
     def close(self) -> None: """There is nothing to clean up."""
 
@@ -161,9 +163,9 @@ class OneLine:
         words = progress.now()
         room = self.width - 1 - len(words) - 4
         length = max(min(room // 2, 30), 0)
-        parts = [words]
-        if length >= 5: parts += [bar(progress.done, length, self.ink, self.paper), sparkline(progress.losses, length, self.bars)]
-        self.write("  ".join(parts)[: self.width - 1])
+        drawn = bar(progress.done, length, self.ink, self.paper)
+        spark = sparkline(progress.losses, length, self.bars)
+        self.write("  ".join([words, drawn, spark] if length >= 5 else [words])[: self.width - 1])
 
     def write(self, text: str) -> None:
         print("\r" + text.ljust(self.width - 1), end="", file=self.file, flush=True)
@@ -227,13 +229,12 @@ class NotebookView:
         else: self.handle.update(page)
 
     def page(self, progress: Progress) -> str:
-        spark = escape(sparkline(progress.losses, 40))
-        told = {name: [row.get(name, math.nan) for row in progress.history] for name in ("loss", "val_loss")
-                if any(name in row for row in progress.history)}
-        drawable = len(progress.history) > 1 and any(math.isfinite(y) for values in told.values() for y in values)
-        return (f'<progress value="{progress.done:.4f}" max="1"></progress> <code>{escape(progress.now())} {spark}</code>'
-                f"<pre>{escape(chr(10).join(self.lines[-5:]))}</pre>"
-                f"{curves(told, 'epoch')._repr_svg_() if drawable else ''}")
+        words, lines = f"{progress.now()} {sparkline(progress.losses, 40)}", "\n".join(self.lines[-5:])
+        names = [name for name in ("loss", "val_loss") if any(name in row for row in progress.history)]
+        told = {name: [row.get(name, math.nan) for row in progress.history] for name in names}
+        drawable = len(progress.history) > 1 and any(map(math.isfinite, chain(*told.values())))
+        return (f'<progress value="{progress.done:.4f}" max="1"></progress> <code>{escape(words)}</code>'
+                f"<pre>{escape(lines)}</pre>{curves(told, 'epoch')._repr_svg_() if drawable else ''}")
 
     def line(self, progress: Progress, text: str) -> None:
         self.lines.append(text)

@@ -18,7 +18,7 @@ import numpy as np
 
 from tinytorch.losses import cross_entropy
 from tinytorch.tensor import Tensor
-from tinytorch.training import Accuracy, Mean
+from tinytorch.training import Mean
 
 # %% [markdown]
 # With 10,000 classes nobody expects the first guess to be right. **Top-k**: it is right if the label is among

@@ -93,8 +93,8 @@ class TakenApart:
             if type(x) is kind.cls: return {kind.word: kind.take(x)}
         for kind in LEAVES:
             if isinstance(x, kind.cls): return self.leaf(kind, x, path)
-        raise TypeError(f"{path or 'this'} is of class {type(x).__name__}: a file that cannot run holds tensors, "
-                        "numbers, strings, lists, tuples and dicts. Save its state_dict()?")
+        raise TypeError(f"{path or 'this'} is of class {type(x).__name__}: a file that cannot run holds "
+                        "tensors, numbers, strings, lists, tuples and dicts. Save its state_dict()?")
 
     def row(self, x, path: str) -> list:
         return [self.told(part, below(path, str(n))) for n, part in enumerate(x)]
@@ -150,8 +150,8 @@ def refuses(beginning: bytes, what: str):
     READERS[beginning] = read
 
 
-refuses(b"PK\x03\x04", "a checkpoint of PyTorch, with a pickle inside, which is a program: lesson 20 reads it "
-        "without running it. In PyTorch, safetensors.torch.save_file writes a file that can be read here")
+refuses(b"PK\x03\x04", "a checkpoint of PyTorch, with a pickle inside, which is a program: lesson 20 reads "
+        "it without running it. In PyTorch, safetensors.torch.save_file writes what can be read here")
 refuses(b"\x80", "a pickle, which is a program and may do anything: it is not run")
 
 
@@ -163,13 +163,14 @@ def packed(state) -> Iterator:
 
 
 def unpacked(data, name: str = "this", map_location=None):
-    """The tree in the bytes of a file, on that device; a safetensors file from elsewhere is a dict of tensors."""
+    """The tree in the bytes of a file; a safetensors file from elsewhere is a dict of tensors."""
     for beginning, read in READERS.items():
         if bytes(data[:8]).startswith(beginning) and data[8:9] != b"{": return read(data, name)
     tensors, notes = opened(data, name)
-    if map_location is not None: tensors = {key: tensor.to(device=map_location) for key, tensor in tensors.items()}
+    if map_location is not None: tensors = {key: x.to(device=map_location) for key, x in tensors.items()}
     if "format" not in notes or "state" not in notes: return tensors
-    if notes["format"] != FORMAT: raise ValueError(f"{name} has the format {notes['format']!r}, not {FORMAT!r}")
+    if notes["format"] != FORMAT:
+        raise ValueError(f"{name} has the format {notes['format']!r}, not {FORMAT!r}")
     try: return together(json.loads(notes["state"]), tensors)
     except (ValueError, TypeError, KeyError, AttributeError, StopIteration, RecursionError) as error:
         raise ValueError(f"{name} holds no state: {error!r}") from error
@@ -178,6 +179,6 @@ def unpacked(data, name: str = "this", map_location=None):
 from tinytorch import tensor
 
 w = tensor([1.0, 2.0])
-file = b"".join(packed({"model": {"a": w, "b": w}, "step": 7, "betas": (0.9, 0.999), 3: [float("inf"), None]}))
+file = b"".join(packed({"model": {"a": w, "b": w}, "betas": (0.9, 0.999), 3: [float("inf"), None]}))
 print(TakenApart({"model": {"a": w, "b": w}, "betas": (0.9, 0.999)}).plan)
 unpacked(file)

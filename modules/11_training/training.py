@@ -119,7 +119,8 @@ assert mean.compute() == 0.5, "one batch alone: its average is the average"
 mean.update(tensor(2.5), 32)
 assert mean.compute() == 1.5, "two batches of one size: halfway between"
 mean.update(9.5, 16)
-assert mean.compute() == 3.1, "a batch half as large counts half as much: (32 * 0.5 + 32 * 2.5 + 16 * 9.5) / 80"
+assert mean.compute() == 3.1, \
+    "a batch half as large counts half as much: (32 * 0.5 + 32 * 2.5 + 16 * 9.5) / 80"
 mean.reset()
 mean.update(4.0)
 mean.update(0.0, 3)
@@ -178,7 +179,7 @@ assert accuracy.compute() == 0.8, "four right answers of five, however they were
 def evaluate(model, loader: Iterable, loss: Callable = cross_entropy, **scores) -> dict[str, float]:
     """The average loss of a model on what a loader gives, and other scores, such as accuracy=Accuracy()."""
     mean, was_training = Mean(), model.training
-    #| hint model.eval(), then `with no_grad():` around the loop over the loader, then model.train(was_training).
+    #| hint model.eval(), then `with no_grad():` around the loop, then model.train(was_training).
     #| hint *inputs, target = batch takes a batch apart, and model(*inputs) answers.
     #| hint loss(answers, target) is the mean over the batch: how many examples does it stand for?
     ### BEGIN SOLUTION
@@ -216,8 +217,10 @@ found = evaluate(shift, batches, distance, seen=(seen := Seen()))
 assert shift.noted[0] is False, "a network is judged at work: model.eval() before it is asked"
 assert shift.noted[1] is False, "what is judged does not learn: no_grad, or every batch is remembered"
 assert shift.training is True, "afterwards the network trains on: its mode is as it was before"
-assert found["loss"] == 4.0, "distances 2, 3, 4 and 7: a batch of three counts three times as much as one of one"
-assert seen.total == 4, "every score that was asked for is fed every batch: the answers, and what should be said"
+assert found["loss"] == 4.0, \
+    "distances 2, 3, 4 and 7: a batch of three counts three times as much as one of one"
+assert seen.total == 4, \
+    "every score that was asked for is fed every batch: the answers, and what should be said"
 shift.eval()
 evaluate(shift, batches, distance)
 assert shift.training is False, "a network that was at work before is at work afterwards"
@@ -260,9 +263,9 @@ def parameters_of(optimizer) -> list:
 def learn(batches: list, loss_of: Callable, optimizer, clip: float | None = None, scaler=PLAIN) -> float:
     """One step from several batches, as if they were one; `loss_of(batch)` is a mean. Returns that mean."""
     total, mean = sum([size_of(batch) for batch in batches]), 0.0
-    #| hint First optimizer.zero_grad(). Then for each batch: its loss times its share, size_of(batch) / total.
+    #| hint First optimizer.zero_grad(). Then for each batch: its loss times size_of(batch) / total.
     #| hint scaler.scale(loss).backward() adds to the gradients; loss.item(), added up, is the mean.
-    #| hint After the loop: unscale_, clip_grad_norm_(parameters_of(optimizer), clip) if there is a clip, step, update.
+    #| hint After the loop: unscale_; if there is a clip, clip_grad_norm_(parameters_of(optimizer), clip); …
     ### BEGIN SOLUTION
     optimizer.zero_grad()
     for batch in batches:
@@ -303,11 +306,13 @@ assert one_step([2.0, 4.0], before=tensor([5.0]))[0].gradients == [3.0], \
     "the gradients of the step before are forgotten: zero_grad comes first"
 assert one_step([1.0, 1.0], [3.0, 3.0])[0].gradients == [2.0], \
     "of two equal batches, each adds half of its gradient: gradients are added up, so losses are shared out"
-assert one_step([1.0, 1.0], [3.0, 3.0])[0].steps == 1, "several batches, one step: the optimizer waits for all"
+assert one_step([1.0, 1.0], [3.0, 3.0])[0].steps == 1, \
+    "several batches, one step: the optimizer waits for all"
 assert one_step([1.0, 2.0, 3.0], [6.0])[0].gradients == [3.0], \
     "each batch counts by its size: three quarters of 2 and one quarter of 6"
 assert one_step([1.0, 2.0, 3.0], [6.0])[1] == 3.0, "the mean that is returned is that of all examples"
-assert type(one_step([1.0])[1]) is float, "a number is returned, not a tensor, which would keep the whole graph"
+assert type(one_step([1.0])[1]) is float, \
+    "a number is returned, not a tensor, which would keep the whole graph"
 assert [round(g, 4) for g in one_step([3.0], [5.0], clip=0.5)[0].gradients] == [0.5], \
     "the clip cuts the sum of all gradients, after the last backward and before the step"
 assert one_step([3.0], clip=10.0)[0].gradients == [3.0], "a gradient shorter than the clip stays as it is"
@@ -359,7 +364,8 @@ def stops_at(*values, patience=2, min_delta=0.0):
 assert stops_at(5.0, 4.0, 3.0, 2.0) is None, "what still improves goes on"
 assert stops_at(5.0, 4.0, 4.5, 4.4) == 4, \
     "4.4 is better than 4.5, but not than the best, 4.0: two epochs without a new best are enough"
-assert stops_at(5.0, 4.0, 3.0, 3.5, 2.9, 3.1, 3.0) == 7, "a new best starts the waiting over: the count goes back to 0"
+assert stops_at(5.0, 4.0, 3.0, 3.5, 2.9, 3.1, 3.0) == 7, \
+    "a new best starts the waiting over: the count goes back to 0"
 assert stops_at(3.0, 3.0, 3.0) == 3, "as good as the best is not better"
 assert stops_at(5.0, 4.95, 4.9, patience=2, min_delta=0.2) == 3, "an improvement below min_delta is none"
 assert stops_at(5.0, 4.9, 4.8, 4.7, patience=3, min_delta=0.25) is None, \
@@ -384,7 +390,7 @@ class Callback:
 
     def on_start(self, trainer) -> None: """Before the first epoch."""
     def on_epoch_start(self, trainer) -> None: """Before an epoch, or the rest of one."""
-    def on_batch(self, trainer) -> None: """Before a batch is shown to the model: trainer.data may be changed."""
+    def on_batch(self, trainer) -> None: """Before the model sees a batch: trainer.data may be changed."""
     def on_step(self, trainer) -> None: """After a step of the optimizer."""
     def on_epoch_end(self, trainer) -> None: """After an epoch: trainer.history has one more record."""
     def on_end(self, trainer) -> None: """After the last epoch, and also when a run is interrupted."""
@@ -413,7 +419,8 @@ class Trainer:
         self.validation, self.scores, self.scheduler, self.every = validation, scores or {}, scheduler, every
         self.accumulate, self.clip, self.precision, self.scaler = accumulate, clip, precision, scaler
         self.callbacks = sorted(callbacks, key=lambda callback: callback.last)
-        self.epoch = self.batch = self.step = self.epochs = 0       # whole, of this epoch, in all; and how many to do
+        self.epoch = self.batch = self.step = 0     # whole epochs, batches of this epoch, steps in all
+        self.epochs = 0                             # how many there will be
         self.order: dict = {}                       # where the generators stood when this epoch began
         self.mean, self.history, self.stopped = Mean(), [], False
         self.latest, self.data, self.answers = math.nan, None, None     # of the last step, and the last batch
@@ -431,7 +438,7 @@ class Trainer:
         for callback in self.callbacks: getattr(callback, event)(self)
 
     def loss_of(self, batch):
-        """The mean loss of a batch: its last part is what should be said, the rest is what the model is asked."""
+        """The mean loss of a batch: its last part is what should be said, the rest is asked."""
         self.data = batch
         self.tell("on_batch")
         *inputs, target = self.data
@@ -445,7 +452,8 @@ class Trainer:
         found["lr"] = self.optimizer.param_groups[0]["lr"]
         self.mean.reset()
         if self.validation is None: return found
-        judged = evaluate(self.model, self.validation, self.loss, **{name: make() for name, make in self.scores.items()})
+        scores = {name: make() for name, make in self.scores.items()}
+        judged = evaluate(self.model, self.validation, self.loss, **scores)
         return found | {f"val_{name}": value for name, value in judged.items()}
 
     def slow_down(self, when: str) -> None:
@@ -483,7 +491,7 @@ def one_epoch(trainer: Trainer) -> None:
     """Learns from all batches of this epoch that are still to come."""
     trainer.model.train()
     trainer.tell("on_epoch_start")
-    #| hint `for batches in groups(remaining(trainer), trainer.accumulate):`, and learn(batches, trainer.loss_of, …).
+    #| hint for batches in groups(remaining(trainer), trainer.accumulate): learn(batches, trainer.loss_of, …)
     #| hint trainer.latest is the loss of the step; it stands for sum of size_of(batch) examples.
     #| hint After the loop: epoch += 1, batch = 0, history.append(trainer.record()), slow_down("epoch"), tell.
     ### BEGIN SOLUTION
@@ -517,7 +525,9 @@ class Diary(Callback):
 
     def __init__(self, stop_at=None): self.lines, self.stop_at = [], stop_at
     def on_epoch_start(self, trainer): self.lines.append(("start", trainer.epoch))
-    def on_epoch_end(self, trainer): self.lines.append(("end", trainer.epoch, trainer.batch, len(trainer.history)))
+
+    def on_epoch_end(self, trainer):
+        self.lines.append(("end", trainer.epoch, trainer.batch, len(trainer.history)))
 
     def on_step(self, trainer):
         self.lines.append((trainer.step, trainer.batch))
@@ -543,12 +553,16 @@ trainer, lines = toy()
 assert lines[1:-1] == [(1, 1), (2, 2), (3, 3), (4, 4)], \
     "on_step is told after each step, when that step and its batch are counted"
 assert toy(accumulate=3)[1][1:-1] == [(1, 3), (2, 4)], "a step from three batches counts three batches"
-assert lines[-1][:3] == ("end", 1, 0), "after an epoch the next one begins: epoch goes up, and batch back to 0"
+assert lines[-1][:3] == ("end", 1, 0), \
+    "after an epoch the next one begins: epoch goes up, and batch back to 0"
 assert lines[-1][3] == 1, "the record is in the history before on_epoch_end is told"
-assert trainer.history[0]["loss"] == 2.0, "the loss of an epoch is that of its examples: (6 * 1 + 8) / 7, not (3 + 8) / 4"
-assert toy(scheduler=(turns := Turns()), every="step")[0] and turns.turns == 4, "a schedule by steps goes on after each"
+assert trainer.history[0]["loss"] == 2.0, \
+    "the loss of an epoch is that of its examples: (6 * 1 + 8) / 7, not (3 + 8) / 4"
+assert toy(scheduler=(turns := Turns()), every="step")[0] and turns.turns == 4, \
+    "a schedule by steps goes on after each"
 assert toy(scheduler=(turns := Turns()))[0] and turns.turns == 1, "a schedule by epochs goes on once an epoch"
-assert toy(stop_at=2)[1][1:] == [(1, 1), (2, 2)], "whoever sets trainer.stopped ends the run there: no more steps"
+assert toy(stop_at=2)[1][1:] == [(1, 1), (2, 2)], \
+    "whoever sets trainer.stopped ends the run there: no more steps"
 assert toy(stop_at=2)[0].epoch == 0, "an epoch that was stopped is not over"
 
 # %% [markdown]
@@ -609,7 +623,8 @@ shuffled = SimpleNamespace(loader=DataLoader(TensorDataset(arange(12)), 3, shuff
 manual_seed(1)
 whole, after = numbers_of(iter(shuffled.loader)), rand(1).item()
 manual_seed(1)
-assert numbers_of(remaining(shuffled)) == whole, "an epoch that begins gives everything, in the order of its loader"
+assert numbers_of(remaining(shuffled)) == whole, \
+    "an epoch that begins gives everything, in the order of its loader"
 assert rand(1).item() == after, "noting where the generators stand draws nothing"
 shuffled.batch = 2
 manual_seed(5)
@@ -618,13 +633,14 @@ manual_seed(5)
 rest = remaining(shuffled)
 assert rand(1).item() == expected, "afterwards the generators stand where they stood before: restore(now)"
 assert numbers_of(rest) == whole[2:], \
-    "the rest of an epoch is the rest of the order in which it began: go back to trainer.order, and skip what was seen"
+    "the rest of an epoch is the rest of the order in which it began: back to trainer.order, skip what was seen"
 shuffled.batch = 4
 assert numbers_of(remaining(shuffled)) == [], "after its last batch nothing is left of an epoch"
 shuffled.batch = 0
 other = numbers_of(remaining(shuffled))
 shuffled.batch = 1
-assert other != whole and numbers_of(remaining(shuffled)) == other[1:], "each epoch that begins notes an order of its own"
+assert other != whole and numbers_of(remaining(shuffled)) == other[1:], \
+    "each epoch that begins notes an order of its own"
 
 # %% [markdown]
 # **Your turn.** All six, in a dict; and back. A part of a run has `state_dict()` and
@@ -707,7 +723,8 @@ class Saved(Callback):
     def __init__(self, stop): self.stop, self.file = stop, b""
 
     def on_step(self, trainer):
-        if trainer.step == 6: self.file, trainer.stopped = bytearray(b"".join(packed(state_of(trainer)))), self.stop
+        if trainer.step != 6: return
+        self.file, trainer.stopped = bytearray(b"".join(packed(state_of(trainer)))), self.stop
 
 def weights(trainer): return [p.tolist() for p in trainer.model.parameters()]
 def numbers_of(batches): return [batch[0].tolist() for batch in batches]
@@ -715,11 +732,11 @@ def numbers_of(batches): return [batch[0].tolist() for batch in batches]
 saved = Saved(stop=False)
 undisturbed = dice_run(1, callbacks=[saved]).fit(3)
 there = dice_run(1, callbacks=[Saved(stop=True)]).fit(3)
-data_of_run, state_there, batches_there = there.loader.dataset, get_rng_state().tolist(), numbers_of(remaining(there))
+state_there, batches_there = get_rng_state().tolist(), numbers_of(remaining(there))
 
 def gone_on():
     again = dice_run(2)
-    again.loader = DataLoader(data_of_run, 4, shuffle=True)
+    again.loader = DataLoader(there.loader.dataset, 4, shuffle=True)
     go_on(again, unpacked(saved.file))
     return again
 
@@ -728,9 +745,12 @@ assert weights(again) == weights(there), "1. the weights are those of the run th
 assert again.optimizer.state_dict()["state"][0]["step"].item() == 6, \
     "2. the optimizer remembers: without its averages, Adam's next steps are other ones"
 assert again.scheduler.last_epoch == 1, "3. the schedule goes on where it was, and does not start over"
-assert (again.epoch, again.batch, again.step) == (1, 2, 6), "4. the run knows where it is: epoch, batch and step"
-assert get_rng_state().tolist() == state_there, "6. the generators stand where they stood: dropout draws what it would have"
-assert numbers_of(remaining(again)) == batches_there, "5. the rest of the epoch comes in the order in which it began"
+assert (again.epoch, again.batch, again.step) == (1, 2, 6), \
+    "4. the run knows where it is: epoch, batch and step"
+assert get_rng_state().tolist() == state_there, \
+    "6. the generators stand where they stood: dropout draws what it would have"
+assert numbers_of(remaining(again)) == batches_there, \
+    "5. the rest of the epoch comes in the order in which it began"
 assert weights(gone_on().fit(3)) == weights(undisturbed), "the end of the run is the same, bit for bit"
 
 # %% [markdown]
@@ -755,9 +775,9 @@ def write_safely(path: Path, pieces: Iterable) -> None:
     """Writes a file so that at every moment the old one is there, or the new one, and it is whole."""
     path = Path(path)
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    #| hint with draft.open("wb") as file: file.write(piece) for each piece; then file.flush() and os.fsync(file.fileno()).
+    #| hint with draft.open("wb") as file: write each piece; then file.flush() and os.fsync(file.fileno()).
     #| hint After the with, draft.replace(path). Before it, the file would take its new name while it is open.
-    #| hint try: … except BaseException: draft.unlink(missing_ok=True), and raise: Ctrl-C is an exception, too.
+    #| hint try: … except BaseException: draft.unlink(missing_ok=True), and raise. (Ctrl-C is no Exception.)
     ### BEGIN SOLUTION
     try:
         with draft.open("wb") as file:
@@ -795,9 +815,9 @@ def watched(pieces):
     def on_disk():
         return max([file.stat().st_size for file in room.iterdir() if file != target], default=0)
 
-    with (patch("os.fsync", lambda file: log.append(("sync", on_disk())) or sync(file)),
-          patch("os.replace", lambda old, new, **more: log.append(("rename", on_disk())) or replace(old, new, **more))):
-        write_safely(target, pieces)
+    def noted_sync(file): log.append(("sync", on_disk())), sync(file)
+    def noted_replace(old, new, **more): log.append(("rename", on_disk())), replace(old, new, **more)
+    with patch("os.fsync", noted_sync), patch("os.replace", noted_replace): write_safely(target, pieces)
     return log
 
 def failing(error):
@@ -806,13 +826,14 @@ def failing(error):
         yield b"half"
         raise error
     try: write_safely(target, pieces())
-    except BaseException as raised: return type(raised), {file.name: file.read_bytes() for file in room.iterdir()}
+    except BaseException as raised: return type(raised), {f.name: f.read_bytes() for f in room.iterdir()}
 
 target.write_bytes(b"old")
 log = watched([b"ne", b"w!"])
 assert target.read_bytes() == b"new!", "all pieces arrive, in order, under the name that was asked for"
 assert "rename" in dict(log), "a draft takes the place of the old file by one renaming"
-assert dict(log)["rename"] == 4, "the draft is complete before it gets the name: flush, or close, and only then rename"
+assert dict(log)["rename"] == 4, \
+    "the draft is complete before it gets the name: flush, or close, and only then rename"
 assert log[0] == ("sync", 4), "fsync waits for the disk, once everything was flushed, and before the renaming"
 assert [file.name for file in room.iterdir()] == ["state"], "nothing else is left in the folder"
 told = failing(ValueError("no tensor"))
@@ -836,7 +857,7 @@ def save(obj, f) -> None:
 
 
 def load(f, map_location=None, *, weights_only: bool = True):
-    """What `save` wrote, from a path or an open file; nothing in it can run, so `weights_only` changes nothing."""
+    """What `save` wrote, from a path or an open file. Nothing in it can run, whatever `weights_only` says."""
     if hasattr(f, "read"): data, name = f.read(), str(getattr(f, "name", "this"))
     else: data, name = Path(f).read_bytes(), Path(f).name
     return unpacked(bytearray(data), name, map_location)
@@ -856,7 +877,7 @@ class Checkpoints(Callback):
     def __init__(self, path, every: int = 100): self.path, self.every = Path(path), every
 
     def on_start(self, trainer):
-        for draft in self.path.parent.glob(f"{self.path.name}.*.draft"): draft.unlink()     # of a run that was killed
+        for draft in self.path.parent.glob(f"{self.path.name}.*.draft"): draft.unlink()     # of a killed run
         if self.path.exists(): go_on(trainer, load(self.path))
 
     def on_step(self, trainer):
@@ -869,7 +890,8 @@ class EarlyStopping(Callback):
     """Ends a run when a number of its records has not become smaller (or larger, mode="max") for a while."""
 
     def __init__(self, patience: int = 3, watch: str = "val_loss", mode: str = "min", min_delta: float = 0.0):
-        self.patience, self.watch, self.sign = Patience(patience, min_delta), watch, {"min": 1, "max": -1}[mode]
+        self.patience, self.watch = Patience(patience, min_delta), watch
+        self.sign = {"min": 1, "max": -1}[mode]
 
     def on_epoch_end(self, trainer):
         if self.patience.is_over(self.sign * trainer.history[-1][self.watch]): trainer.stopped = True
@@ -901,25 +923,25 @@ undisturbed.history[-1]
 # %%
 import multiprocessing
 import random
-import time
 
 def in_a_child(path):
     digits_run(EarlyStopping(patience=4), Checkpoints(path, every=20)).fit(30)
 
-def killed_until_done(path):
-    """Starts the run again and again; gives how many times it was killed."""
-    for kills in range(100):
-        child = multiprocessing.get_context("fork").Process(target=in_a_child, args=(path,))
-        child.start()
-        child.join(random.uniform(0.1, 0.5))
-        if child.exitcode is not None: return kills
-        child.kill()
-        child.join()
+def killed(path):
+    """Starts the run, kills it after a while, and says whether it was killed or had come to its end."""
+    child = multiprocessing.get_context("fork").Process(target=in_a_child, args=(path,))
+    child.start()
+    child.join(random.uniform(0.1, 0.5))
+    child.kill()
+    child.join()
+    return child.exitcode != 0
 
 with tempfile.TemporaryDirectory() as room:
-    kills = killed_until_done(f"{room}/run.state")
+    kills = 0
+    while killed(f"{room}/run.state"): kills += 1
     survivor = load(f"{room}/run.state")
-kills, all(x.tolist() == y.tolist() for x, y in zip(survivor["model"].values(), undisturbed.model.state_dict().values()))
+wanted = undisturbed.model.state_dict()
+kills, all(survivor["model"][name].tolist() == wanted[name].tolist() for name in wanted)
 
 # %% [markdown]
 # The same weights, after all those deaths. And what did the run learn? Losses of the digits that it saw, and
@@ -945,7 +967,8 @@ with tempfile.TemporaryDirectory() as room:
     batch = next(iter(run.loader))
     print("a step      ", timed(lambda: learn([batch], run.loss_of, run.optimizer)))
     print("a checkpoint", timed(lambda: save(state_of(run), f"{room}/run.state")))
-    print(sum(p.numel() * 4 for p in run.model.parameters()), "bytes of weights,", os.path.getsize(f"{room}/run.state"), "in the file")
+    size = Path(f"{room}/run.state").stat().st_size
+    print(sum(p.numel() * 4 for p in run.model.parameters()), "bytes of weights,", size, "in the file")
 
 # %% [markdown]
 # ## Challenges
