@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def thinned(values: Sequence[float], n: int) -> list[float]:
     values = [float(x) for x in values]
     if len(values) <= n: return values
     edges = [round(k * len(values) / n) for k in range(n + 1)]
-    return [sum(values[a:b]) / (b - a) for a, b in zip(edges, edges[1:])]
+    return [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
 
 # %%
 sparkline([5, 3, 2, 1.6, 1.5, 1.3, math.nan, 1.2, 1.2])

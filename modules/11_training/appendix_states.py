@@ -79,7 +79,7 @@ class TakenApart:
 
     def __init__(self, state):
         self.tensors: dict[str, Tensor] = {}
-        self.names: dict[int, str] = {}         # of the arrays that have one
+        self.names: dict[tuple, str] = {}       # of memory that has one
         try: self.plan = self.told(state, "")
         except RecursionError: raise ValueError("a state that contains itself cannot be saved") from None
 
@@ -104,14 +104,19 @@ class TakenApart:
 
     def leaf(self, kind: Kind, x, path: str) -> dict:
         tensor = kind.take(x)
-        told = {kind.word: self.names.get(id(tensor.array)) or self.new_name(path, tensor)}
+        memory = memory_of(tensor.array)
+        if memory not in self.names:
+            name = path or "tensor"
+            while name in self.tensors: name += "'"
+            self.tensors[name], self.names[memory] = tensor, name
+        told = {kind.word: self.names[memory]}
         return told | {"requires_grad": True} if tensor.requires_grad else told
 
-    def new_name(self, path: str, tensor: Tensor) -> str:
-        name = path or "tensor"
-        while name in self.tensors: name += "'"
-        self.tensors[name], self.names[id(tensor.array)] = tensor, name
-        return name
+
+def memory_of(array) -> tuple:
+    """Where an array lies, and how it walks there: two arrays with the same are the same numbers."""
+    start = array.data.ptr if hasattr(array.data, "ptr") else array.__array_interface__["data"][0]
+    return start, array.shape, array.strides, str(array.dtype)
 
 # %% [markdown]
 # ## Putting it together

@@ -302,7 +302,7 @@ def one_step(*batches, clip=None, scaler=PLAIN, before=None):
     mean = learn(data, lambda batch: (w * batch[0]).mean() + batch[0].mean(), optimizer, clip, scaler)
     return optimizer, mean, w.item()
 
-assert one_step([2.0, 4.0], before=tensor([5.0]))[0].gradients == [3.0], \
+assert one_step([3.0], before=tensor([5.0]))[0].gradients == [3.0], \
     "the gradients of the step before are forgotten: zero_grad comes first"
 assert one_step([1.0, 1.0], [3.0, 3.0])[0].gradients == [2.0], \
     "of two equal batches, each adds half of its gradient: gradients are added up, so losses are shared out"
@@ -633,7 +633,7 @@ manual_seed(5)
 rest = remaining(shuffled)
 assert rand(1).item() == expected, "afterwards the generators stand where they stood before: restore(now)"
 assert numbers_of(rest) == whole[2:], \
-    "the rest of an epoch is the rest of the order in which it began: back to trainer.order, skip what was seen"
+    "the rest of an epoch is the rest of the order in which it began: back to trainer.order, then skip"
 shuffled.batch = 4
 assert numbers_of(remaining(shuffled)) == [], "after its last batch nothing is left of an epoch"
 shuffled.batch = 0
@@ -692,6 +692,7 @@ def take_notes(trainer: Trainer, notes: dict) -> None:
     """Goes on from notes; callbacks that were not there before start afresh."""
     trainer.history, trainer.stopped = list(notes["history"]), notes["stopped"]
     trainer.mean.load_state_dict(notes["mean"])
+    trainer.optimizer._opt_called = True        # or its schedule would think that it never stepped
     if notes["scaler"]: trainer.scaler.load_state_dict(notes["scaler"])
     kept = list(notes["callbacks"])
     for callback in trainer.callbacks:
