@@ -86,6 +86,13 @@ from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_gr
 from .training import save, load
 from .precision import autocast, is_autocast_enabled, get_autocast_dtype
 
+# what these define is not handed on: they fill tables
+from . import (
+    receipts, journeys, overwriting, modes, autograd, rules_elementwise, rules_bends, rules_shaping,
+    rules_indexing, rules_reductions, rules_linalg, rules_dense, rules_normalization, rules_pooling,
+    rules_convolution, rules_attention, rules_recurrent,
+)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
     from . import amp, autograd, models, nn, random, utils

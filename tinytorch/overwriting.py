@@ -43,11 +43,11 @@ def is_like(value, root: Tensor) -> bool:
 
 def keep_old(receipt: Receipt, memory: Tensor) -> None:
     """Copies what a receipt needs of memory that is about to be written over, as in x.mul_(y)."""
-    for n, (x, version) in enumerate(zip(receipt.inputs or (), receipt.versions)):
-        if version is not None and (x is memory or x._base is memory):
-            old = Tensor(x.array.copy())
-            old.receipt, old.requires_grad = x.receipt, x.requires_grad
-            receipt.inputs[n], receipt.versions[n] = old, 0
+    for n, box in enumerate(receipt.boxes):
+        if box is not None and (box is memory or box._base is memory):
+            old = receipt.boxes[n] = Tensor(box.array.copy())
+            old.receipt, old.requires_grad = box.receipt, box.requires_grad
+            receipt.inputs[n], receipt.versions[n] = old.array, 0
 
 
 @gradient(put_index)

@@ -165,7 +165,11 @@ def count_nonzero(input, /, dim=None):
 def std(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
     """The root of the variance: how far from their mean numbers typically are.  (*) -> (*)"""
     if isinstance(dim, bool): dim, unbiased = None, dim
-    return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+    if unbiased is not None: correction = int(unbiased)
+    middle = mean(input, dim, True)
+    n = input.array.size / max(middle.array.size, 1)
+    length = vector_norm(sub(input, middle), 2, axes(dim), keepdim)
+    return true_divide(length, math.sqrt(max(n - correction, 0)))
 
 
 @reduction
@@ -289,8 +293,11 @@ trapz = trapezoid
 
 
 @Op
-def median_along(input, /, dim, keepdim=False, *, ignore_nan=False):
-    """The (lower) median along `dim`, and its place.  (*, n) -> (*), (*)"""
+def median_along(input, /, dim, keepdim=False, *, ignore_nan=False, share=False):
+    """The (lower) median along `dim`, and its place.  (*, n) -> (*), (*)
+
+    `share` is for lesson 09: whether the gradient goes to all numbers that are the median, or to that place.
+    """
     at_least_one(input, dim)
     dim, line = place(dim, input.ndim), line_of(input)
     order, hole = np.argsort(line, axis=dim, kind="stable"), line != line      # nan comes last
@@ -307,7 +314,7 @@ def median(input, dim=None, keepdim=False):
     """The (lower) median of all numbers; along `dim`: values and indices."""
     if dim is not None: return median_along(input, dim, keepdim)
     if input.array.size == 0: return input.new_full((), math.nan)
-    return median_along(ravel(input), 0).values
+    return median_along(ravel(input), 0, share=True).values
 
 
 @reduction
@@ -315,7 +322,7 @@ def nanmedian(input, dim=None, keepdim=False):
     """The (lower) median of all numbers but nan; along `dim`: values and indices."""
     if dim is not None: return median_along(input, dim, keepdim, ignore_nan=True)
     if input.array.size == 0: return input.new_full((), math.nan)
-    return median_along(ravel(input), 0, ignore_nan=True).values
+    return median_along(ravel(input), 0, ignore_nan=True, share=True).values
 
 
 ROUNDED = dict(linear=np.positive, lower=np.floor, higher=np.ceil, nearest=np.round, midpoint=np.positive)

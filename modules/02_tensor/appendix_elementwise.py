@@ -719,9 +719,12 @@ def sum_of_powers(x, s: int):
 
 @floating
 def digamma_slope(input, /, n):
-    """The n-th slope of digamma, for numbers above 0.  (*) -> (*)"""
+    """The n-th slope of digamma, for numbers above 0, the first one for all.  (*) -> (*)"""
+    def above(x): return (-1) ** (n + 1) * math.factorial(n) * sum_of_powers(x, n + 1.0)
+
     def value(x):
-        return (-1) ** (n + 1) * math.factorial(n) * sum_of_powers(np.where(x < 0, np.nan, x), n + 1.0)
+        if n > 1: return above(np.where(x < 0, np.nan, x))
+        return np.where(x < 0, (math.pi / np.sin(turns(x))) ** 2 - above(np.where(x < 0, 1 - x, 1)), above(np.abs(x)))
     return in_double(value, input)
 
 

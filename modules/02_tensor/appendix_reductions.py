@@ -206,8 +206,10 @@ def count_nonzero(input, /, dim=None):
 # %% [markdown]
 # ## Spread
 #
-# The standard deviation is the root of the variance. PyTorch has three ways to say by what to divide:
-# `correction=1`, `unbiased=True`, and a bool where a dimension should be.
+# The standard deviation is the root of the variance: the length of the distances from the mean, divided by the
+# root of n - 1. (A length rather than a root, because where all numbers are equal a root is infinitely steep.)
+# PyTorch has three ways to say by what to divide: `correction=1`, `unbiased=True`, and a bool where a dimension
+# should be.
 
 # %%
 #| export
@@ -215,7 +217,11 @@ def count_nonzero(input, /, dim=None):
 def std(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
     """The root of the variance: how far from their mean numbers typically are.  (*) -> (*)"""
     if isinstance(dim, bool): dim, unbiased = None, dim
-    return sqrt(var(input, dim, unbiased, keepdim, correction=correction))
+    if unbiased is not None: correction = int(unbiased)
+    middle = mean(input, dim, True)
+    n = input.array.size / max(middle.array.size, 1)
+    length = vector_norm(sub(input, middle), 2, axes(dim), keepdim)
+    return true_divide(length, math.sqrt(max(n - correction, 0)))
 
 
 @reduction
@@ -365,8 +371,11 @@ trapz = trapezoid
 # %%
 #| export
 @Op
-def median_along(input, /, dim, keepdim=False, *, ignore_nan=False):
-    """The (lower) median along `dim`, and its place.  (*, n) -> (*), (*)"""
+def median_along(input, /, dim, keepdim=False, *, ignore_nan=False, share=False):
+    """The (lower) median along `dim`, and its place.  (*, n) -> (*), (*)
+
+    `share` is for lesson 09: whether the gradient goes to all numbers that are the median, or to that place.
+    """
     at_least_one(input, dim)
     dim, line = place(dim, input.ndim), line_of(input)
     order, hole = np.argsort(line, axis=dim, kind="stable"), line != line      # nan comes last
@@ -383,7 +392,7 @@ def median(input, dim=None, keepdim=False):
     """The (lower) median of all numbers; along `dim`: values and indices."""
     if dim is not None: return median_along(input, dim, keepdim)
     if input.array.size == 0: return input.new_full((), math.nan)
-    return median_along(ravel(input), 0).values
+    return median_along(ravel(input), 0, share=True).values
 
 
 @reduction
@@ -391,7 +400,7 @@ def nanmedian(input, dim=None, keepdim=False):
     """The (lower) median of all numbers but nan; along `dim`: values and indices."""
     if dim is not None: return median_along(input, dim, keepdim, ignore_nan=True)
     if input.array.size == 0: return input.new_full((), math.nan)
-    return median_along(ravel(input), 0, ignore_nan=True).values
+    return median_along(ravel(input), 0, ignore_nan=True, share=True).values
 
 # %%
 #| export

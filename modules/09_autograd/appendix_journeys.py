@@ -37,19 +37,25 @@ class Bare(Engine):
     def __init__(self, inner: Engine): self.inner, self.kernels = inner, inner.kernels
 
     def run(self, op: Op, inputs: tuple, settings: dict):
+        inputs = [np.asarray(x) if isinstance(x, np.generic) else x for x in inputs]    # NumPy's 0-d results
         arrays = inputs if op.promote is None else op.promote(inputs)
         out = self.kernels.get(op, op.forward)(*arrays, **settings)
         return out[0] if type(out) is Kept else out
 
 
-@contextmanager
-def rules_run(engine: Engine, create_graph: bool) -> Iterator[None]:
+class rules_run:
     """Who runs the ops of rules: the engine itself if they are to be remembered, else one for bare arrays."""
-    token = remembering.set(create_graph)
-    try:
-        with using(engine if create_graph else Bare(engine.inner)): yield
-    finally:
-        remembering.reset(token)
+
+    def __init__(self, engine: Engine, create_graph: bool):
+        self.engine, self.create_graph = using(engine if create_graph else Bare(engine.inner)), create_graph
+
+    def __enter__(self):
+        self.token = remembering.set(self.create_graph)
+        self.engine.__enter__()
+
+    def __exit__(self, *error):
+        self.engine.__exit__(*error)
+        remembering.reset(self.token)
 
 
 @contextmanager
@@ -100,9 +106,8 @@ def leading_to(order: list[Receipt], targets: dict) -> set:
 
 # %%
 #| export
-def hooked(edge, g):
-    """The gradient after the hooks of that receipt or leaf have seen it, and perhaps replaced it."""
-    hooks = edge.hooks if isinstance(edge, Receipt) else vars(edge).get("_hooks")
+def hooked(hooks: dict | None, g):
+    """The gradient after these hooks have seen it, and perhaps replaced it."""
     if not hooks or isinstance(g, list): return g
     box = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
     with boxes():
@@ -126,16 +131,6 @@ def add_to_grad(leaf: Tensor, g) -> None:
 
 
 def own(g):
-    """The gradient as an array that is no view of another, laid out in order."""
-    g = np.asarray(g)
-    return g.copy() if g.base is not None or not g.flags.c_contiguous else g
-
-
-def leaves_own(found: list, edges: list, g) -> list:
-    """The gradients, copied where a leaf would share its array: with g itself, or with another input."""
-    held = [id(g)]
-    for n, (dx, edge) in enumerate(zip(found, edges)):
-        if dx is None or isinstance(dx, Tensor): continue
-        if isinstance(edge, Tensor) and id(dx) in held: found[n] = dx.copy()
-        held.append(id(dx))
-    return found
+    """The gradient in memory of its own, laid out in order: a single number in an array, a view copied."""
+    if g.ndim == 0: return np.array(g)
+    return g if g.base is None and g.flags.c_contiguous else g.copy()

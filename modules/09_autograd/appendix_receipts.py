@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from itertools import count
+from operator import itemgetter
 from types import SimpleNamespace
 
 import numpy as np
@@ -109,12 +110,12 @@ def entry(table: dict, ops: tuple[Op, ...]) -> Callable:
 # %%
 #| export
 class Outline(tuple):
-    """What is left of numbers that nobody will look at: their shape and dtype."""
+    """What is left of numbers that nobody will look at: the tuple of their shape and dtype."""
 
-    def __new__(cls, array): return tuple.__new__(cls, (array.shape, array.dtype))
+    __slots__ = ()
 
-    shape = property(lambda self: self[0])
-    dtype = property(lambda self: self[1])
+    shape = property(itemgetter(0))
+    dtype = property(itemgetter(1))
     ndim = property(lambda self: len(self[0]))
 
 
@@ -124,17 +125,18 @@ _numbers = count()
 class Receipt:
     """How a tensor was made: the op, what went in, with which settings."""
 
-    __slots__ = ("__weakref__", "edges", "hooks", "inputs", "kept", "number", "op", "out", "seen", "settings",
-                 "spoilt", "versions")
+    out = None                      # numbers of the output, where the rule will look at them
+    kept = ()                       # what the forward handed over
+    hooks = None                    # what wants to see the gradient that arrives here
+    seen = 0                        # for a view: how often its memory had been written over
+    spoilt = False                  # whether the output has been written over since
 
-    def __init__(self, op: Op, edges: list, inputs: list | None, settings: dict):
-        self.op, self.edges, self.inputs, self.settings = op, edges, inputs, settings
-        self.number = next(_numbers)
-        self.versions: list = []        # how often the memory of each input had been written over
-        self.out, self.kept = None, ()  # numbers of the output, and what the forward handed over
-        self.seen = 0                   # for a view: how often its memory had been written over
-        self.spoilt = False             # whether the output has been written over since
-        self.hooks: dict | None = None
+    def __init__(self, op: Op, edges: list, inputs: list | None, settings: dict, boxes=(), versions=()):
+        self.op, self.settings, self.number = op, settings, next(_numbers)
+        self.edges = edges              # for each input: where its gradient goes
+        self.inputs = inputs            # for each input: its array if the rule will look at it, or an outline
+        self.boxes = boxes              # for each input: the tensor itself, where the rule will look at it …
+        self.versions = versions        # … and how often its memory had been written over
 
     def name(self) -> str:
         """PyTorch's name for it: MulBackward0."""
@@ -145,22 +147,20 @@ class Receipt:
         """The receipts, or leaves, that gradients go to from here, as PyTorch lists them."""
         return tuple([(edge, 0) for edge in self.edges])
 
-    def pull(self, g, wanted: list[bool], create_graph: bool) -> list:
-        """What goes to each input that wants a gradient, and None to the others."""
-        return pull(self, g, wanted, create_graph)
+    def pull(self, g, create_graph: bool) -> tuple:
+        """What goes to each input: a gradient, or a function that computes it, or None."""
+        return pull(self, g, create_graph)
 
     def let_go(self) -> None:
         """Forgets the numbers."""
         self.inputs = self.out = None
-        self.kept = ()
+        self.boxes = self.kept = ()
 
     def __repr__(self): return f"<{self.name()}>"
 
 
 class Part(Receipt):
     """The receipt of one of several outputs; its edge leads to the receipt of them all."""
-
-    __slots__ = ("place", "places")
 
     def __init__(self, whole: Receipt, place: int, places: int):
         super().__init__(whole.op, [whole], [], {})
@@ -183,7 +183,7 @@ remembering: ContextVar = ContextVar("remembering", default=True)
 def wants_gradient(x) -> bool:
     """Whether x is a tensor through which a gradient is wanted."""
     if not isinstance(x, Tensor): return False
-    return x.requires_grad or (x._base is not None and x._base.requires_grad and joined(x))
+    return x.requires_grad or (x._base is not None and joined(x))
 
 
 def edge_of(x: Tensor):
@@ -191,6 +191,9 @@ def edge_of(x: Tensor):
     if x.receipt is None: return x
     if x._base is not None and x.receipt.seen != x._base._changes: see_again(x)
     return x.receipt
+
+# %% [markdown]
+# A receipt is written for every op of every step of every training: this function is worth its length.
 
 # %%
 #| export
@@ -200,12 +203,24 @@ def write_receipt(op: Op, inputs: tuple, settings: dict, out):
     if rule is None:
         set_apart(op, out)
         return out
-    edges = [edge_of(x) if wants_gradient(x) else None for x in inputs]         # first: they may be new
-    receipt, looks, singly = Receipt(op, edges, [], settings), rule.looks, len(rule.looks) > len(inputs)
+    edges, bare, boxes, versions = [], [], [], []
+    looks, last = rule.looks, len(rule.looks) - 1
     for place, x in enumerate(inputs, 1):
-        box, looked_at = isinstance(x, Tensor), looks[place if singly else -1]
-        receipt.inputs.append(x if looked_at or not box else Outline(x.array))
-        receipt.versions.append(x._version if looked_at and box else None)
+        edge = box = None
+        version = 0
+        if isinstance(x, Tensor):
+            array, root = x.array, x._base
+            if x.requires_grad or (root is not None and joined(x)): edge = edge_of(x)
+            if looks[place if place < last else last]:
+                box, version = x, (x if root is None else root)._changes
+                x = array
+            else:
+                x = Outline((array.shape, array.dtype))
+        edges.append(edge)
+        bare.append(x)
+        boxes.append(box)
+        versions.append(version)
+    receipt = Receipt(op, edges, bare, settings, boxes, versions)       # now: its edges have older numbers
     if isinstance(out, tuple): sign_parts(out, receipt, rule)
     else: sign(out, receipt, rule)
     return out
@@ -216,14 +231,15 @@ def sign(out: Tensor, receipt: Receipt, rule: Rule) -> None:
     if out.array.dtype.kind not in "fV": return         # whole numbers have no derivative; V is bfloat16
     out.receipt, out.requires_grad = receipt, True
     if rule.looks[0]: receipt.out = out.array
-    if out.kept: receipt.kept, out.kept = out.kept if rule.kept else (), ()
+    if rule.kept: receipt.kept = out.kept
     if out._base is not None: receipt.seen = out._base._changes
 
 
 def sign_parts(parts: tuple, receipt: Receipt, rule: Rule) -> None:
     """Hangs a receipt on each of several outputs."""
-    receipt.out = [part.array if rule.looks[0] else Outline(part.array) for part in parts]
-    if parts and parts[0].kept: receipt.kept, parts[0].kept = parts[0].kept if rule.kept else (), ()
+    arrays = [part.array for part in parts]
+    receipt.out = arrays if rule.looks[0] else [Outline((array.shape, array.dtype)) for array in arrays]
+    if rule.kept and parts: receipt.kept = parts[0].kept
     for place, part in enumerate(parts): sign(part, Part(receipt, place, len(parts)), UNWRITTEN)
 
 # %% [markdown]
@@ -234,33 +250,44 @@ def sign_parts(parts: tuple, receipt: Receipt, rule: Rule) -> None:
 
 # %%
 #| export
-def pull(receipt: Receipt, g, wanted: list[bool], create_graph: bool) -> list:
-    """What the rule of the receipt's op makes of g: a gradient for each input that wants one, else None."""
+def pull(receipt: Receipt, g, create_graph: bool) -> tuple:
+    """What the rule of the receipt's op makes of g: for each input a gradient, a function for it, or None."""
     op = receipt.op
     short = None if create_graph else SHORTCUTS.get(op)
     rule = short or RULES.get(op)
     if rule is None:
         raise NotImplementedError(f"{op.name} has no gradient yet: write one under @gradient({op.name})")
-    inputs, out = looked_up(receipt, create_graph)
-    inputs += [None] * (op.arity - len(inputs))             # those that were left out, as a bias may be
+    check_unchanged(receipt)
+    inputs, out = seen_by_rule(receipt, create_graph)
+    if len(inputs) < op.arity: inputs = [*inputs, *[None] * (op.arity - len(inputs))]     # a bias, left out
+    found, n = rule.function(g, out, *inputs, **asked_for(receipt, rule)), len(receipt.edges)
+    if len(found) < n: raise ValueError(f"the rule of {op.name} gives {len(found)} gradients for {n} inputs")
+    return found
+
+
+def asked_for(receipt: Receipt, rule: Rule) -> dict:
+    """The settings that a rule names, and what the forward kept, where a shortcut asks for it."""
+    if not rule.settings and not rule.kept: return {}
     settings = {name: receipt.settings.get(name, default) for name, default in rule.settings.items()}
-    if short and short.kept: settings["kept"] = receipt.kept
-    found = rule.function(g, out, *inputs, **settings)
-    if len(found) < len(wanted):
-        raise ValueError(f"the rule of {op.name} gives {len(found)} gradients for {len(wanted)} inputs")
-    return [(dx() if callable(dx) else dx) if want else None for dx, want in zip(found, wanted)]
+    return {**settings, "kept": receipt.kept} if rule is SHORTCUTS.get(receipt.op) and rule.kept else settings
 
 
-def looked_up(receipt: Receipt, create_graph: bool) -> tuple[list, object]:
-    """The inputs and the output of a receipt as its rule wants to see them: bare, or as tensors."""
+def check_unchanged(receipt: Receipt) -> None:
+    """Raises if what the rule will look at was let go, or has been written over."""
     if receipt.inputs is None:
         raise RuntimeError(f"backward went through {receipt.op.name} before, and let go of what it needed: "
                            "say retain_graph=True the first time, or compute the loss once more")
     if receipt.spoilt and receipt.out is not None: raise overwritten(receipt, "its output", receipt.out)
-    for n, (x, version) in enumerate(zip(receipt.inputs, receipt.versions)):
-        if version is not None and x._version != version: raise overwritten(receipt, f"its input {n}", x)
-    if create_graph: return list(receipt.inputs), unpacked_output(receipt)
-    return [x.array if isinstance(x, Tensor) else x for x in receipt.inputs], receipt.out
+    for n, box in enumerate(receipt.boxes):
+        if box is not None and (box if box._base is None else box._base)._changes != receipt.versions[n]:
+            raise overwritten(receipt, f"its input {n}", box)
+
+
+def seen_by_rule(receipt: Receipt, create_graph: bool) -> tuple[list, object]:
+    """The inputs and the output of a receipt: bare, or in boxes with their history."""
+    if not create_graph: return receipt.inputs, receipt.out
+    inputs = [x if box is None else box for x, box in zip(receipt.inputs, receipt.boxes)]
+    return inputs, unpacked_output(receipt)
 
 
 def overwritten(receipt: Receipt, what: str, x) -> RuntimeError:
@@ -295,7 +322,7 @@ def set_apart(op: Op, out) -> None:
 
 def joined(x: Tensor) -> bool:
     """Whether a view wants a gradient since something that does was written into its memory."""
-    if x._apart or x._base.receipt is None: return False
+    if x._apart or not x._base.requires_grad or x._base.receipt is None: return False
     see_again(x)
     return True
 
@@ -305,9 +332,9 @@ def see_again(x: Tensor) -> None:
     root = x._base
     if root.receipt is not None and (x.receipt is None or x.receipt.number < root.receipt.number):
         shown = {"index": places_of(x, root, ...)}
-        x.receipt = Receipt(select_index, [root.receipt], [Outline(root.array)], shown)
+        outline = Outline((root.array.shape, root.array.dtype))
+        x.receipt = Receipt(select_index, [root.receipt], [outline], shown)
         x.requires_grad = True
-        x.receipt.versions.append(None)
     x.receipt.seen = root._changes
 
 

@@ -33,7 +33,6 @@ from tinytorch.journeys import (
     first_gradient,
     hooked,
     leading_to,
-    leaves_own,
     rules_run,
     served_after,
 )
@@ -265,12 +264,11 @@ class Autograd(Engine):
     def run(self, op: Op, inputs: tuple, settings: dict):
         """What the inner engine gives, with a receipt."""
         #| hint The inner engine has a run of its own. When does nobody need to remember?
-        #| hint If remembering.get() is true, and any input wants_gradient: return self.record(…) of it all.
+        #| hint If any input wants_gradient, and remembering.get() is true: return self.record(…) of it all.
         ### BEGIN SOLUTION
         out = self.inner.run(op, inputs, settings)
-        if remembering.get():
-            for x in inputs:
-                if wants_gradient(x): return self.record(op, inputs, settings, out)
+        for x in inputs:
+            if wants_gradient(x) and remembering.get(): return self.record(op, inputs, settings, out)
         ### END SOLUTION
         if op.shares: set_apart(op, out)
         return out
@@ -283,9 +281,9 @@ class Autograd(Engine):
         """Writes as the inner engine does, and remembers what was written over what."""
         return write_over(self.inner, tensor, value, index)
 
-    def pull(self, receipt: Receipt, g, wanted: list[bool], create_graph: bool) -> list:
-        """Of the gradient of what came out of an op, those of what went in, where they are wanted."""
-        return receipt.pull(g, wanted, create_graph)
+    def pull(self, receipt: Receipt, g, create_graph: bool) -> tuple:
+        """For the gradient of what came out of an op, those of what went in, or functions for them."""
+        return receipt.pull(g, create_graph)
 
     def backward(self, tensor: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None):
         """Sends gradients back from the tensor, and adds them to .grad of the leaves."""
@@ -377,12 +375,11 @@ def unbroadcast(g, shape: tuple[int, ...]):
 
 
 def settled(dx, x):
-    """A gradient in the shape and dtype of the input that it is for."""
+    """A gradient in the shape and dtype of the array, or outline, that it is for."""
     if dx.shape != x.shape: dx = unbroadcast(dx, x.shape)
     if dx.shape != x.shape: dx = dx.reshape(x.shape)
-    kind, box = (x.array if isinstance(x, Tensor) else x).dtype, isinstance(dx, Tensor)
-    if (dx.array if box else dx).dtype == kind: return dx
-    return METHODS["to"](dx, DTYPES[kind]) if box else DTYPES[kind].cast(dx)
+    if dx.dtype == x.dtype: return dx
+    return METHODS["to"](dx, DTYPES[x.dtype]) if isinstance(dx, Tensor) else DTYPES[x.dtype].cast(dx)
 
 # %%
 #| check 2
@@ -465,36 +462,42 @@ class Flow:
         leaves = served_after(order)
         with rules_run(self.engine, self.create_graph):
             #| hint For each receipt in order: visit it, if a gradient is pending there.
-            #| hint Then serve the leaves that are complete: leaves.get(receipt, ()).
+            #| hint Then serve the leaves that are complete: leaves[receipt], if it is there.
             ### BEGIN SOLUTION
             for receipt in order:
                 if receipt in self.pending: self.visit(receipt)
-                self.serve(leaves.get(receipt, ()))
+                if receipt in leaves: self.serve(leaves[receipt])
             ### END SOLUTION
             self.serve([edge for edge in self.pending if isinstance(edge, Tensor)])     # a leaf to start with
 
     def visit(self, receipt: Receipt) -> None:
         """Takes what has gathered at a receipt, and hands it on to its edges."""
-        g = hooked(receipt, self.pending.pop(receipt))
+        g = self.pending.pop(receipt)
+        if receipt.hooks: g = hooked(receipt.hooks, g)
         if self.targets is not None and receipt in self.targets: self.deliver(self.targets[receipt], g)
-        wanted = [edge is not None and (self.useful is None or edge in self.useful) for edge in receipt.edges]
-        if isinstance(receipt, Part):
-            receipt.put(g, self.pending)
-        elif any(wanted):
-            found = leaves_own(self.engine.pull(receipt, g, wanted, self.create_graph), receipt.edges, g)
-            #| hint found has a gradient, or None, for each of receipt.edges, which are for receipt.inputs.
-            #| hint Each gradient is settled(dx, x) for its input x, and then gathered at its edge.
+        if isinstance(receipt, Part): return receipt.put(g, self.pending)
+        edges, useful = receipt.edges, self.useful
+        if useful is not None: edges = [edge if edge in useful else None for edge in edges]
+        if not any([edge is not None for edge in edges]): return None
+        found = self.engine.pull(receipt, g, self.create_graph)
+        for edge, x, dx in zip(edges, receipt.inputs, found):
+            if edge is None or dx is None: continue
+            #| hint dx may be a function that computes the gradient: callable(dx).
+            #| hint Then it is settled(dx, x) for the input x that it is for, and gathered at its edge.
             ### BEGIN SOLUTION
-            for edge, x, dx in zip(receipt.edges, receipt.inputs, found):
-                if dx is not None: gather(self.pending, self.mine, edge, settled(dx, x))
+            if callable(dx): dx = dx()
+            dx = settled(dx, x)
             ### END SOLUTION
-            if not self.retain: receipt.let_go()
+            if dx is g and isinstance(edge, Tensor): dx = +dx    # a leaf shares its gradient with nobody
+            gather(self.pending, self.mine, edge, dx)
+        if not self.retain: receipt.let_go()
+        return None
 
     def serve(self, leaves: Iterable[Tensor]) -> None:
         """Delivers to leaves whose gradient is complete."""
         for leaf in leaves:
             if leaf not in self.pending: continue
-            g = hooked(leaf, self.pending.pop(leaf))
+            g = hooked(vars(leaf).get("_hooks"), self.pending.pop(leaf))
             if self.targets is None: self.deliver(leaf, g)
             elif leaf in self.targets: self.deliver(self.targets[leaf], g)
 

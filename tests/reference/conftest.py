@@ -100,3 +100,117 @@ def same_walks(ours: Outcome, theirs: Outcome) -> None:
         steps = list(zip(mine.stride(), other.stride(), other.shape))
         assert all([a == b for a, b, n in steps if n > 1]), f"strides {mine.stride()}, not {other.stride()}"
         assert ours.shows(mine) == theirs.shows(other), f"a view in one library only: {ours.shows(mine)} here"
+
+
+# Gradients. A line's floats want gradients; what comes out is weighed, added up and sent back, in both libraries,
+# in float32 and in float64, and a second time through the gradients themselves. Where a function is smooth, central
+# differences in float64 are asked as well.
+
+GRADIENTS_AGREE = {"float32": 1e-5, "float64": 1e-9}
+
+
+@pytest.fixture
+def same_gradients():
+    torch = pytest.importorskip("torch", reason="PyTorch is the reference: pip install 'tinytorch-tito[dev]'")
+
+    def check(line: str, names, smooth: bool = True, tolerance: float = 1.0) -> None:
+        for kind in GRADIENTS_AGREE:
+            theirs, ours = Slopes(torch, line, names, kind), Slopes(tinytorch, line, names, kind)
+            close = GRADIENTS_AGREE[kind] * tolerance
+            agreeing(ours.first, theirs.first, close, "the gradient")
+            agreeing(ours.short, theirs.first, close, "the gradient without a graph")
+            if theirs.second is not None:
+                if not smooth: ours.second = forgiven(ours.second, theirs.second)
+                agreeing(ours.second, theirs.second, 10 * close, "the second gradient", scale=1e-3)
+        if smooth: agreeing(ours.measured(), ours.first, 2e-5, "the central difference", scale=1.0)
+    return check
+
+
+class Slopes:
+    """The gradients of a line for the floats in it, and the gradients of these."""
+
+    def __init__(self, library, line: str, names, kind: str):
+        self.library, self.line = library, line
+        self.code = compile(line, line, "eval")
+        self.scope = {"t": library, "np": np, "inf": np.inf, "nan": np.nan, **names(library)}
+        self.wanted = [name for name in self.code.co_names if name in self.scope and is_float(self.scope[name])]
+        for name in self.wanted: self.scope[name] = leaf(self.scope[name].to(getattr(library, kind)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Warning if library is not tinytorch else RuntimeWarning)   # inf - inf
+            self.first = self.numbers(self.grads(self.total(), True))
+            self.short = self.numbers(self.grads(self.total(), False)) if library is tinytorch else None
+            self.second = self.twice()
+
+    def total(self):
+        """All that comes out, each number with a weight of its own, added up."""
+        found = [part for part in parts(eval(self.code, self.scope)) if is_float(part) and part.requires_grad]
+        return self.weighed(found, 1)
+
+    def weighed(self, found, start: int):
+        sums = [(part * self.library.tensor(weights(part, start + n), dtype=part.dtype)).sum()
+                for n, part in enumerate(found)]
+        return sum(sums[1:], sums[0])
+
+    def grads(self, total, create_graph: bool):
+        leaves = [self.scope[name] for name in self.wanted]
+        return self.library.autograd.grad(total, leaves, create_graph=create_graph, allow_unused=True)
+
+    def numbers(self, grads) -> dict:
+        """The gradients as arrays; none is zeros."""
+        return {name: np.zeros(tuple(self.scope[name].shape)) if g is None else g.numpy(force=True).astype(np.float64)
+                for name, g in zip(self.wanted, grads)}
+
+    def twice(self) -> dict | None:
+        """The gradients of the gradients; None where PyTorch has none."""
+        try:
+            first = [g for g in self.grads(self.total(), True) if g is not None and g.requires_grad]
+            if not first: return self.numbers([None] * len(self.wanted))
+            return self.numbers(self.grads(self.weighed(first, 5), False))
+        except RuntimeError as error:
+            if self.library is tinytorch or "not implemented" not in str(error): raise
+            return None
+
+    def measured(self) -> dict:
+        """The same by nudging every number up and down."""
+        found = {}
+        for name in self.wanted:
+            x = self.scope[name] = leaf(self.scope[name].detach().clone())
+            found[name] = np.zeros(x.array.shape)
+            for place in np.ndindex(x.array.shape):
+                there = x.array[place]
+                above, below = [self.at(x, place, there + step) for step in (1e-6, -1e-6)]
+                x.array[place] = there
+                found[name][place] = (above - below) / 2e-6
+        return found
+
+    def at(self, x, place, value) -> float:
+        x.array[place] = value
+        return float(self.total().array)
+
+
+def leaf(x):
+    x = x.detach()
+    x.requires_grad = True
+    return x
+
+
+def is_float(x) -> bool: return is_tensor(x) and x.dtype.is_floating_point
+
+
+def weights(part, start: int):
+    """Numbers of both signs, all different."""
+    n = int(np.prod(tuple(part.shape)))
+    return np.cos(0.7 * np.arange(n) + start).reshape(tuple(part.shape))
+
+
+def forgiven(ours: dict, theirs: dict) -> dict:
+    """Where there is no slope, PyTorch's second gradient is often nan by accident; a number is no worse."""
+    return {name: np.where(np.isnan(wanted), np.nan, ours[name]) for name, wanted in theirs.items()}
+
+
+def agreeing(ours: dict, theirs: dict, close: float, what: str, scale: float = 0.0) -> None:
+    for name, wanted in theirs.items():
+        finite = np.abs(wanted[np.isfinite(wanted)])
+        size = max(finite.max(initial=0), scale)
+        np.testing.assert_allclose(ours[name], wanted, rtol=close, atol=close * size, equal_nan=True,
+                                   err_msg=f"{what} for {name}")

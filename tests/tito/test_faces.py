@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -263,3 +264,11 @@ def test_a_learners_package_may_lack_a_name_that_the_course_added_since():
 def test_names_that_no_face_lists_are_told():
     assert unlisted(curriculum(), names())["02 tensor"] == ["one", "abs", "cat"]
     assert "02 tensor" not in unlisted(curriculum('["*", "-one"]'), names())
+
+
+def test_a_lesson_that_fills_tables_is_loaded_whole():
+    course = replace(curriculum(), lessons=tuple(
+        replace(lesson, fills_tables=lesson.name == "tensor") for lesson in curriculum()))
+    found = faces(course, {m: defined_names(s) for m, s in SOURCES.items()}, reference=False)["__init__.py"]
+    assert "\nfrom . import numbers, tensor, extras\n" in found
+    assert "from . import numbers" not in faces(curriculum(), {}, reference=False)["__init__.py"]

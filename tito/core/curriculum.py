@@ -30,6 +30,7 @@ class Lesson:
     objectives: tuple[str, ...] = ()
     files: tuple[str, ...] = ()                 # in the order in which the package needs them
     exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)   # face -> names
+    fills_tables: bool = False                  # `import tinytorch` loads all its files: they register things
 
     @property
     def folder(self) -> str: return f"{self.number:02d}_{self.name}"

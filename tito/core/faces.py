@@ -89,6 +89,8 @@ def faces(
     if reference:
         _refuse_undefined(curriculum, modules, all_faces)
         _refuse_hidden(modules, all_faces["tinytorch"])
+    loaded = [module for lesson in curriculum if lesson.fills_tables for module in lesson.modules
+              if module in modules]
     closed = {face.path: _opening(curriculum, face.path) for face in all_faces.values()
               if not _is_open(face, all_faces, modules)}
     files = {}
@@ -96,7 +98,7 @@ def faces(
         if face.file.removesuffix(".py") in modules:
             files[face.file] = _tail(face)
         elif face.path not in closed:
-            files[face.file] = _face_source(face, all_faces, closed, reference, version)
+            files[face.file] = _face_source(face, all_faces, closed, reference, version, loaded)
     written = {lesson.label for lesson in curriculum if lesson.module in course}
     files["_names.py"] = _names_source(all_faces, closed, written, reference)
     return files
@@ -205,6 +207,7 @@ def _head(reference: bool, docstring: str) -> str:
 
 def _face_source(
     face: Face, all_faces: Mapping[str, Face], closed: Mapping[str, str], reference: bool, version: str,
+    loaded: list[str],
 ) -> str:
     below = [f.path.rpartition(".")[2] for f in all_faces.values()
              if f.path.rpartition(".")[0] == face.path and f.path not in closed]
@@ -218,6 +221,9 @@ def _face_source(
         parts.append("from . import _missing  # has a sentence for each name that is not here\n")
     if imports := _imports(face):
         parts.append(imports)
+    if root and loaded:
+        parts.append("# what these define is not handed on: they fill tables\n"
+                     + _statement("from . import ", loaded, "()"))
     if below:
         parts.append(BELOW.format(below=", ".join(below)))
     if root:

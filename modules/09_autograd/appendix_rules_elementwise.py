@@ -1,0 +1,457 @@
+# %% [markdown]
+# # Appendix: rules for number by number
+#
+# Each of these is a line that a school book could have printed. What no school book prints is what to answer
+# where a function has no slope: at corners, at steps, at the edge of where it is defined. There is no truth to
+# be found there, only a choice, and this book makes PyTorch's.
+
+# %%
+#| export
+"""Gradients of the functions that take each number on its own."""
+
+# %%
+#| export
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinytorch.activations import sigmoid
+from tinytorch.comparisons import eq, ge, gt, le, lt, ne
+from tinytorch.elementwise import (
+    abs_,
+    acos,
+    acosh,
+    addcdiv,
+    addcmul,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    between,
+    bitwise_and,
+    bitwise_left_shift,
+    bitwise_not,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    ceil,
+    copysign,
+    cos,
+    cosh,
+    deg2rad,
+    digamma,
+    digamma_slope,
+    erf,
+    erfc,
+    erfinv,
+    exp2,
+    expm1,
+    floor,
+    floor_divide,
+    fmax,
+    fmin,
+    fmod,
+    frac,
+    gcd,
+    heaviside,
+    hypot,
+    isclose,
+    isfinite,
+    isinf,
+    isnan,
+    isneginf,
+    isposinf,
+    isreal,
+    lcm,
+    lerp,
+    lgamma,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    logaddexp2,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    logit,
+    mantissa_and_exponent,
+    masked_fill,
+    maximum,
+    minimum,
+    nan_to_num,
+    nextafter,
+    positive,
+    pow_,
+    rad2deg,
+    reciprocal,
+    remainder,
+    round_,
+    rsqrt,
+    select_where,
+    sgn,
+    sign,
+    signbit,
+    sin,
+    sinc,
+    sinh,
+    square,
+    tan,
+    trunc,
+    trunc_divide,
+    where,
+    xlogy,
+)
+from tinytorch.overwriting import zeros_beside
+from tinytorch.receipts import gradient, no_gradient
+
+# %% [markdown]
+# ## Steps
+#
+# A staircase is flat: nudge a number, and its rounding stays where it is. At the few numbers where it jumps
+# there would be an infinite slope, and nobody could learn from that, so the answer is 0 there as well. That is
+# a gradient, only a useless one, and not the same as none: what rounds a number does depend on it.
+
+# %%
+#| export
+@gradient(floor, ceil, trunc, round_, sign, sgn)
+def _(g, _out, _x): return zeros_beside(g, g.shape),
+
+
+@gradient(floor_divide, trunc_divide)
+def _(g, _out, _x, _y):
+    flat = zeros_beside(g, g.shape)
+    return flat, flat
+
+
+@gradient(heaviside)
+def _(g, _out, x, _values): return zeros_beside(g, g.shape), lambda: where(x == 0, g, 0.0)
+
+
+@gradient(frac, positive)
+def _(g, _out, _x): return g,
+
+
+@gradient(remainder)
+def _(g, _out, x, y): return g, lambda: -g * floor_divide(x, y)
+
+
+@gradient(fmod)
+def _(g, _out, x, y): return g, lambda: -g * trunc_divide(x, y)
+
+# %% [markdown]
+# ## Corners
+#
+# Left of 0 the slope of |x| is -1, right of it 1, and at 0 it could be anything between them. 0 is in the
+# middle, and it is what `sign` says anyway: what has arrived at 0 is left in peace.
+
+# %%
+#| export
+@gradient(abs_)
+def _(g, _out, x): return g * sign(x),
+
+
+@gradient(copysign)
+def _(g, out, x, _y): return lambda: g * (sign(x) * sign(out)), lambda: zeros_beside(g, g.shape)
+
+# %% [markdown]
+# The larger of two numbers hands its gradient to the one that it is. Where both are the larger, each gets half:
+# so the total that is handed on stays the same, and neither is preferred for standing on the left. nan is
+# contagious in `maximum`, so there both get all of it. `fmax` had to prefer one of the two in a tie, and
+# prefers the first.
+
+# %%
+#| export
+def shared(g, mine, tie):
+    """The part of g for the one whose number it `mine` is; of a tie, half."""
+    return where(tie, g / 2, where(mine, g, 0.0))
+
+
+@gradient(maximum)
+def _(g, _out, x, y): return lambda: shared(g, ~(x < y), x == y), lambda: shared(g, ~(x > y), x == y)
+
+
+@gradient(minimum)
+def _(g, _out, x, y): return lambda: shared(g, ~(x > y), x == y), lambda: shared(g, ~(x < y), x == y)
+
+
+@gradient(fmax)
+def _(g, _out, x, y):
+    first = (x >= y) | (y != y)
+    return lambda: where(first, g, 0.0), lambda: where(first, 0.0, g)
+
+
+@gradient(fmin)
+def _(g, _out, x, y):
+    first = (x <= y) | (y != y)
+    return lambda: where(first, g, 0.0), lambda: where(first, 0.0, g)
+
+# %% [markdown]
+# A number that is cut off at a bound does not answer to nudges any more; the bound does, if it is a tensor. A
+# number *at* the bound still counts as inside. Where the bounds have crossed, the upper one is what comes out.
+
+# %%
+#| export
+@gradient(between)
+def _(g, _out, x, low, high):
+    above, below = True if low is None else x >= low, True if high is None else x <= high
+    one_bound = low is None or high is None
+    return (lambda: where(above & below, g, 0.0),
+            lambda: where((x < low) & (True if one_bound else low < high), g, 0.0),
+            lambda: where((x > high) | (False if one_bound else high < low), g, 0.0))
+
+# %% [markdown]
+# ## Powers and roots
+#
+# The slope of xⁿ is n xⁿ⁻¹. The exponent may want a gradient, too: xⁿ is exp(n log x), and so its slope is
+# xⁿ log x. At x = 0 the logarithm is infinite, but 0ⁿ is 0 for every n above 0, flat as can be: there the
+# answer is 0. And for n = 0 the power is 1 whatever x is, which spares us 0 times an infinite 0⁻¹.
+
+# %%
+#| export
+@gradient(pow_)
+def _(g, _out, x, n):
+    return lambda: g * power_slope(x, n), lambda: where((x == 0) & (n >= 0), 0.0, g * (pow_(x, n) * log_of(x)))
+
+
+def power_slope(x, n):
+    """n xⁿ⁻¹, and 0 where n is 0."""
+    if hasattr(n, "dtype"): return where(n == 0, 0.0, n * pow_(x, n - 1))
+    return 0 * x if n == 0 else x * 0 + 1 if n == 1 else n * (x if n == 2 else pow_(x, n - 1))
+
+
+def log_of(x):
+    """The natural logarithm of a tensor, an array or a number; a number below 0 has none."""
+    if hasattr(x, "dtype"): return np.log(x)
+    return math.log(x) if x > 0 else -math.inf if x == 0 else math.nan
+
+
+@gradient(square)
+def _(g, _out, x): return g * (2 * x),
+
+
+@gradient(reciprocal)
+def _(g, out, _x): return -g * (out * out),
+
+
+@gradient(rsqrt)
+def _(g, out, _x): return g * (-0.5 * (out * out * out)),
+
+
+@gradient(hypot)
+def _(g, out, x, y): return lambda: g * (x / out), lambda: g * (y / out)
+
+# %% [markdown]
+# ## Exponentials and logarithms
+
+# %%
+#| export
+@gradient(exp2)
+def _(g, out, _x): return g * (out * math.log(2)),
+
+
+@gradient(expm1)
+def _(g, out, _x): return g * (out + 1),
+
+
+@gradient(log2)
+def _(g, _out, x): return g / (x * math.log(2)),
+
+
+@gradient(log10)
+def _(g, _out, x): return g / (x * math.log(10)),
+
+
+@gradient(log1p)
+def _(g, _out, x): return g / (x + 1),
+
+# %% [markdown]
+# `logaddexp` is a soft maximum, and shares its gradient softly: by how much the one is above the other, through
+# a sigmoid. It never overflows, as neither does the sigmoid.
+
+# %%
+#| export
+@gradient(logaddexp)
+def _(g, _out, x, y): return lambda: g * sigmoid(x - y), lambda: g * sigmoid(y - x)
+
+
+@gradient(logaddexp2)
+def _(g, _out, x, y):
+    return lambda: g * sigmoid((x - y) * math.log(2)), lambda: g * sigmoid((y - x) * math.log(2))
+
+
+@gradient(xlogy)
+def _(g, _out, x, y): return lambda: where((x == 0) & (y <= 0), 0.0, xlogy(g, y)), lambda: g * x / y
+
+
+@gradient(logit)
+def _(g, _out, x, eps):
+    low, outside = (0, math.nan) if eps is None else (eps, 0.0)
+    return where((x < low) | (x > 1 - low), outside, g / (x * (1 - x))),
+
+# %% [markdown]
+# ## Waves
+
+# %%
+#| export
+@gradient(sin)
+def _(g, _out, x): return g * np.cos(x),
+
+
+@gradient(cos)
+def _(g, _out, x): return g * -np.sin(x),
+
+
+@gradient(tan)
+def _(g, out, _x): return g * (1 + out * out),
+
+
+@gradient(asin)
+def _(g, _out, x): return g / np.sqrt(1 - x * x),
+
+
+@gradient(acos)
+def _(g, _out, x): return -g / np.sqrt(1 - x * x),
+
+
+@gradient(atan)
+def _(g, _out, x): return g / (1 + x * x),
+
+
+@gradient(sinh)
+def _(g, _out, x): return g * np.cosh(x),
+
+
+@gradient(cosh)
+def _(g, _out, x): return g * np.sinh(x),
+
+
+@gradient(asinh)
+def _(g, _out, x): return g / np.sqrt(x * x + 1),
+
+
+@gradient(acosh)
+def _(g, _out, x): return g / np.sqrt(x * x - 1),
+
+
+@gradient(atanh)
+def _(g, _out, x): return g / (1 - x * x),
+
+
+@gradient(deg2rad)
+def _(g, _out, _x): return g * (math.pi / 180),
+
+
+@gradient(rad2deg)
+def _(g, _out, _x): return g * (180 / math.pi),
+
+# %% [markdown]
+# In the origin a point has no angle, and a walk around it none that would be a slope. There, `1` stands in for
+# the distance 0 that would be divided by, and what is divided is 0. The same trick answers for `sinc`, whose
+# top is flat.
+
+# %%
+#| export
+@gradient(atan2)
+def _(g, _out, y, x):
+    distance = x * x + y * y
+    distance = distance + (distance == 0)
+    return lambda: g * (x / distance), lambda: g * (-y / distance)
+
+
+@gradient(sinc)
+def _(g, out, x): return g * ((np.cos(math.pi * x) - out) / (x + (x == 0))),
+
+# %% [markdown]
+# ## Bell curves and factorials
+#
+# The slope of the share under the bell curve is the bell itself, and each slope of `digamma` has the next one
+# for its own.
+
+# %%
+#| export
+@gradient(erf)
+def _(g, _out, x): return g * (2 / math.sqrt(math.pi) * np.exp(-x * x)),
+
+
+@gradient(erfc)
+def _(g, _out, x): return g * (-2 / math.sqrt(math.pi) * np.exp(-x * x)),
+
+
+@gradient(erfinv)
+def _(g, out, _x): return g * (math.sqrt(math.pi) / 2 * np.exp(out * out)),
+
+
+@gradient(lgamma)
+def _(g, _out, x): return g * digamma(x),
+
+
+@gradient(digamma)
+def _(g, _out, x): return g * digamma_slope(x, 1),
+
+
+@gradient(digamma_slope)
+def _(g, _out, x, n): return g * digamma_slope(x, n + 1),
+
+# %% [markdown]
+# ## Mixtures
+
+# %%
+#| export
+@gradient(lerp)
+def _(g, _out, start, end, weight): return lambda: g * (1 - weight), lambda: g * weight, lambda: g * (end - start)
+
+
+@gradient(addcmul)
+def _(g, _out, _x, a, b, value): return g, lambda: g * (value * b), lambda: g * (value * a)
+
+
+@gradient(addcdiv)
+def _(g, _out, _x, a, b, value): return g, lambda: g * (value / b), lambda: g * (-value * a / (b * b))
+
+# %% [markdown]
+# ## Choices
+#
+# What was not chosen does not count.
+
+# %%
+#| export
+@gradient(select_where)
+def _(g, _out, condition, _x, _y):
+    return None, lambda: where(condition, g, 0.0), lambda: where(condition, 0.0, g)
+
+
+@gradient(masked_fill)
+def _(g, _out, _x, mask, _value): return lambda: where(mask, 0.0, g), None, lambda: where(mask, g, 0.0)
+
+
+@gradient(nan_to_num)
+def _(g, _out, x): return where(np.isfinite(x), g, 0.0),
+
+# %% [markdown]
+# Of a float taken apart, the exponent is a whole number, and stays where it is for small nudges.
+
+# %%
+#| export
+@gradient(mantissa_and_exponent)
+def _(g, out, _x): return g[0] * 2.0 ** -out[1],
+
+
+@gradient(nextafter)
+def _(g, _out, _x, _y): return g, lambda: zeros_beside(g, g.shape)
+
+# %% [markdown]
+# ## Where nothing flows
+#
+# Answers that are no numbers: a nudge turns no no into a little bit of yes.
+
+# %%
+#| export
+no_gradient(eq, ne, lt, le, gt, ge, isclose)
+no_gradient(isnan, isinf, isfinite, isposinf, isneginf, isreal, signbit)
+no_gradient(logical_and, logical_or, logical_xor, logical_not)
+no_gradient(bitwise_and, bitwise_or, bitwise_xor, bitwise_not, bitwise_left_shift, bitwise_right_shift)
+no_gradient(gcd, lcm)

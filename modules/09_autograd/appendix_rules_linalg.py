@@ -1,0 +1,224 @@
+# %% [markdown]
+# # Appendix: rules for linear algebra
+#
+# How does the inverse of a matrix answer, when one of its entries is nudged? For numbers: 1/x falls by 1/x² times
+# the nudge. For matrices that is `-inv @ nudge @ inv`, and the order matters. Nearly every rule below is found
+# in this way: nudge both sides of the equation that the result fulfils, `A X = B` or `Q R = A`, solve for the
+# nudge of the result, and read the answer backwards.
+
+# %%
+#| export
+"""Gradients of linear algebra: norms, distances, inverses, decompositions."""
+
+# %%
+#| export
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinytorch.autograd import bare, over
+from tinytorch.elementwise import pow_, sign, where
+from tinytorch.linalg import cholesky, det, eigh, inv, matrix_rank, pinv, qr, slogdet, solve, svd, vector_norm
+from tinytorch.overwriting import zeros_beside
+from tinytorch.products import cdist
+from tinytorch.receipts import gradient, no_gradient
+from tinytorch.rules_reductions import the_others
+from tinytorch.shaping import cat, diag_embed, diagonal, narrow, places, tril, triu, unsqueeze
+from tinytorch.rules_shaping import given
+from tinytorch.tensor import Tensor
+
+# %% [markdown]
+# ## Lengths and distances
+#
+# A vector gets longer fastest in its own direction: the slope of its length is the vector, divided by its
+# length. The zero vector has no direction. Its length has a corner there, like |x|, and gets the same answer, 0.
+# For other orders the direction is bent, towards the largest numbers for a large p; with p infinite the largest
+# alone count, and share.
+
+# %%
+#| export
+def direction(x, length, p: float, axis):
+    """How the p-norm of the numbers along some axes, `length` with ones for these, answers to each of them."""
+    if p == 0: return x * 0
+    if p == 1: return sign(x)
+    if p == 2: return x / nonzero(length)
+    if abs(p) == math.inf:
+        won = np.abs(x) == length
+        return where(won, sign(x), 0.0) / where(won, 1.0, 0.0).sum(axis=axis, keepdims=True)
+    if p < 1:
+        bent = where(x == 0, 0.0, sign(x) * pow_(np.abs(nonzero(x)), p - 1))
+        return bent * pow_(length, 1 - p)
+    return sign(x) * pow_(np.abs(x), p - 1) / where(length == 0, 1.0, pow_(length, p - 1))
+
+
+def nonzero(x): return x + (x == 0)
+
+
+@gradient(vector_norm)
+def _(g, out, x, ord, dim, keepdim):
+    axis = tuple(range(x.ndim)) if dim is None else places(dim, x.ndim) if x.ndim else ()
+    g, length = over(g, axis, keepdim, x.ndim), over(out, axis, keepdim, x.ndim)
+    return g * direction(x, length, ord, axis),
+
+# %% [markdown]
+# Between two rows, the direction is that of their difference, and each row hears from all the rows of the other
+# side. For Euclidean distances, the sums of differences can be had from a matrix product.
+
+# %%
+#| export
+@gradient(cdist)
+def _(g, out, x, y, p):
+    if p == 2 and max(x.shape[-2], y.shape[-2]) > 25:
+        pull = where(out == 0, 0.0, g / nonzero(out))
+        return (lambda: unsqueeze(pull.sum(axis=-1), -1) * x - pull @ y,
+                lambda: unsqueeze(pull.sum(axis=-2), -1) * y - pull.mT @ x)
+    difference = unsqueeze(x, -2) - unsqueeze(y, -3)                                    # (*, n, m, k)
+    pull = unsqueeze(g, -1) * direction(difference, unsqueeze(out, -1), p, (-1,))
+    return lambda: pull.sum(axis=-2), lambda: -pull.sum(axis=-3)
+
+# %% [markdown]
+# ## Inverses and equations
+
+# %%
+#| export
+@gradient(inv)
+def _(g, out, _A): return -(out.mT @ g @ out.mT),
+
+
+@gradient(solve)
+def _(g, out, A, B, left):
+    """The gradient of B solves an equation of its own, with the transpose of A."""
+    if B.ndim == 1 or tuple(B.shape) == tuple(A.shape[:-1]):
+        dB = solve(A.mT, g)
+        return lambda: -unsqueeze(dB, -1) * unsqueeze(out, -2), dB
+    dB = solve(A.mT, g, left=left)
+    return lambda: -(dB @ out.mT if left else out.mT @ dB), dB
+
+
+@gradient(slogdet)
+def _(g, _out, A): return column(g[1]) * inv(A).mT if g[1] is not None else zeros_beside(g[0], A.shape),
+
+
+def column(g): return unsqueeze(unsqueeze(g, -1), -1)
+
+# %% [markdown]
+# The determinant answers with its **cofactors**, which are `det * inv` where there is an inverse. There are
+# cofactors also where there is none: then a turn, a stretch and a turn show them, as products of the other
+# stretches.
+
+# %%
+#| export
+@gradient(det)
+def _(g, out, A):
+    if bare(out).all(): return column(g * out) * inv(A).mT,
+    U, stretch, Vh = svd(A, False)
+    return column(g * det(U) * det(Vh)) * ((U * unsqueeze(the_others(stretch, -1), -2)) @ Vh),
+
+
+@gradient(pinv)
+def _(g, out, A):
+    """The rule of `inv`, and two terms about what A forgets, which are 0 where it forgets nothing."""
+    K = g.mT
+    return (-(out.mT @ g @ out.mT) + (K - A @ (out @ K)) @ out @ out.mT
+            + out.mT @ out @ (K - (K @ out) @ A)),
+
+# %% [markdown]
+# ## Taken apart
+#
+# The factors of a matrix are not free: a triangle stays a triangle, a turn a turn. A nudge of A may move
+# Q only as turns move, which is by something skew, and that leaves halves of matrices in these rules.
+
+# %%
+#| export
+def halved(X):
+    """The lower triangle with half of the diagonal."""
+    return tril(X) - diag_embed(diagonal(X, 0, -2, -1)) * 0.5
+
+
+@gradient(cholesky)
+def _(g, out, _A, upper):
+    L, g = (out.mT, g.mT) if upper else (out, g)
+    middle = halved(L.mT @ g)
+    middle = 0.5 * (middle + middle.mT)
+    return solve(L.mT, solve(L, middle, left=False)),
+
+
+@gradient(qr)
+def _(g, out, A, mode):
+    if mode == "r": raise RuntimeError('the gradient of qr needs Q, which the mode "r" does not compute')
+    n, m = A.shape[-2:]
+    if mode == "complete" and n > m: raise RuntimeError('the mode "complete" of qr has a gradient for wide matrices only')
+    Q, R = factored(A, out, qr, mode)
+    gQ, gR = given(g, out)
+    if n >= m: return tall_qr(gQ, gR, Q, R),
+    (U, gU), gV = (narrow(R, -1, 0, n), narrow(gR, -1, 0, n)), narrow(gR, -1, n, m - n)
+    return cat([tall_qr(gQ + narrow(A, -1, n, m - n) @ gV.mT, gU, Q, U), Q @ gV], -1),
+
+
+def tall_qr(gQ, gR, Q, R):
+    """The gradient of a matrix with at least as many rows as columns."""
+    turn = triu(gR @ R.mT - Q.mT @ gQ)
+    return solve(R.mT, gQ + Q @ (turn + turn.mT - diagonal_alone(turn)), left=False)
+
+
+def diagonal_alone(X): return diag_embed(diagonal(X, 0, -2, -1))
+
+# %% [markdown]
+# The directions of `eigh` and `svd` turn towards each other, the faster the closer their stretches are: hence the
+# differences of stretches below the line. Where two are equal, any direction between them will do as well, and
+# the gradient is nan. Of the stretches alone there is always a gradient. An output hands on its history with
+# the rule, so these compute themselves once more if somebody wants a gradient of the gradient.
+
+# %%
+#| export
+def factored(A, out, op, *settings):
+    """The outputs; with their history, where A has one."""
+    return op(A, *settings) if isinstance(A, Tensor) else out
+
+
+@gradient(eigh)
+def _(g, out, A, UPLO):
+    L, V = factored(A, out, eigh, UPLO)
+    if g[1] is None: return V * unsqueeze(g[0], -2) @ V.mT,
+    inner = (V.mT @ g[1]) * off_diagonal(V) / gaps(L)
+    return V @ (inner if g[0] is None else inner + diag_embed(g[0])) @ V.mT,
+
+
+def off_diagonal(X):
+    """0 on the diagonal, 1 elsewhere."""
+    return 1 - np.eye(X.shape[-1], dtype=bare(X).dtype, like=bare(X))
+
+
+def gaps(L):
+    """L_j - L_i at row i, column j; 1 on the diagonal."""
+    return unsqueeze(L, -2) - unsqueeze(L, -1) + 1 - off_diagonal(L)
+
+
+@gradient(svd)
+def _(g, out, A, full_matrices):
+    U, S, Vh = thin(factored(A, out, svd, full_matrices), A)
+    gU, gS, gVh = g if g[0] is None and g[2] is None else thin(g, A)
+    if gU is None and gVh is None: return U * unsqueeze(gS, -2) @ Vh,
+    middle = 0.0 if gS is None else diag_embed(gS)
+    if gU is not None: middle = middle + skew(U.mT @ gU) / gaps(S * S) * unsqueeze(S, -2)
+    if gVh is not None: middle = middle + unsqueeze(S, -1) * (skew(Vh @ gVh.mT) / gaps(S * S))
+    dA = U @ middle @ Vh
+    if gU is not None and U.shape[-2] > U.shape[-1]: dA = dA + (gU - U @ (U.mT @ gU)) / unsqueeze(S, -2) @ Vh
+    if gVh is not None and Vh.shape[-1] > Vh.shape[-2]:
+        dA = dA + U @ ((gVh - (gVh @ Vh.mT) @ Vh) / unsqueeze(S, -1))
+    return dA,
+
+
+def skew(X): return X - X.mT
+
+
+def thin(parts, A):
+    """U, S and Vh, or their gradients, without the columns and rows that no stretch belongs to."""
+    k = min(A.shape[-2:])
+    U, S, Vh = parts
+    return None if U is None else narrow(U, -1, 0, k), S, None if Vh is None else narrow(Vh, -2, 0, k)
+
+
+no_gradient(matrix_rank)

@@ -1,0 +1,161 @@
+# Generated from modules/09_autograd/appendix_rules_indexing.py by `tito export`. Edit that file, not this one.
+"""Gradients of the ops that pick numbers, place them, and put them in order."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .autograd import bare
+from .elementwise import where
+from .indexing import (
+    argsort, argwhere, bisect, gather, index_add, index_copy, index_fill, index_select, isin, kthvalue,
+    masked_scatter, masked_select, nonzero, put, put_index, scatter, scatter_add, scatter_reduce, sort, take,
+    take_along_dim, topk,
+)
+from .overwriting import zeros_beside
+from .receipts import gradient, no_gradient
+from .shaping import along, cat, place, unsqueeze
+from .tensor import reshape, select_index
+
+__all__ = ["outside", "met", "inside", "counted_in", "factors", "winners", "from_places"]
+
+
+@gradient(gather)
+def _(g, _out, _x, index, dim): return scatter_add(zeros_beside(g, _x.shape), dim, index, g), None
+
+
+@gradient(index_select)
+def _(g, _out, _x, index, dim): return index_add(zeros_beside(g, _x.shape), dim, index, g), None
+
+
+@gradient(take)
+def _(g, _out, _x, index): return put(zeros_beside(g, _x.shape), index, g, True), None
+
+
+@gradient(take_along_dim)
+def _(g, _out, _x, indices, dim):
+    """Indices that broadcast against the input pick by full addresses: those of the other dimensions are given."""
+    index = bare(indices)
+    if dim is None: return put(zeros_beside(g, _x.shape), index.reshape(-1), g, True), None
+    dim = place(dim, _x.ndim)
+    spread = [np.arange(n, like=index).reshape((-1,) + (1,) * (_x.ndim - d - 1)) for d, n in enumerate(_x.shape)]
+    return put_index(zeros_beside(g, _x.shape), g, (*spread[:dim], index, *spread[dim + 1 :]), True), None
+
+
+@gradient(masked_select)
+def _(g, _out, _x, mask):
+    """Where input and mask were stretched to meet, so is the page on which the numbers are put back."""
+    shape = np.broadcast_shapes(_x.shape, mask.shape)
+    return masked_scatter(zeros_beside(g, shape), mask, g), None
+
+
+@gradient(scatter)
+def _(g, out, x, index, src, dim, reduce):
+    if reduce is not None: return met(g, out, x, index, src, dim, {"add": "sum", "multiply": "prod"}[reduce])
+    return lambda: scatter(g, dim, index, 0.0), None, lambda: outside(gather(g, dim, index), src)
+
+
+@gradient(scatter_add)
+def _(g, _out, _x, index, _src, dim): return g, None, lambda: outside(gather(g, dim, index), _src)
+
+
+def outside(picked, src):
+    """A gradient of the part of `src` that was sent, with zeros for what is beyond and stayed."""
+    if tuple(src.shape) == tuple(picked.shape): return picked
+    return put_index(zeros_beside(picked, src.shape), picked, tuple([slice(n) for n in picked.shape]))
+
+
+@gradient(index_add)
+def _(g, _out, _x, index, _source, dim, alpha):
+    return g, None, lambda: reshape(index_select(g, dim, index), _source.shape) * alpha
+
+
+@gradient(index_copy)
+def _(g, _out, _x, index, _source, dim):
+    return lambda: index_fill(g, dim, index, 0.0), None, lambda: reshape(index_select(g, dim, index), _source.shape)
+
+
+@gradient(index_fill)
+def _(g, _out, _x, index, _value, dim):
+    return lambda: index_fill(g, dim, index, 0.0), None, lambda: select_index(g, along(place(dim, g.ndim), index)).sum()
+
+
+@gradient(put)
+def _(g, _out, _x, index, _source, accumulate):
+    return g if accumulate else lambda: put(g, index, zeros_beside(g, _source.shape)), None, lambda: take(g, index)
+
+
+@gradient(masked_scatter)
+def _(g, _out, _x, mask, _source):
+    def taken():
+        """The gradients where the mask is true, in turn; zeros for numbers that found no place."""
+        found = masked_select(g, mask)
+        rest = zeros_beside(g, (math.prod(_source.shape) - found.shape[0],))
+        return reshape(cat([found, rest]), _source.shape)
+    return lambda: where(mask, 0.0, g), None, taken
+
+
+@gradient(scatter_reduce)
+def _(g, out, x, index, src, reduce, dim, include_self):
+    return met(g, out, x, index, src, dim, reduce, include_self)
+
+
+def met(g, out, x, index, src, dim, reduce, include_self=True):
+    """The gradients of a page, and of the numbers that were sent to meet in its places."""
+    sent = inside(src, index, x)
+    if reduce == "mean": g = g / counted_in(g, x, index, dim, include_self)
+    if reduce in ("sum", "mean"): mine, theirs = g, lambda: gather(g, dim, index)
+    elif reduce == "prod": mine, theirs = factors(g, out, x, index, sent, dim, include_self)
+    else: mine, theirs = winners(g, out, x, index, sent, dim)
+    return (lambda: mine if include_self else scatter(mine, dim, index, 0.0), None,
+            lambda: outside(theirs(), src))
+
+
+def inside(src, index, x):
+    """The part of the numbers that the index sends; a single number stands for as many."""
+    if not hasattr(src, "dtype"): return np.full_like(bare(x), src, shape=index.shape)
+    return src if tuple(src.shape) == tuple(index.shape) else select_index(src, tuple([slice(n) for n in index.shape]))
+
+
+def counted_in(g, x, index, dim, include_self):
+    """How many numbers met in each place; 1 where nobody did."""
+    there = np.full_like(bare(g), include_self, shape=x.shape)
+    sent = np.ones_like(there, shape=index.shape)
+    return np.maximum(bare(scatter_add(there, dim, index, sent)), 1)
+
+
+def factors(g, out, x, index, sent, dim, include_self):
+    page = where(x == 0, 1.0, x)
+    mine = g * scatter_reduce(page, dim, index, sent, "prod", include_self=include_self) / page
+    zero = bare(sent == 0)
+    zeros = scatter_add(zeros_beside(bare(g), x.shape), dim, index, np.asarray(zero, bare(g).dtype, like=bare(g)))
+    alone = zero & (bare(gather(zeros, dim, index)) == 1)
+
+    def theirs():
+        filled = scatter_reduce(x, dim, index, where(alone, 1.0, sent), "prod", include_self=include_self)
+        return where(alone, gather(g * filled, dim, index), gather(g * out, dim, index) / where(zero, 1.0, sent))
+    return mine, theirs
+
+
+def winners(g, out, x, index, sent, dim):
+    """Those who are the largest, or the smallest, in their place share its gradient."""
+    won, won_sent = where(x == out, 1.0, 0.0), where(sent == gather(out, dim, index), 1.0, 0.0)
+    share = g / scatter_add(won, dim, index, won_sent)
+    return won * share, lambda: won_sent * gather(share, dim, index)
+
+
+def from_places(g, out, shape, dim):
+    """Zeros, with the gradient of what was found in the places it was found at."""
+    dim, (values, indices) = place(dim, len(shape)), (g[0], out[1])
+    if not shape: return reshape(values, ())
+    if values.ndim < len(shape): values, indices = unsqueeze(values, dim), unsqueeze(indices, dim)
+    return scatter(zeros_beside(values, shape), dim, indices, values)
+
+
+@gradient(sort, topk, kthvalue)
+def _(g, out, _x, dim): return from_places(g, out, _x.shape, dim),
+
+
+no_gradient(argsort, argwhere, bisect, isin, nonzero)
