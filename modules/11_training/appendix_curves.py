@@ -41,7 +41,7 @@ def sparkline(values: Sequence[float], width: int = 20, bars: str = BARS) -> str
 def thinned(values: Sequence[float], n: int) -> list[float]:
     """At most n values: averages of neighbours."""
     values = [float(x) for x in values]
-    if len(values) <= n: return values
+    if len(values) <= n or n < 1: return values[: max(n, 0)]
     edges = [round(k * len(values) / n) for k in range(n + 1)]
     return [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
 
