@@ -1,4 +1,4 @@
-"""Mixed precision beside PyTorch: the same ops in the same dtypes, and the same scales, steps and complaints."""
+"""Mixed precision beside PyTorch: the same dtypes, scales, steps and complaints."""
 
 import threading
 
@@ -18,23 +18,28 @@ def numbers(*shape): return rng.standard_normal(shape).astype(np.float32)
 
 GIVEN = {
     "x": numbers(4, 6), "w": numbers(5, 6), "b": numbers(5), "s": numbers(2, 3, 8), "im": numbers(2, 3, 8, 8),
-    "k": numbers(4, 3, 3, 3), "v": numbers(2, 3, 4, 4, 4), "c": numbers(2, 3, 2, 2, 2), "u": rng.random((4, 6), np.float32),
+    "k": numbers(4, 3, 3, 3), "v": numbers(2, 3, 4, 4, 4), "c": numbers(2, 3, 2, 2, 2),
+    "u": rng.random((4, 6), np.float32),
     "lab": rng.integers(0, 6, 4), "spd": (lambda a: (a @ a.T + np.eye(4)).astype(np.float32))(numbers(4, 4)),
 }
 
 
 def names(t):
-    given = {name: t.tensor(array.tolist(), dtype=getattr(t, str(array.dtype))) for name, array in GIVEN.items()}
+    def tensor(array): return t.tensor(array.tolist(), dtype=getattr(t, str(array.dtype)))
+    given = {name: tensor(array) for name, array in GIVEN.items()}
     return given | {"F": t.nn.functional}
 
 
 LINES = [
     "F.linear(x, w)", "F.linear(x, w, b)", "x @ w.T", "t.matmul(s, s.mT)", "t.mm(x, w.T)", "t.bmm(s, s.mT)",
     "F.conv1d(s, s)", "F.conv2d(im, k)", "F.conv3d(v, c)", "F.conv_transpose2d(im, k.transpose(0, 1))",
-    "F.prelu(im, b[:3])", "F.scaled_dot_product_attention(s, s, s)", "F.relu(x)", "F.gelu(x)", "F.softmax(x, -1)",
+    "F.prelu(im, b[:3])", "F.scaled_dot_product_attention(s, s, s)", "F.relu(x)", "F.gelu(x)",
+    "F.softmax(x, -1)",
     "F.log_softmax(x, -1)", "F.layer_norm(x, (6,))", "F.group_norm(im, 3)", "x.sum()", "x.mean()", "x.prod()",
-    "x.exp()", "x ** 3", "x.cumsum(0)", "t.cdist(x, w)", "F.cross_entropy(x, lab)", "F.mse_loss(x, lab[:, None].expand(4, 6) * 0.5)", "x + u",
-    "F.binary_cross_entropy_with_logits(x, u)", "F.binary_cross_entropy(u, u)", "t.cat([x, u])", "F.max_pool2d(im, 2)",
+    "x.exp()", "x ** 3", "x.cumsum(0)", "t.cdist(x, w)", "F.cross_entropy(x, lab)",
+    "F.mse_loss(x, lab[:, None].expand(4, 6) * 0.5)", "x + u",
+    "F.binary_cross_entropy_with_logits(x, u)", "F.binary_cross_entropy(u, u)", "t.cat([x, u])",
+    "F.max_pool2d(im, 2)",
     "F.max_pool3d(v, 2)", "F.avg_pool2d(im, 2)", "F.avg_pool3d(v, 2)", "F.adaptive_avg_pool3d(v, 2)",
     "F.embedding(lab, x)", "x.std()", "t.linalg.cholesky(spd)", "t.linalg.inv(spd)",
 ]
@@ -48,7 +53,7 @@ def test_every_op_runs_in_pytorchs_dtype(agree, line, given, kind):
 
     def cast(t):
         mine = names(t)
-        short = (lambda x: x.to(getattr(t, kind)) if hasattr(x, "to") and x.is_floating_point() else x)
+        def short(x): return x.to(getattr(t, kind)) if hasattr(x, "to") and x.is_floating_point() else x
         return {name: short(x) if given == "short" else x for name, x in mine.items()}
     whole = (f"y = t.autocast('cpu', dtype=t.{kind})(lambda: {line})(); "
              "(str(y.dtype).split('.')[-1], y.float())")
@@ -58,7 +63,9 @@ def test_every_op_runs_in_pytorchs_dtype(agree, line, given, kind):
 def test_a_network_and_its_gradients_are_pytorchs():
     def trained(t):
         net = t.nn.Sequential(t.nn.Linear(6, 8), t.nn.ReLU(), t.nn.Linear(8, 6))
-        for n, p in enumerate(net.parameters()): p.data.copy_(t.tensor(np.cos(np.arange(p.numel()) + n).reshape(p.shape).tolist()))
+        for n, p in enumerate(net.parameters()):
+            numbers = np.cos(np.arange(p.numel()) + n).reshape(tuple(p.shape))
+            p.data.copy_(t.tensor(numbers.tolist()))
         given = names(t)
         with t.autocast("cpu"):
             out = net(given["x"])
@@ -108,7 +115,8 @@ def test_autocast_nests_and_comes_off_again():
 
 
 def test_what_autocast_says(agree):
-    for line in ["t.autocast('tpu')", "t.autocast(3)", "t.is_autocast_enabled('cpu')", "t.amp.is_autocast_available('cpu')",
+    for line in ["t.autocast('tpu')", "t.autocast(3)", "t.is_autocast_enabled('cpu')",
+                 "t.amp.is_autocast_available('cpu')",
                  "str(t.get_autocast_dtype('cpu'))[-8:]", "str(t.get_autocast_dtype('cuda'))[-7:]",
                  "t.autocast('cpu', t.bfloat16)(t.is_autocast_enabled)('cpu')",
                  "t.amp.autocast('cpu', t.float16)(lambda: str(t.get_autocast_dtype('cpu'))[-7:])()"]:
@@ -139,8 +147,9 @@ BIG, SMALL = float("inf"), 1.5
 
 
 @pytest.mark.parametrize("settings", [
-    {}, {"init_scale": 4.0, "growth_interval": 2}, {"init_scale": 3.0, "growth_factor": 1.7, "backoff_factor": 0.3,
-                                                   "growth_interval": 3}, {"init_scale": 2.0**127, "growth_interval": 1},
+    {}, {"init_scale": 4.0, "growth_interval": 2},
+    {"init_scale": 3.0, "growth_factor": 1.7, "backoff_factor": 0.3, "growth_interval": 3},
+    {"init_scale": 2.0**127, "growth_interval": 1},
 ])
 @pytest.mark.parametrize("gradients", [
     [SMALL] * 9, [BIG] * 5, [SMALL, SMALL, BIG, SMALL, SMALL, SMALL, float("nan"), SMALL],
@@ -157,22 +166,31 @@ def test_scales_steps_and_gradients_are_pytorchs(settings, gradients):
             scaler.step(optimizer)
             trail.append([p.grad.tolist() for p in optimizer.params])
             scaler.update()
-            trail.append((float(np.float32(scaler.get_scale())), optimizer.steps, scaler.state_dict()["_growth_tracker"]))
+            trail.append((float(np.float32(scaler.get_scale())), optimizer.steps,
+                          scaler.state_dict()["_growth_tracker"]))
         told.append(trail)
     np.testing.assert_equal(told[0], told[1])
 
 
-SCALER = "g = t.amp.GradScaler('cpu', init_scale=8.0); o = Steps(t, (2,)); o.receive(4.0); g.scale(t.ones(1)); "
+SCALER = ("g = t.amp.GradScaler('cpu', init_scale=8.0); g.scale(t.ones(1)); "
+          "o = Steps(t, (2,)); o.receive(4.0); ")
 CALLS = [
-    "g.scale(t.tensor([0.5, 1.0]))", "g.scale([t.tensor(1.0), t.tensor(2.0)])", "g.scale((t.tensor(1.0),))", "g.scale(3)",
-    "g.unscale_(o); o.params[0].grad", "g.unscale_(o); g.unscale_(o)", "g.step(o); g.step(o)", "g.step(o); g.unscale_(o)",
-    "g.update()", "g.step(o, closure=None)", "o.receive(None); g.step(o)", "g.step(o); g.update(); g.step(o); o.steps",
-    "g.step(o); g.update(3.0); g.get_scale()", "g.update(t.tensor(5.0)); g.get_scale()", "g.state_dict()['growth_interval']",
+    "g.scale(t.tensor([0.5, 1.0]))", "g.scale([t.tensor(1.0), t.tensor(2.0)])", "g.scale((t.tensor(1.0),))",
+    "g.scale(3)",
+    "g.unscale_(o); o.params[0].grad", "g.unscale_(o); g.unscale_(o)", "g.step(o); g.step(o)",
+    "g.step(o); g.unscale_(o)",
+    "g.update()", "g.step(o, closure=None)", "o.receive(None); g.step(o)",
+    "g.step(o); g.update(); g.step(o); o.steps",
+    "g.step(o); g.update(3.0); g.get_scale()", "g.update(t.tensor(5.0)); g.get_scale()",
+    "g.state_dict()['growth_interval']",
     "g.set_growth_factor(3.0); g.get_growth_factor()", "g.set_backoff_factor(0.1); g.get_backoff_factor()",
-    "g.set_growth_interval(7); g.get_growth_interval()", "g.is_enabled()", "sorted(g.state_dict())", "g.load_state_dict({})",
+    "g.set_growth_interval(7); g.get_growth_interval()", "g.is_enabled()", "sorted(g.state_dict())",
+    "g.load_state_dict({})",
     "g.load_state_dict({**g.state_dict(), 'scale': 2.0, '_growth_tracker': 5}); g.get_scale()",
-    "h = t.amp.GradScaler('cpu', enabled=False); h.step(o); h.step(o); h.update(); (h.get_scale(), o.steps, len(h.state_dict()))",
-    "t.amp.GradScaler('cpu', enabled=False).scale(t.tensor(2.0))", "t.amp.GradScaler('cpu', growth_factor=1.0)",
+    "h = t.amp.GradScaler('cpu', enabled=False); h.step(o); h.step(o); h.update(); (h.get_scale(), o.steps)",
+    "len(t.amp.GradScaler('cpu', enabled=False).state_dict())",
+    "t.amp.GradScaler('cpu', enabled=False).scale(t.tensor(2.0))",
+    "t.amp.GradScaler('cpu', growth_factor=1.0)",
     "t.amp.GradScaler('cpu', backoff_factor=1.0)",
     "o.params[0] = t.nn.Parameter(t.ones(2).half()); o.params[0].grad = t.ones(2).half(); g.unscale_(o)",
 ]

@@ -69,7 +69,8 @@ def test_text(written):
     from tensorboard.util import tensor_util
     found = written(lambda w: w.add_text("note", "**überall** 3 < 4", 2))
     [one] = found.Tensors("note/text_summary")
-    assert one.step == 2 and tensor_util.make_ndarray(one.tensor_proto).tolist() == ["**überall** 3 < 4".encode()]
+    assert one.step == 2
+    assert tensor_util.make_ndarray(one.tensor_proto).tolist() == ["**überall** 3 < 4".encode()]
     assert found.SummaryMetadata("note/text_summary").plugin_data.plugin_name == "text"
 
 
@@ -96,14 +97,16 @@ LIMITS = [1e-12 * 1.1**n for n in range(774)]
 
 
 @pytest.mark.parametrize("bins", ["tensorflow", "auto", 12])
-@pytest.mark.parametrize("values", [rng.standard_normal(500), np.array([0.0, 1e-3, 5.0])], ids=["many", "three"])
+@pytest.mark.parametrize("values", [rng.standard_normal(500), np.array([0.0, 1e-3, 5.0])],
+                         ids=["many", "three"])
 def test_histograms_are_pytorchs(written, bins, values):
     summary = pytest.importorskip("torch.utils.tensorboard.summary")
     limits = [-x for x in LIMITS[::-1]] + [0] + LIMITS if bins == "tensorflow" else bins
     theirs = summary.histogram("h", values, limits).value[0].histo
     ours = histogram(written(lambda w: w.add_histogram("h", values, 0, bins)), "h")
     assert [n for n in ours.bucket if n] == [n for n in theirs.bucket if n]
-    np.testing.assert_allclose(ours.bucket_limit[1:], list(theirs.bucket_limit)[-len(ours.bucket) + 1 :], rtol=1e-9)
+    np.testing.assert_allclose(ours.bucket_limit[1:], list(theirs.bucket_limit)[-len(ours.bucket) + 1 :],
+                               rtol=1e-9)
 
 
 def test_pictures(written):
@@ -114,13 +117,16 @@ def test_pictures(written):
     for tag, expected in [("bytes", pixels), ("grey", np.stack([pixels[0]] * 3))]:
         [one] = found.Images(tag)
         assert (one.height, one.width) == (5, 7)
-        assert np.array_equal(np.asarray(image.open(io.BytesIO(one.encoded_image_string))), expected.transpose(1, 2, 0))
-    got = np.asarray(image.open(io.BytesIO(found.Images("floats")[0].encoded_image_string))).transpose(2, 0, 1)
-    assert abs(got.astype(int) - pixels).max() <= 1, "floats from 0 to 1 are bytes from 0 to 255"
+        shown = np.asarray(image.open(io.BytesIO(one.encoded_image_string)))
+        assert np.array_equal(shown, expected.transpose(1, 2, 0))
+    got = np.asarray(image.open(io.BytesIO(found.Images("floats")[0].encoded_image_string)))
+    assert abs(got.transpose(2, 0, 1).astype(int) - pixels).max() <= 1, "floats from 0 to 1 are bytes from 0 to 255"
 
 
-@pytest.mark.parametrize(("order", "shape"), [("CHW", (3, 4, 5)), ("HWC", (4, 5, 3)), ("HW", (4, 5)), ("WH", (5, 4)),
-                                              ("NCHW", (10, 3, 4, 5)), ("NHWC", (3, 4, 5, 1)), ("CHW", (4, 4, 5))])
+@pytest.mark.parametrize(("order", "shape"), [
+    ("CHW", (3, 4, 5)), ("HWC", (4, 5, 3)), ("HW", (4, 5)), ("WH", (5, 4)), ("NCHW", (10, 3, 4, 5)),
+    ("NHWC", (3, 4, 5, 1)), ("CHW", (4, 4, 5)),
+])
 def test_pictures_of_any_order_are_pytorchs(order, shape):
     utils = pytest.importorskip("torch.utils.tensorboard._utils")
     x = rng.random(shape).astype(np.float32)
@@ -130,8 +136,10 @@ def test_pictures_of_any_order_are_pytorchs(order, shape):
 
 def test_a_purged_step_starts_a_new_session(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    with SummaryWriter(str(tmp_path)) as w: [w.add_scalar("a", float(n), n) for n in range(10)]
-    with SummaryWriter(str(tmp_path), purge_step=6) as w: [w.add_scalar("a", 100.0 + n, n) for n in range(6, 8)]
+    with SummaryWriter(str(tmp_path)) as writer:
+        for n in range(10): writer.add_scalar("a", float(n), n)
+    with SummaryWriter(str(tmp_path), purge_step=6) as writer:
+        for n in (6, 7): writer.add_scalar("a", 100.0 + n, n)
     found = EventAccumulator(str(tmp_path)).Reload().Scalars("a")
     assert [(e.step, e.value) for e in found] == [(n, n) for n in range(6)] + [(6, 106.0), (7, 107.0)]
 

@@ -19,7 +19,8 @@ from tinytorch.safetensors import load, load_file, metadata, save, save_file
 from tinytorch.states import packed, unpacked
 
 rng = np.random.default_rng(11)
-FLOATS, WHOLES = ["float16", "float32", "float64"], ["uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"]
+FLOATS, WHOLES = ["float16", "float32", "float64"], ["uint8", "uint16", "uint32", "uint64", "int8", "int16",
+                                                     "int32", "int64"]
 
 
 def numbers(kind: str, *shape):
@@ -115,7 +116,8 @@ REFUSED = {
     "a product of lengths past all bounds": (file_of({"x": of(0, 0, [2**40, 2**40])}), "bytes, not 0"),
     "a name twice": (file_of(b'{"x": ' + json.dumps(of(0, 1)).encode() + b', "x": '
                              + json.dumps(of(0, 1)).encode() + b"}", b"a"), "twice"),
-    "a key twice": (file_of(b'{"x": {"dtype": "U8", "dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}', b"a"), "twice"),
+    "a key twice": (file_of(b'{"x": {"dtype": "U8", "dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}',
+                            b"a"), "twice"),
     "an unknown dtype": (file_of({"x": of(0, 1, [1], "X8")}, b"a"), "X8"),
     "a dtype that is a list": (file_of({"x": of(0, 1, [1], [])}, b"a"), "no safetensors"),
     "no shape": (file_of({"x": {"dtype": "U8", "data_offsets": [0, 1]}}, b"a"), "described by"),
@@ -147,18 +149,22 @@ def test_any_file_that_is_cut_off_is_refused():
 def same(x, y) -> bool:
     """Equal, and of the same classes all the way down."""
     if type(x) is not type(y): return False
-    if isinstance(x, dict): return list(x) == list(y) and all(same(a, b) for a, b in zip(x.values(), y.values()))
+    if isinstance(x, dict): return list(x) == list(y) and all(same(a, b) for a,
+                                                              b in zip(x.values(), y.values()))
     if isinstance(x, (list, tuple)): return len(x) == len(y) and all(same(a, b) for a, b in zip(x, y))
     if isinstance(x, Tensor): return x.requires_grad == y.requires_grad and same(x.array, y.array)
-    if isinstance(x, np.ndarray): return x.dtype == y.dtype and x.tobytes() == y.tobytes() and x.shape == y.shape
+    if isinstance(x, np.ndarray): return (x.dtype, x.shape, x.tobytes()) == (y.dtype, y.shape, y.tobytes())
     return x == y or (x != x and y != y)
 
 
 TREES = [
     None, True, 3, -(10**30), 0.1, -0.0, 1e-320, math.inf, -math.inf, math.nan, "", "§", b"", b"\0\xff",
-    [], (), {}, [1, [2.0, (3, "x")]], {"a": {"b": (None, {})}}, {1: "int", "1": "str", (0, True): [2], None: 0.5},
-    OrderedDict([("b", 1), ("a", OrderedDict())]), tinytorch.Size([2, 3]), tinytorch.float32, tinytorch.bfloat16,
-    tinytorch.device("cpu"), np.float32(0.1), np.int64(7), np.arange(3), np.array(2.5), [tensor(1), tensor([True])],
+    [], (), {}, [1, [2.0, (3, "x")]], {"a": {"b": (None, {})}},
+    {1: "int", "1": "str", (0, True): [2], None: 0.5},
+    OrderedDict([("b", 1), ("a", OrderedDict())]), tinytorch.Size([2, 3]), tinytorch.float32,
+    tinytorch.bfloat16,
+    tinytorch.device("cpu"), np.float32(0.1), np.int64(7), np.arange(3), np.array(2.5),
+    [tensor(1), tensor([True])],
     {"x": Parameter(tensor([1.0])), "y": Parameter(tensor([1.0]), requires_grad=False)},
     tensor([0.5], requires_grad=True), {"a.b": tensor([1]), "a": {"b": tensor([2])}, "": tensor([3])},
     {"tensor": "x", "requires_grad": True}, {"float": "inf"}, *[["x" * n] for n in range(50, 60)],
@@ -177,7 +183,8 @@ def test_a_tree_comes_back_as_it_was(tree, tmp_path):
 
 def test_the_tensors_of_a_tree_are_there_for_everybody(tmp_path):
     tinytorch.save({"model": {"0.weight": tensor([1.0])}, "steps": [tensor(3)]}, tmp_path / "state")
-    assert {name: x.tolist() for name, x in load_file(tmp_path / "state").items()} == {"model.0.weight": [1.0], "steps.0": 3}
+    found = {name: x.tolist() for name, x in load_file(tmp_path / "state").items()}
+    assert found == {"model.0.weight": [1.0], "steps.0": 3}
 
 
 def test_what_is_shared_is_written_once_and_shared_again():
@@ -192,7 +199,8 @@ def test_what_is_shared_is_written_once_and_shared_again():
 
 @pytest.mark.parametrize("thing", [print, object(), {1}, defaultdict(int), lambda: 0, Path(), 1j], ids=repr)
 def test_what_is_more_than_data_is_not_saved(thing, tmp_path):
-    with pytest.raises(TypeError, match=r"a\.1 is of class"): tinytorch.save({"a": [0, thing]}, tmp_path / "x")
+    with pytest.raises(TypeError, match=r"a\.1 is of class"): tinytorch.save({"a": [0, thing]},
+                                                                             tmp_path / "x")
     assert list(tmp_path.iterdir()) == [], "and nothing is left behind"
 
 
@@ -213,7 +221,7 @@ def test_nothing_in_a_file_can_run(tmp_path, monkeypatch):
     Path("pickle").write_bytes(pickle.dumps(Trap()))
     with zipfile.ZipFile("zip", "w") as file: file.writestr("archive/data.pkl", pickle.dumps(Trap()))
     with pytest.raises(ValueError, match="pickle is a pickle, which is a program"): tinytorch.load("pickle")
-    with pytest.raises(ValueError, match="zip is a checkpoint of PyTorch.*lesson 20"): tinytorch.load("zip")
+    with pytest.raises(ValueError, match=r"zip is a checkpoint of PyTorch.*lesson 20"): tinytorch.load("zip")
     with pytest.raises(ValueError, match="zip is a checkpoint"): tinytorch.load("zip", weights_only=False)
     assert not Path("sprung").exists()
 
@@ -235,5 +243,5 @@ def test_a_file_from_elsewhere_is_a_dict_of_tensors(tmp_path):
     save_file({"x": tensor([1.0])}, tmp_path / "a", {"format": "pt"})
     assert same(tinytorch.load(tmp_path / "a"), {"x": tensor([1.0])})
     Path(tmp_path / "empty").write_bytes(b"")
-    with pytest.raises(ValueError, match="empty is no safetensors file: 0 bytes"): tinytorch.load(tmp_path / "empty")
+    with pytest.raises(ValueError, match="empty is no safetensors file"): tinytorch.load(tmp_path / "empty")
     with pytest.raises(FileNotFoundError): tinytorch.load(tmp_path / "absent")

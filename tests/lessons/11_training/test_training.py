@@ -156,7 +156,9 @@ def loader_of(kind: str):
 
 
 def noisy(rows):
-    return (tensor([row[0].item() for row in rows]) + tinytorch.rand(len(rows)) + random.random() + np.random.rand(),)
+    """Draws from every source there is."""
+    noise = tinytorch.rand(len(rows)) + random.random() + np.random.rand()
+    return (tensor([row[0].item() for row in rows]) + noise,)
 
 
 class Place:
@@ -193,8 +195,9 @@ def test_all_generators_are_kept():
     loader = loader_of("its own generator")
     kept = unpacked(bytearray(b"".join(packed(states_of(loader)))))
 
-    def draw(): return [tinytorch.rand(1).item(), tinytorch.randn(1).item(), random.random(), random.gauss(0, 1),
-                        np.random.rand(), np.random.randn(), next(iter(loader))[0].tolist()]
+    def draw():
+        ours = tinytorch.rand(1).item(), tinytorch.randn(1).item(), next(iter(loader))[0].tolist()
+        return ours, random.random(), random.gauss(0, 1), np.random.rand(), np.random.randn()
     restore(kept, loader)
     first = draw()
     assert draw() != first
@@ -210,7 +213,8 @@ class Interrupted(Callback):
     def __init__(self, step): self.at, self.file = step, None
 
     def on_step(self, trainer):
-        if trainer.step == self.at: self.file, trainer.stopped = bytearray(b"".join(packed(state_of(trainer)))), True
+        if trainer.step != self.at: return
+        self.file, trainer.stopped = bytearray(everything(trainer)), True
 
 
 def net():
@@ -227,7 +231,8 @@ RUNS = {
                             "scheduler": OneCycleLR(o, 0.3, total_steps=40)},
     "plateau": lambda m: {"optimizer": (o := SGD(m.parameters(), 0.1)), "validation": DataLoader(DATA, 8),
                           "scheduler": ReduceLROnPlateau(o, patience=0, threshold=0.5)},
-    "accumulation": lambda m: {"optimizer": SGD(m.parameters(), 0.1, momentum=0.9), "accumulate": 3, "clip": 0.1},
+    "accumulation": lambda m: {"optimizer": SGD(m.parameters(), 0.1, momentum=0.9), "accumulate": 3,
+                               "clip": 0.1},
     "bfloat16": lambda m: {"optimizer": Adam(m.parameters(), 0.01), "precision": tinytorch.bfloat16},
     "float16": lambda m: {"optimizer": SGD(m.parameters(), 0.1), "precision": tinytorch.float16,
                           "scaler": tinytorch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=3)},
@@ -266,7 +271,8 @@ def test_a_run_that_was_interrupted_ends_as_if_it_had_not_been(kind):
         again = run_of(kind, 999)
         state = unpacked(plug.file)
         state["notes"]["stopped"] = False                       # it was the plug that said so
-        state["notes"]["callbacks"] = [pair for pair in state["notes"]["callbacks"] if pair[0] != "Interrupted"]
+        state["notes"]["callbacks"] = [pair for pair in state["notes"]["callbacks"]
+                                       if pair[0] != "Interrupted"]
         go_on(again, state)
         assert everything(again.fit(4)) == expected, f"interrupted after step {step} of {steps}"
 
@@ -283,7 +289,7 @@ class Told(Callback):
     def __init__(self, name, log, last=False): self.name, self.log, self.last = name, log, last
 
     def __getattribute__(self, name):
-        if name.startswith("on_"): object.__getattribute__(self, "log").append((object.__getattribute__(self, "name"), name))
+        if name.startswith("on_"): self.log.append((self.name, name))
         return object.__getattribute__(self, name)
 
 
@@ -293,7 +299,8 @@ def test_callbacks_are_told_in_order_and_the_last_ones_last():
     few = TensorDataset(Tensor(numbers(4, 6)), Tensor(rng.integers(0, 4, 4)))
     Trainer(model, SGD(model.parameters(), 0.1), DataLoader(few, 2), accumulate=2,
             callbacks=[Told("z", log, last=True), Told("a", log)]).fit(1)
-    assert [name for _, name in log[::2]] == ["on_start", "on_epoch_start", "on_batch", "on_batch", "on_step", "on_epoch_end", "on_end"]
+    assert [name for _, name in log[::2]] == ["on_start", "on_epoch_start", "on_batch", "on_batch",
+                                              "on_step", "on_epoch_end", "on_end"]
     assert [who for who, _ in log] == ["a", "z"] * 7
 
 
@@ -303,7 +310,8 @@ def test_a_run_that_fails_tells_it_ends():
     class Failing(Module):
         def forward(self, x): raise ZeroDivisionError
     with pytest.raises(ZeroDivisionError):
-        Trainer(Failing(), SGD([Parameter(tensor([1.0]))], 0.1), DataLoader(DATA, 4), callbacks=[Told("a", log)]).fit(1)
+        Trainer(Failing(), SGD([Parameter(tensor([1.0]))], 0.1), DataLoader(DATA, 4),
+                callbacks=[Told("a", log)]).fit(1)
     assert log[-1] == ("a", "on_end")
 
 
@@ -376,7 +384,8 @@ print("done", flush=True)
 def started(program: str, *args):
     """A process with this program, once it says that it is ready."""
     where = {"PYTHONPATH": str(Path(tinytorch.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
-    child = subprocess.Popen([sys.executable, "-c", program, *map(str, args)], stdout=subprocess.PIPE, text=True,
+    child = subprocess.Popen([sys.executable, "-c", program, *map(str, args)], stdout=subprocess.PIPE,
+                             text=True,
                              env=os.environ | where)
     assert child.stdout.readline() == "ready\n", "the process did not start"
     return child
@@ -406,7 +415,8 @@ def same_after_kills(tmp_path: Path, times: int, epochs: int) -> None:
     child = started(RUN, undisturbed, epochs)
     assert child.communicate()[0] == "done\n"
     for n in range(times):
-        assert killed(started(RUN, path, epochs), random.uniform(0.0, 0.1)), f"done before kill {n + 1}: too short a run"
+        assert killed(started(RUN, path, epochs),
+                      random.uniform(0.0, 0.1)), f"done before kill {n + 1}: too short a run"
     child = started(RUN, path, epochs)
     assert child.communicate()[0] == "done\n"
     assert path.read_bytes() == undisturbed.read_bytes(), f"after {times} kills the run ended differently"
@@ -420,7 +430,8 @@ def test_a_run_that_is_killed_five_times_ends_in_the_same_bits(tmp_path): same_a
 
 
 @pytest.mark.slow
-def test_a_file_is_whole_when_its_writer_is_killed_fifty_times(tmp_path): whole_after_kills(tmp_path / "file", 50)
+def test_a_file_is_whole_when_its_writers_are_killed_fifty_times(tmp_path):
+    whole_after_kills(tmp_path / "file", 50)
 
 
 @pytest.mark.slow

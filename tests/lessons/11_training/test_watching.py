@@ -28,7 +28,8 @@ DATA = TensorDataset(Tensor(rng.standard_normal((20, 4)).astype(np.float32)), Te
 def run_of(*callbacks, seed=1, **settings):
     manual_seed(seed)
     net = nn.Sequential(nn.Linear(4, 3))
-    return Trainer(net, SGD(net.parameters(), 0.1), DataLoader(DATA, 4, shuffle=True), callbacks=callbacks, **settings)
+    return Trainer(net, SGD(net.parameters(), 0.1), DataLoader(DATA, 4, shuffle=True), callbacks=callbacks,
+                   **settings)
 
 
 # --------------------------------------------------------------------------------------------- curves
@@ -42,7 +43,8 @@ def test_sparklines():
     assert sparkline([0, 7], bars=ASCII_BARS).isascii()
 
 
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (0.13, 0.97), (-5, 5), (1, 1000), (1e-9, 3e-9), (2.3, 2.30001), (0, 7e12)])
+@pytest.mark.parametrize(("low", "high"),
+                         [(0, 1), (0.13, 0.97), (-5, 5), (1, 1000), (1e-9, 3e-9), (2.3, 2.30001), (0, 7e12)])
 def test_marks_are_round_and_few(low, high):
     found = marks(low, high)
     assert 2 <= len(found) <= 7 and all(low - 1e-9 * abs(high) <= x <= high * (1 + 1e-9) for x in found)
@@ -71,14 +73,14 @@ def test_a_picture_is_valid_svg_and_inside_its_frame(series, settings, tmp_path)
     picture.save(tmp_path / "a.svg")
     assert (tmp_path / "a.svg").read_text("utf-8") == picture._repr_svg_()
     rows = repr(picture).split("\n")
-    assert all(len(row) <= 78 for row in rows[:-1]) and list(series)[0] in rows[-1]
+    assert all(len(row) <= 78 for row in rows[:-1]) and next(iter(series)) in rows[-1]
 
 
 def test_a_curve_goes_from_where_it_begins_to_where_it_ends():
     root = xml.fromstring(curves({"a": [4, 1, 2]})._repr_svg_())
     points = [tuple(map(float, p.split(","))) for p in root.find("{*}polyline").get("points").split()]
     (x0, y0), (x1, y1), (x2, y2) = points
-    assert x1 - x0 == pytest.approx(x2 - x1) and y0 < y2 < y1, "to the right in equal steps, and up is small y"
+    assert x1 - x0 == pytest.approx(x2 - x1) and y0 < y2 < y1, "equal steps to the right, and up is small y"
     assert (y1 - y2) / (y1 - y0) == pytest.approx(1 / 3, abs=1e-3)
 
 
@@ -132,9 +134,10 @@ class Screen(io.StringIO):
 
 def test_a_pipe_gets_one_plain_line_an_epoch():
     file = Screen(False)
-    run_of(Progress(view_for(file), clock=Clock(0.01)), validation=DataLoader(DATA, 8), scores={"accuracy": Accuracy}).fit(3)
+    run_of(Progress(view_for(file), clock=Clock(0.01)), validation=DataLoader(DATA, 8),
+           scores={"accuracy": Accuracy}).fit(3)
     lines = file.getvalue().split("\n")
-    assert len(lines) == 4 and lines[-1] == "" and "\r" not in file.getvalue() and "\x1b" not in file.getvalue()
+    assert len(lines) == 4 and lines[-1] == "" and not set("\r\x1b") & set(file.getvalue())
     assert lines[0].startswith("epoch 1/3  loss ") and "val_accuracy " in lines[0] and lines[0].isascii()
 
 
@@ -153,7 +156,8 @@ def test_a_terminal_without_rich_gets_a_line_that_moves(ascii):
 def test_a_narrow_terminal_is_never_overrun(width):
     file = Screen(True)
     run_of(Progress(OneLine(file, width), pause=0)).fit(1)
-    moving = [frame for frame in file.getvalue().split("\r") if not frame.strip().endswith(tuple("0123456789"))]
+    moving = [frame for frame in file.getvalue().split("\r")
+              if not frame.strip().endswith(tuple("0123456789"))]
     assert all(len(frame.rstrip("\n")) < width for frame in moving)
 
 
@@ -218,7 +222,8 @@ def test_progress_ends_when_a_run_fails():
 
 # --------------------------------------------------------------------------------------------- scores
 
-SCORES, LABELS = rng.standard_normal((50, 6)).astype(np.float32), rng.integers(0, 5, 50)       # nobody is of class 5
+SCORES = rng.standard_normal((50, 6)).astype(np.float32)
+LABELS = rng.integers(0, 5, 50)                                 # nobody is of class 5
 ANSWERS = SCORES.argmax(1)
 
 
@@ -236,7 +241,7 @@ def test_top_k(k):
 
 
 def test_confusion_is_counted_pair_by_pair():
-    expected = [[sum((LABELS == i) & (ANSWERS == j)) for j in range(6)] for i in range(6)]
+    expected = [[sum((i == LABELS) & (j == ANSWERS)) for j in range(6)] for i in range(6)]
     matrix = fed(ConfusionMatrix(6))
     assert matrix.compute().tolist() == expected
     assert [[int(n) for n in row.split()[1:]] for row in repr(matrix).split("\n")[1:]] == expected
@@ -246,7 +251,7 @@ def test_confusion_is_counted_pair_by_pair():
 
 def of_class(n: int) -> tuple[float, float, float]:
     """Precision, recall and F1 of a class, as in a book."""
-    hits, called, there = sum((LABELS == n) & (ANSWERS == n)), sum(ANSWERS == n), sum(LABELS == n)
+    hits, called, there = sum((n == LABELS) & (n == ANSWERS)), sum(n == ANSWERS), sum(n == LABELS)
     p, r = hits / called if called else 0.0, hits / there if there else 0.0
     return p, r, 2 * p * r / (p + r) if p + r else 0.0
 
@@ -255,7 +260,7 @@ def of_class(n: int) -> tuple[float, float, float]:
 def test_precision_recall_and_f1(score, which):
     each = [of_class(n)[which] for n in range(6)]
     sizes = np.bincount(LABELS, minlength=6)
-    seen = [n for n in range(6) if sizes[n] or (ANSWERS == n).any()]
+    seen = [n for n in range(6) if sizes[n] or (n == ANSWERS).any()]
     np.testing.assert_allclose(fed(score(6, average=None)).compute().array, each)
     assert fed(score(6)).compute() == pytest.approx(np.mean([each[n] for n in seen]))
     assert fed(score(6, "weighted")).compute() == pytest.approx(np.average(each, weights=sizes))
@@ -299,10 +304,12 @@ def test_averaged_weights_survive_an_interruption(tmp_path):
     def ended(*epochs, path=None):
         for n in epochs:
             ema = EMA(0.9)
-            run_of(ema, *([Checkpoints(path, every=2)] if path else []), seed=n, validation=DataLoader(DATA, 8)).fit(n)
+            run_of(ema, *([Checkpoints(path, every=2)] if path else []), seed=n,
+                   validation=DataLoader(DATA, 8)).fit(n)
         return ema.model[0].weight.tolist()
     manual_seed(0)
-    whole = run_of(EMA(0.9), seed=2, validation=DataLoader(DATA, 8)).fit(4).callbacks[0].model[0].weight.tolist()
+    whole = run_of(EMA(0.9), seed=2, validation=DataLoader(DATA,
+                                                           8)).fit(4).callbacks[0].model[0].weight.tolist()
     assert ended(2, 4, path=tmp_path / "run") == whole
 
 
