@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Appendix: callbacks
 #
-# What else people hang into a run. Each is a few lines, and a model for your own.
+# What else people hang into a run. Each is a few lines, and a model for your own. (Two things need no
+# callback: label smoothing is an argument of the loss, and mixed precision one of the trainer.)
 
 # %%
 #| export

@@ -23,11 +23,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
-from tinytorch.modes import no_grad
 from tinytorch.chance import restore, states_of
 from tinytorch.clipping import clip_grad_norm_
 from tinytorch.losses import cross_entropy
+from tinytorch.modes import no_grad
 from tinytorch.precision import GradScaler, autocast
+from tinytorch.schedules import ReduceLROnPlateau
 from tinytorch.states import packed, unpacked
 
 # %% [markdown]
@@ -376,10 +377,10 @@ assert stops_at(1.0, 2.0, patience=1) == 2, "a patience of 1 does not wait for a
 # %% [markdown]
 # ## A run
 #
-# Now the five lines become a thing with a life: a **run**. It has a model, an optimizer and a loader, it
-# knows how far it is, and it tells others what happens, so that bars, stopping and saving need not stand in
-# the loop. Those who want to be told are **callbacks**. Read the class as a list of what a run is made of;
-# its heart, `one_epoch`, comes next.
+# Now the five lines become a thing with a life: a **run**. It has a model, an optimizer and a loader, it knows
+# how far it is, and it tells others what happens, so that bars, stopping and saving need not stand in the
+# loop. Those who want to be told are **callbacks**; the appendices have live progress, averaged weights, mixup
+# and TensorBoard. Read the class as a list of what a run is made of; its heart, `one_epoch`, comes next.
 
 # %%
 #| export
@@ -459,8 +460,9 @@ class Trainer:
     def slow_down(self, when: str) -> None:
         """Lets the schedule go on, if it is its turn; one that waits for a plateau is told the loss."""
         if self.scheduler is None or self.every != when: return
-        plateau = hasattr(self.scheduler, "num_bad_epochs")
-        self.scheduler.step(*[self.history[-1].get("val_loss", self.history[-1]["loss"])] if plateau else [])
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(self.history[-1].get("val_loss", self.history[-1]["loss"]))
+        else: self.scheduler.step()
 
 
 def groups(batches: Iterable, n: int) -> Iterator[list]:
@@ -935,11 +937,11 @@ def killed(path):
     child.join(random.uniform(0.1, 0.5))
     child.kill()
     child.join()
-    return child.exitcode != 0
+    return child.exitcode < 0
 
 with tempfile.TemporaryDirectory() as room:
     kills = 0
-    while killed(f"{room}/run.state"): kills += 1
+    while kills < 100 and killed(f"{room}/run.state"): kills += 1
     survivor = load(f"{room}/run.state")
 wanted = undisturbed.model.state_dict()
 kills, all(survivor["model"][name].tolist() == wanted[name].tolist() for name in wanted)

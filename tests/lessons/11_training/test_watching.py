@@ -84,6 +84,14 @@ def test_a_curve_goes_from_where_it_begins_to_where_it_ends():
     assert (y1 - y2) / (y1 - y0) == pytest.approx(1 / 3, abs=1e-3)
 
 
+def test_matplotlib_draws_the_same_curves():
+    pytest.importorskip("matplotlib").use("Agg")
+    ax = curves({"a": [4, 1, 2], "b": [1, 2]}, x="epoch", log=True).plot()
+    assert [line.get_ydata().tolist() for line in ax.get_lines()] == [[4, 1, 2], [1, 2]]
+    assert ax.get_xlabel() == "epoch" and ax.get_yscale() == "log"
+    assert [entry.get_text() for entry in ax.get_legend().get_texts()] == ["a", "b"]
+
+
 def test_nothing_to_draw_is_said():
     with pytest.raises(ValueError, match="nothing to draw"): curves({"a": [math.nan]})
     with pytest.raises(ValueError, match="above 0"): curves({"a": [0.0, -1.0]}, log=True)
