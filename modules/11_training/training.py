@@ -377,10 +377,11 @@ assert stops_at(1.0, 2.0, patience=1) == 2, "a patience of 1 does not wait for a
 # %% [markdown]
 # ## A run
 #
-# Now the five lines become a thing with a life: a **run**. It has a model, an optimizer and a loader, it knows
-# how far it is, and it tells others what happens, so that bars, stopping and saving need not stand in the
-# loop. Those who want to be told are **callbacks**; the appendices have live progress, averaged weights, mixup
-# and TensorBoard. Read the class as a list of what a run is made of; its heart, `one_epoch`, comes next.
+# Now the five lines become a thing with a life: a **run**. It has a model, an optimizer and a loader, it
+# knows how far it is, and it tells others what happens, so that bars, stopping and saving need not stand in
+# the loop. Those who want to be told are **callbacks**; the appendices have live progress, averaged weights,
+# mixup and TensorBoard. Read the class as a list of what a run is made of; its heart, `one_epoch`, comes
+# next.
 
 # %%
 #| export
