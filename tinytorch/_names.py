@@ -48,12 +48,6 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch.serve": {
         "16 capstone": "Server Batcher generate",
     },
-    "tinytorch.utils.data": {
-        "08 dataloader": (
-            "Dataset TensorDataset IterableDataset ConcatDataset Subset random_split DataLoader "
-            "SequentialSampler RandomSampler WeightedRandomSampler BatchSampler "
-        ),
-    },
     "tinytorch.utils.dlpack": {
         "20 interop": "to_dlpack",
     },
@@ -73,18 +67,21 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.optim.lr_scheduler": "10 optimizers",
     "tinytorch.profiler": "14 benchmarking",
     "tinytorch.serve": "16 capstone",
-    "tinytorch.utils.data": "08 dataloader",
     "tinytorch.utils.dlpack": "20 interop",
 }
 
 OPEN = [
-    "tinytorch", "tinytorch.amp", "tinytorch.autograd", "tinytorch.models", "tinytorch.nn",
-    "tinytorch.nn.functional", "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.module",
-    "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.rnn", "tinytorch.random",
-    "tinytorch.utils", "tinytorch.utils.tensorboard",
+    "tinytorch", "tinytorch.amp", "tinytorch.autograd", "tinytorch.autograd.function",
+    "tinytorch.autograd.graph", "tinytorch.datasets", "tinytorch.metrics", "tinytorch.models", "tinytorch.nn",
+    "tinytorch.nn.functional", "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.lazy",
+    "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
+    "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn",
+    "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms", "tinytorch.utils",
+    "tinytorch.utils.checkpoint", "tinytorch.utils.data", "tinytorch.utils.data.distributed",
+    "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [
-    "08 dataloader", "10 optimizers", "12 compression", "13 kernels", "14 benchmarking", "15 mlops",
-    "16 capstone", "17 functional", "18 compiler", "19 distributed", "20 interop",
+    "10 optimizers", "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "16 capstone",
+    "17 functional", "18 compiler", "19 distributed", "20 interop",
 ]

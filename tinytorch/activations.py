@@ -74,6 +74,7 @@ def softmax(input, /, dim, dtype=None):
     """Probabilities from scores: exp(x), scaled so that each line along `dim` adds up to 1.  (*) -> (*)"""
     if dtype is not None: input = as_dtype(dtype).cast(input)
     if not isinstance(dim, int): raise TypeError(f"softmax works along one dim, such as -1, not {dim!r}")
+    if input.size == 0: return input.copy()
     out = exp_over(input - input.max(axis=dim, keepdims=True))
     out /= out.sum(axis=dim, keepdims=True)
     return out
@@ -84,6 +85,7 @@ def log_softmax(input, /, dim, dtype=None):
     """The logarithm of softmax, also where softmax itself rounds to 0.  (*) -> (*)"""
     if dtype is not None: input = as_dtype(dtype).cast(input)
     if not isinstance(dim, int): raise TypeError(f"log_softmax works along one dim, such as -1, not {dim!r}")
+    if input.size == 0: return input.copy()
     out = input - input.max(axis=dim, keepdims=True)
     out -= np.log(np.exp(out).sum(axis=dim, keepdims=True))
     return out
@@ -96,11 +98,12 @@ def gelu(input, /, *, approximate="none"):
         raise RuntimeError(f"gelu knows approximate='none' and approximate='tanh', not {approximate!r}")
     if approximate == "none":
         out = 1 + erf.forward(input * math.sqrt(0.5))
-    else:
-        out = 1 + 0.044715 * input * input
         out *= input
-        out *= math.sqrt(2 / math.pi)
-        out = 1 + np.tanh(out)
+        out *= 0.5
+        return out
+    out = input * input
+    out *= 0.044715
+    out += 1
     out *= input
-    out *= 0.5
-    return out
+    out *= -2 * math.sqrt(2 / math.pi)
+    return input / (1 + exp_over(out))

@@ -1,9 +1,9 @@
 # Generated from modules/curriculum.toml by `tito export`. Edit that file, not this one.
 """tinytorch.amp: what the lessons define under PyTorch's name for it."""
 
-from .precision import autocast, GradScaler, is_autocast_available
+from .precision import autocast, is_autocast_available, GradScaler
 
-__all__ = ["autocast", "GradScaler", "is_autocast_available"]
+__all__ = ["autocast", "is_autocast_available", "GradScaler"]
 
 
 def __getattr__(name: str):

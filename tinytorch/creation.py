@@ -14,7 +14,8 @@ from .tensor import Op, Tensor, as_array, current_engine
 
 __all__ = [
     "boxed_on", "kind_or_default", "plain", "lengths", "sized", "zeros", "ones", "empty", "full",
-    "empty_strided", "scalar_tensor", "eye", "arange", "linspace", "logspace", "kind_like", "zeros_like",
+    "empty_strided", "scalar_tensor", "eye", "arange", "linspace", "logspace", "faded", "bartlett_window",
+    "hann_window", "hamming_window", "blackman_window", "kaiser_window", "kind_like", "zeros_like",
     "ones_like", "empty_like", "full_like", "new_empty", "new_full", "new_zeros", "new_ones", "new_tensor",
     "as_tensor", "asarray", "from_numpy", "frombuffer", "is_tensor", "fill", "fill_", "zero_", "one_hot",
     "is_nonzero", "is_floating_point", "is_complex", "is_signed",
@@ -132,6 +133,51 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_
     if steps < 0: raise RuntimeError(f"logspace cannot take {steps} steps")
     numbers = np.power(float(base), np.linspace(plain(start), plain(end), int(steps)))
     return boxed_on(kind_or_default(dtype).cast(numbers), device, requires_grad)
+
+
+def faded(curve, window_length: int, periodic: bool, dtype, device, requires_grad: bool) -> Tensor:
+    """A curve over the places from -1 to 1, or a single 1."""
+    n = window_length if periodic else window_length - 1
+    if window_length < 0: raise RuntimeError(f"a window is not {window_length} long")
+    numbers = np.ones(1) if window_length == 1 else curve(2 * np.arange(window_length) / max(n, 1) - 1)
+    return boxed_on(kind_or_default(dtype).cast(numbers), device, requires_grad)
+
+
+def bartlett_window(
+    window_length, periodic=True, *, dtype=None, device=None, requires_grad=False,
+) -> Tensor:
+    """A roof: up to 1 and down again.  () -> (n)"""
+    return faded(lambda x: 1 - np.abs(x), window_length, periodic, dtype, device, requires_grad)
+
+
+def hann_window(window_length, periodic=True, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """One wave of a cosine, from 0 to 0.  () -> (n)"""
+    return hamming_window(window_length, periodic, 0.5, 0.5, dtype=dtype, device=device,
+                          requires_grad=requires_grad)
+
+
+def hamming_window(
+    window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None, device=None, requires_grad=False,
+) -> Tensor:
+    """One wave of a cosine on a small step.  () -> (n)"""
+    return faded(lambda x: alpha + beta * np.cos(np.pi * x), window_length, periodic, dtype, device,
+                 requires_grad)
+
+
+def blackman_window(
+    window_length, periodic=True, *, dtype=None, device=None, requires_grad=False,
+) -> Tensor:
+    """Two waves, which fade more gently.  () -> (n)"""
+    return faded(lambda x: 0.42 + 0.5 * np.cos(np.pi * x) + 0.08 * np.cos(2 * np.pi * x), window_length,
+                 periodic, dtype, device, requires_grad)
+
+
+def kaiser_window(
+    window_length, periodic=True, beta=12.0, *, dtype=None, device=None, requires_grad=False,
+) -> Tensor:
+    """Bessel's function over an arc: the larger beta, the narrower.  () -> (n)"""
+    return faded(lambda x: np.i0(beta * np.sqrt(np.maximum(1 - x * x, 0))) / np.i0(beta), window_length,
+                 periodic, dtype, device, requires_grad)
 
 
 def kind_like(input, dtype):

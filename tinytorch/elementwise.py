@@ -10,7 +10,7 @@ import numpy as np
 
 from .dtypes import dtype_of, float64
 from .errors import ShapeError
-from .methods import METHODS, method
+from .methods import METHODS, into, method
 from .tensor import Op, Tensor, floating, log, mul, neg, pointwise, result_type, sub, true_divide
 
 __all__ = [
@@ -403,10 +403,10 @@ between = Op(between, promote=met)
 
 
 @method
-def clamp(input, min=None, max=None):
+def clamp(input, min=None, max=None, *, out=None):
     """The number, or the bound it has overstepped; a bound is a number, a tensor or None.  (*) -> (*)"""
     if min is None and max is None: raise RuntimeError("clamp wants a bound: min=, max= or both")
-    return between(input, min, max)
+    return into(out, between(input, min, max))
 
 
 @method

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from .autograd import no_grad
 from .layers import Module
+from .modes import no_grad
 from .tensor import Engine, Op, Tensor, as_array, current_engine, using
 
 __all__ = [
     "remainders", "BYTES", "LOOP", "crc32c", "crc32c_by_halves", "followed", "record", "masked", "varint",
     "whole", "double", "single", "part", "doubles", "event", "summary", "plugin", "text_value",
-    "scalar_tensor", "image_value", "histogram_value", "coarser", "STEPS", "LIMITS", "png", "pixels_of",
-    "side_by_side", "number", "host", "EventFile", "SummaryWriter", "Seeing", "graph_of", "node_def",
+    "scalar_tensor", "image_value", "histogram_value", "coarser", "STEPS", "LIMITS", "png", "chunk",
+    "pixels_of", "side_by_side", "number", "host", "EventFile", "SummaryWriter", "Seeing", "graph_of",
+    "node_def",
 ]
 
 
@@ -132,7 +133,8 @@ def histogram_value(values, bins="tensorflow", max_bins: int | None = None) -> b
     first, last = found[0], found[-1] + 1
     counts, limits = np.concatenate([[0], counts[first:last]]), limits[first : last + 1]
     sums = values.min(), values.max(), values.size, values.sum(), values @ values
-    return part(5, b"".join([double(n, x) for n, x in enumerate(sums, 1)]) + doubles(6, limits) + doubles(7, counts))
+    told = b"".join([double(n, x) for n, x in enumerate(sums, 1)])
+    return part(5, told + doubles(6, limits) + doubles(7, counts))
 
 
 def coarser(counts, limits, most: int):
@@ -152,9 +154,12 @@ def png(pixels) -> bytes:
     rows = np.zeros((height, 1 + width * channels), np.uint8)           # each begins with a 0: not filtered
     rows[:, 1:] = pixels.reshape(height, -1)
     size = struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0)
-    chunks = [(b"IHDR", size), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join([
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks])
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(rows.tobytes()))
+            + chunk(b"IEND", b""))
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def pixels_of(image, order: str):
@@ -222,8 +227,8 @@ class SummaryWriter:
     """Writes down what happens in a run, for TensorBoard."""
 
     def __init__(
-        self, log_dir: str | None = None, comment: str = "", purge_step: int | None = None, max_queue: int = 10,
-        flush_secs: int = 120, filename_suffix: str = "",
+        self, log_dir: str | None = None, comment: str = "", purge_step: int | None = None,
+        max_queue: int = 10, flush_secs: int = 120, filename_suffix: str = "",
     ):
         usual = f"runs/{time.strftime('%b%d_%H-%M-%S')}_{socket.gethostname()}{comment}"
         self.log_dir, self.settings = str(log_dir or usual), (max_queue, flush_secs, filename_suffix)
@@ -286,12 +291,15 @@ class SummaryWriter:
         """Text, in Markdown."""
         self.add(f"{tag}/text_summary", text_value(text_string), global_step, walltime)
 
-    def add_graph(self, model: Module, input_to_model=None, verbose: bool = False, use_strict_trace: bool = True) -> None:
+    def add_graph(
+        self, model: Module, input_to_model=None, verbose: bool = False, use_strict_trace: bool = True,
+    ) -> None:
         """The ops that `model(input_to_model)` runs, and who feeds whom."""
         inputs = input_to_model if isinstance(input_to_model, (tuple, list)) else (input_to_model,)
         nodes = graph_of(model, inputs)
         if verbose: print("\n".join([f"{name} = {op}({', '.join(fed)})" for name, op, fed in nodes]))
-        self.file().add(event(part(4, b"".join([part(1, node_def(*node)) for node in nodes]) + part(4, whole(1, 22)))))
+        graph = b"".join([part(1, node_def(*node)) for node in nodes]) + part(4, whole(1, 22))
+        self.file().add(event(part(4, graph)))
 
     def get_logdir(self) -> str: return self.log_dir
 
@@ -312,9 +320,9 @@ class Seeing(Engine):
 
     def __init__(self, inner: Engine, names: dict):
         self.inner, self.kernels = inner, inner.kernels
-        self.names = names              # of tensors, by identity; they are kept, so that no other takes their place
+        self.names = names              # of tensors, by identity …
+        self.kept: list = []            # … which is theirs for as long as they are kept
         self.nodes: list = []
-        self.kept: list = []
 
     def run(self, op: Op, inputs: tuple, settings: dict):
         out = self.inner.run(op, inputs, settings)
@@ -332,7 +340,8 @@ def graph_of(model: Module, inputs) -> list[tuple[str, str, list[str]]]:
     """The nodes of a model's graph: a name, an op, and the names that feed it."""
     told = [(f"input_{n}", x) for n, x in enumerate(inputs)]
     told += [(name.replace(".", "/"), x) for name, x in [*model.named_parameters(), *model.named_buffers()]]
-    with no_grad(), using(Seeing(current_engine(), {id(x): name for name, x in told})) as engine: model(*inputs)
+    engine = Seeing(current_engine(), {id(x): name for name, x in told})
+    with no_grad(), using(engine): model(*inputs)
     used = {name for *_, fed in engine.nodes for name in fed}
     return [(name, "Placeholder", []) for name, _ in told if name in used] + engine.nodes
 

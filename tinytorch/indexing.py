@@ -17,9 +17,10 @@ from .tensor import Op, Tensor, tensor
 __all__ = [
     "addresses", "bounded", "same_kind", "OutOfBounds", "dim_second", "gather", "index_select", "take",
     "take_along_dim", "vector", "combine", "sent", "scatter", "scatter_add", "scatter_reduce", "MEETING",
-    "NEUTRAL", "reduced", "shared_out", "index_add", "index_copy", "index_fill", "slices", "put_index",
-    "index_put", "put", "masked_select", "masked_scatter", "truth", "nonzero", "argwhere", "isin", "Ranked",
-    "order", "ranked", "sort", "argsort", "msort", "topk", "kthvalue", "bisect", "searchsorted", "bucketize",
+    "NEUTRAL", "reduced", "shared_out", "index_add", "index_copy", "index_fill", "index_reduce", "slices",
+    "unravel_index", "put_index", "index_put", "put", "masked_select", "masked_scatter", "truth", "nonzero",
+    "argwhere", "isin", "Ranked", "order", "ranked", "sort", "argsort", "msort", "topk", "kthvalue", "bisect",
+    "searchsorted", "bucketize",
 ]
 
 
@@ -191,6 +192,17 @@ def index_fill(input, index, value, /, *, dim):
     return out
 
 
+@method
+def index_reduce(input, dim, index, source, reduce, *, include_self=True):
+    """The prod, mean, amax or amin of the slices that meet.  (*, n, *), (k), (*, k, *) -> (*, n, *)"""
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"slices meet in prod, mean, amax or amin, not in {reduce!r}")
+    at = place(dim, input.ndim)
+    slices(input.array, index.array, source.array, at)
+    one_each = index.reshape([-1 if d == at else 1 for d in range(input.ndim)])
+    return scatter_reduce(input, at, one_each.expand(source.shape), source, reduce, include_self=include_self)
+
+
 def slices(out, index, source, dim):
     """The line of places, once `source` is known to hold one slice for each."""
     same_kind(source, out)
@@ -199,6 +211,13 @@ def slices(out, index, source, dim):
     if (source.shape or (1,)) != wanted:
         raise ShapeError(f"{line.size} places along dim {dim} want {wanted}, not {shape_of(source)}")
     return line
+
+
+def unravel_index(indices, shape) -> tuple[Tensor, ...]:
+    """Places along the whole line, as an index for each dimension of a shape."""
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    try: return tuple([Tensor(where) for where in np.unravel_index(indices.array, shape)])
+    except ValueError as error: raise ValueError(f"unravel_index into {shape}: {error}") from None
 
 
 @Op

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from math import copysign, inf
+from math import ceil, copysign, inf, log2, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +19,11 @@ from .tensor import Op, Tensor, log, matmul, mul, permute, reshape, sum_, true_d
 __all__ = [
     "LinAlgError", "matrices", "has_rows", "square", "on_matrices", "on_squares", "lapack", "vector_norm",
     "matrix_norm", "norm", "det", "slogdet", "logdet", "inv", "inverse", "solve", "solve_triangular",
-    "ones_on_diagonal", "matrix_power", "cholesky", "qr", "QR", "eigh", "eigvalsh", "svd", "svdvals",
-    "threshold", "matrix_rank", "pinv", "pinverse", "cond", "LeastSquares", "lstsq", "multi_dot", "cheapest",
-    "multiplied", "chain_matmul", "cross", "diagonal", "vecdot", "vander",
+    "ones_on_diagonal", "matrix_power", "matrix_exp", "cholesky", "qr", "QR", "eigh", "cholesky_solve",
+    "cholesky_inverse", "Mirrors", "geqrf", "householder_product", "orgqr", "eigvalsh", "svd", "svdvals",
+    "threshold", "matrix_rank", "pinv", "pinverse", "cond", "LeastSquares", "lstsq", "tensorsolve",
+    "tensorinv", "multi_dot", "cheapest", "multiplied", "chain_matmul", "cross", "diagonal", "vecdot",
+    "vander",
 ]
 
 
@@ -170,6 +172,19 @@ def matrix_power(A, n: int):
     return matmul(matmul(half, half), A) if n % 2 else matmul(half, half)
 
 
+@method
+def matrix_exp(A):
+    """I + A + A²/2 + A³/6 + …  (*, n, n) -> (*, n, n)"""
+    square([A.array])
+    size = float(abs(A.array).sum(-2).max(initial=0.0))
+    halvings = max(0, ceil(log2(size)) + 1) if 0 < size < inf else 0
+    small, one = mul(A, 0.5**halvings), ones_on_diagonal(A)
+    out = mul(A, 0) + one
+    for k in range(18, 0, -1): out = mul(matmul(small, out), 1 / k) + one      # 0.5^18 / 18! is below 1e-21
+    for _ in range(halvings): out = matmul(out, out)
+    return out
+
+
 @on_squares
 def cholesky(A, /, *, upper=False):
     """The triangle L with L Lᵀ = A, or U with Uᵀ U = A if upper.  (*, n, n) -> (*, n, n)"""
@@ -198,6 +213,48 @@ class QR(NamedTuple):
 def eigh(A, /, UPLO="L"):
     """By how much a symmetric matrix stretches which directions.  (*, n, n) -> (*, n), (*, n, n)"""
     return lapack("eigh", A, UPLO=UPLO)
+
+
+def cholesky_solve(B, L, upper=False):
+    """The X for which A X = B, given what cholesky found of A.  (*, n, k), (*, n, n) -> (*, n, k)"""
+    half = triu(L).mT if upper else tril(L)
+    return solve(half.mT, solve(half, B))
+
+
+def cholesky_inverse(L, upper=False):
+    """The inverse of the matrix whose triangle cholesky found.  (*, n, n) -> (*, n, n)"""
+    return cholesky_solve(mul(L, 0) + ones_on_diagonal(L), L, upper)
+
+
+class Mirrors(NamedTuple):
+    """What geqrf finds."""
+
+    a: Tensor
+    tau: Tensor
+
+
+@method
+def geqrf(input) -> Mirrors:
+    """The triangle of qr with the vectors of its mirrors below, and their numbers.  (*, n, m)"""
+    vectors, tau = lapack("qr", matrices([input.array])[0], mode="raw")
+    return Mirrors(Tensor(vectors.mT), Tensor(tau))
+
+
+def householder_product(A, tau):
+    """The first columns of the product of mirrors.  (*, n, m), (*, k) -> (*, n, m)"""
+    n, m = A.shape[-2:]
+    vectors, Q = tril(A, -1), mul(A, 0) + Tensor(np.eye(n, m, dtype=A.array.dtype, like=A.array))
+    for i in reversed(range(tau.shape[-1])):
+        v = vectors[..., i : i + 1] + Tensor(np.eye(n, 1, -i, dtype=A.array.dtype, like=A.array))
+        Q = Q - mul(tau[..., i : i + 1, None], matmul(v, matmul(v.mT, Q)))
+    return Q
+
+
+def orgqr(input, tau):
+    """The same as linalg.householder_product."""
+    return householder_product(input, tau)
+
+METHODS.update(orgqr=orgqr, cholesky_solve=cholesky_solve, cholesky_inverse=cholesky_inverse)
 
 
 def eigvalsh(A, UPLO="L"):
@@ -275,6 +332,21 @@ def lstsq(A, B, rcond=None, *, driver=None) -> LeastSquares:
     X = matmul(pinv(A, rcond), reshape(B, (*B.shape, 1)) if flat else B)
     none = Tensor(np.empty_like(A.array, shape=0))
     return LeastSquares(reshape(X, X.shape[:-1]) if flat else X, none, matrix_rank(A, rtol=rcond), none)
+
+
+def tensorsolve(A, B, dims=None):
+    """The X for which tensordot(A, X, X.ndim) = B.  (*B, *X), (*B) -> (*X)"""
+    if dims is not None:
+        moved = places(dims, A.ndim)
+        A = permute(A, [*[d for d in range(A.ndim) if d not in moved], *moved])
+    shape = A.shape[B.ndim :]
+    return reshape(solve(reshape(A, (-1, prod(shape))), reshape(B, (-1,))), shape)
+
+
+def tensorinv(A, ind=2):
+    """The tensor that undoes A, of whose dimensions the first `ind` are rows.  (*n, *m) -> (*m, *n)"""
+    rows, columns = A.shape[:ind], A.shape[ind:]
+    return reshape(inv(reshape(A, (prod(rows), prod(columns)))), (*columns, *rows))
 
 
 def multi_dot(tensors):

@@ -304,7 +304,8 @@ def cosine_embedding_loss(
 
     (N, D), (N, D), (N) -> () or (N)
     """
-    if not input1.ndim == input2.ndim == target.ndim + 1 <= 2:
+    many = max(len(input1), len(input2)) if target.ndim else 1
+    if not input1.ndim == input2.ndim == target.ndim + 1 <= 2 or target.numel() not in (1, many):
         raise ShapeError(f"cosine_embedding_loss takes (N, D), (N, D) and (N), or (D), (D) and a number, not "
                          f"{shape_of(input1)}, {shape_of(input2)} and {shape_of(target)}")
     squares = ((input1 * input1).sum(-1) + 1e-12) * ((input2 * input2).sum(-1) + 1e-12)

@@ -8,12 +8,12 @@ import operator
 from collections.abc import Callable
 from types import MethodType
 
-from .errors import shape_of
+from .errors import ShapeError, shape_of
 from .printing import describe_array
 
 __all__ = [
-    "Table", "METHODS", "plain_name", "method", "in_place", "symbol", "swapped", "changing", "comparing",
-    "Methods", "no_method", "item", "tolist", "numpy", "size", "rows", "describe",
+    "Table", "METHODS", "plain_name", "method", "in_place", "into", "symbol", "swapped", "changing",
+    "comparing", "Methods", "no_method", "item", "tolist", "numpy", "size", "rows", "describe",
 ]
 
 
@@ -50,6 +50,20 @@ def in_place(function: Callable) -> Callable:
                                f"can't be cast to the {x.dtype} that the tensor holds")
         return x.copy_(out)
     return change
+
+
+def into(out, result):
+    """The result of an op, written into the tensor (or the tensors) that `out=` was."""
+    if out is None: return result
+    if isinstance(result, tuple):
+        written = [into(one, part) for one, part in zip(out, result, strict=True)]
+        return type(result)(*written) if hasattr(result, "_fields") else tuple(written)
+    if out.dtype.category < result.dtype.category:
+        raise RuntimeError(f"out= holds {out.dtype}: a result of {result.dtype} can't be cast to that")
+    if out.array.size == 0: out.array = out.dtype.cast(result.array).copy()
+    if out.shape != result.shape:
+        raise ShapeError(f"out= of shape {shape_of(out)} has no room for a result of {shape_of(result)}")
+    return out.copy_(result)
 
 
 def symbol(name: str) -> Callable:

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ContextDecorator
 from copy import copy
+from functools import wraps
+from inspect import isgeneratorfunction
 
 from .receipts import remembering
 
-__all__ = ["GradMode", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "is_grad_enabled"]
+__all__ = [
+    "GradMode", "resuming", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "is_grad_enabled",
+]
 
 
 class GradMode(ContextDecorator):
@@ -29,6 +34,27 @@ class GradMode(ContextDecorator):
         again = copy(self)
         again.tokens = []
         return again
+
+    def __call__(self, function):
+        return resuming(self, function) if isgeneratorfunction(function) else super().__call__(function)
+
+
+def resuming(mode: GradMode, generator: Callable) -> Callable:
+    """The generator function whose body runs in that mode, while the code between its steps does not."""
+    @wraps(generator)
+    def walk(*args, **kwargs):
+        steps = generator(*args, **kwargs)
+        advance, given = steps.send, None
+        while True:
+            with mode._recreate_cm():
+                try: found = advance(given)
+                except StopIteration as end: return end.value
+            try: advance, given = steps.send, (yield found)
+            except GeneratorExit:
+                with mode._recreate_cm(): steps.close()
+                raise
+            except BaseException as error: advance, given = steps.throw, error
+    return walk
 
 
 class no_grad(GradMode):
@@ -51,10 +77,15 @@ class set_grad_enabled(GradMode):
     """Says from here on, or to the end of `with`, whether the engine remembers."""
 
     def __init__(self, mode: bool):
-        self.mode = mode
-        self.tokens.append(remembering.set(mode))
+        self.mode, self.before = mode, remembering.get()
+        remembering.set(mode)
 
-    def __enter__(self): return None
+    def __enter__(self): remembering.set(self.mode)
+    def __exit__(self, *error): remembering.set(self.before)
+
+    def __call__(self, function):
+        remembering.set(self.before)        # it was a decorator, and does not begin here and now
+        return (enable_grad() if self.mode else no_grad())(function)
 
 
 def is_grad_enabled() -> bool:

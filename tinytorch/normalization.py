@@ -12,7 +12,7 @@ from .errors import ShapeError, shape_of
 from .layers import Module, Parameter
 from .room import pad
 from .shaping import unsqueeze
-from .spatial import BatchNorm, avg_pool2d, by_channel, move_towards, rescale_channels
+from .spatial import BatchNorm, avg_pool2d, move_towards, rescale_channels, spread
 from .tensor import Kept, Op, reshape
 
 __all__ = [
@@ -43,8 +43,8 @@ def standardize_groups(input, weight=None, bias=None, /, num_groups=1, eps=1e-5)
     rstd = 1 / np.sqrt((out * out).mean(axis=-1, keepdims=True) + eps)
     out *= rstd
     out = out.reshape(input.shape)
-    if weight is not None: out *= by_channel(weight, input)
-    if bias is not None: out += by_channel(bias, input)
+    if weight is not None: out *= spread(weight, input)
+    if bias is not None: out += spread(bias, input)
     return Kept(out, mean, rstd)
 
 
@@ -55,6 +55,8 @@ def group_norm(input, num_groups: int, weight=None, bias=None, eps: float = 1e-0
     if num_groups < 1 or C % num_groups:
         raise RuntimeError(f"group_norm: {C} channels of {shape_of(input)} do not make {num_groups} groups")
     one_for_each("group_norm", input, weight, bias)
+    if input.numel() == num_groups:
+        raise ValueError(f"group_norm wants more than one number a group, not {shape_of(input)}")
     if input.numel() == 0: return input.clone()
     return standardize_groups(input, weight, bias, num_groups, eps)
 

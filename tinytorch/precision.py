@@ -1,5 +1,5 @@
 # Generated from modules/11_training/appendix_precision.py by `tito export`. Edit that file, not this one.
-"""Mixed precision: `autocast` picks a dtype for each op, `GradScaler` keeps small gradients from vanishing."""
+"""Mixed precision: `autocast` picks a dtype for each op, `GradScaler` keeps small gradients alive."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import ContextDecorator, ExitStack
 from contextvars import ContextVar
+from types import MappingProxyType
 
 import numpy as np
 
-from .autograd import is_grad_enabled
 from .dtypes import device as Device, dtype, float16, float32, float64
+from .modes import is_grad_enabled
 from .shaping import convert
 from .shortfloat import bfloat16
 from .tensor import Engine, Op, Tensor, current_engine, using
@@ -25,10 +26,15 @@ __all__ = [
 ]
 
 
-SHORT = set("linear matmul attend prelu conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
-            "lstm_layer rnn_layer".split())
-LONG = set("prod cdist avg_pool3d max_pool3d adaptive_avg_pool3d adaptive_max_pool3d surprise certainty "
-           "binary_surprise uneven_surprise alignment cholesky inv qr eigh svd solve".split())
+SHORT = {
+    "linear", "matmul", "attend", "prelu", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
+    "conv_transpose2d", "conv_transpose3d", "lstm_layer", "rnn_layer",
+}
+LONG = {
+    "prod", "cdist", "avg_pool3d", "max_pool3d", "adaptive_avg_pool3d", "adaptive_max_pool3d", "surprise",
+    "certainty", "binary_surprise", "uneven_surprise", "alignment", "cholesky", "inv", "qr", "eigh", "svd",
+    "solve",
+}
 USUAL = {"cpu": bfloat16, "cuda": float16}
 
 
@@ -53,7 +59,7 @@ def converted(x: Tensor, kind: dtype, engine: Engine) -> Tensor:
     return x if x.dtype is kind else engine.run(convert, (x,), {"dtype": kind})
 
 
-_castings: ContextVar = ContextVar("castings", default={})      # noqa: B039   (nobody writes into the default)
+_castings: ContextVar = ContextVar("castings", default=MappingProxyType({}))       # device -> Casting or None
 
 
 class Autocast(Engine):
@@ -67,7 +73,8 @@ class Autocast(Engine):
         if op.name in SHORT: inputs = [self.cast(x, True) for x in inputs]
         elif op.name in LONG: inputs = [self.cast(x, False) for x in inputs]
         kind = None if op.shares or op.promote or op is convert else short_on_cpu(inputs)
-        return self.inner.run(op, inputs, settings) if kind is None else self.the_long_way(op, inputs, settings, kind)
+        if kind is None: return self.inner.run(op, inputs, settings)
+        return self.the_long_way(op, inputs, settings, kind)
 
     def cast(self, x, to_short: bool):
         """What an op of the lists gets in place of x: other floats are cast, except for float64."""
@@ -78,10 +85,10 @@ class Autocast(Engine):
 
     def the_long_way(self, op: Op, inputs, settings: dict, kind: dtype):
         """An op on short numbers, computed in float32 and rounded once."""
-        out = self.inner.run(op, [converted(x, float32, self.inner) if is_float(x) else x for x in inputs], settings)
-        if not isinstance(out, tuple): return converted(out, kind, self.inner) if is_float(out) else out
-        parts = [converted(part, kind, self.inner) if is_float(part) else part for part in out]
-        return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)
+        def all_in(kind, parts): return [converted(x, kind, self.inner) if is_float(x) else x for x in parts]
+        out = self.inner.run(op, all_in(float32, inputs), settings)
+        if not isinstance(out, tuple): return all_in(kind, [out])[0]
+        return type(out)(*all_in(kind, out)) if hasattr(out, "_fields") else tuple(all_in(kind, out))
 
     def write(self, tensor: Tensor, value, index=...): return self.inner.write(tensor, value, index)
     def backward(self, tensor: Tensor, **settings): return self.inner.backward(tensor, **settings)
@@ -97,7 +104,7 @@ def short_on_cpu(inputs) -> dtype | None:
 
 
 class autocast(ContextDecorator):
-    """`with autocast("cpu"):` runs products in bfloat16, or in another dtype, and what needs it in float32."""
+    """`with autocast("cpu"):` runs products in bfloat16, or another dtype, and what needs it in float32."""
 
     def __init__(
         self, device_type: str, dtype: dtype | None = None, enabled: bool = True,
@@ -116,7 +123,7 @@ class autocast(ContextDecorator):
         if self.enabled and not any([isinstance(engine, Autocast) for engine in at_the_door()]):
             stack.enter_context(using(Autocast(current_engine())))
         casting = Casting(self.fast_dtype, self.cache_enabled) if self.enabled else None
-        token = _castings.set(_castings.get() | {self.device: casting})
+        token = _castings.set({**_castings.get(), self.device: casting})
         stack.callback(_castings.reset, token)
         self.entered.append(stack)
         return self
@@ -169,8 +176,9 @@ class GradScaler:
         self._growth_factor, self._backoff_factor = growth_factor, backoff_factor
         self._growth_interval, self._growth_tracker = growth_interval, 0
         self._seen: dict = defaultdict(Ready)
-        if enabled and not growth_factor > 1: raise AssertionError(f"a growth factor is above 1, not {growth_factor}")
-        if enabled and not backoff_factor < 1: raise AssertionError(f"a backoff factor is below 1: {backoff_factor}")
+        if not enabled: return
+        if not growth_factor > 1: raise AssertionError(f"a growth factor is above 1, not {growth_factor}")
+        if not backoff_factor < 1: raise AssertionError(f"a backoff factor is below 1, not {backoff_factor}")
 
     def scale(self, outputs):
         """A loss, or several, multiplied by the scale."""
@@ -183,20 +191,20 @@ class GradScaler:
         """Divides the gradients by the scale, and sees whether they are finite."""
         if not self._enabled: return
         seen = self._seen[optimizer]
-        if seen.stage == "unscaled": raise RuntimeError("unscale_() was called on this optimizer before: update() first")
+        if seen.stage == "unscaled": raise RuntimeError("unscale_() was called before: update() comes first")
         if seen.stage == "stepped": raise RuntimeError("unscale_() comes before step(), not after it")
         inverse, seen.stage = in_single(1 / self._scale), "unscaled"
         for g in gradients_of(optimizer):
-            if g.dtype is float16: raise ValueError("the weights are float16 themselves: keep them in float32")
+            if g.dtype is float16: raise ValueError("these weights are float16: keep them in float32")
             g.data.mul_(inverse)
             seen.checked, seen.infinite = True, seen.infinite or not np.isfinite(g.array).all()
 
     def step(self, optimizer, *args, **kwargs):
         """The optimizer's step, unless a gradient is infinite or no number."""
         if not self._enabled: return optimizer.step(*args, **kwargs)
-        if "closure" in kwargs: raise RuntimeError("a closure computes losses that were not scaled: do without")
+        if "closure" in kwargs: raise RuntimeError("a closure computes losses that are not scaled")
         seen = self._seen[optimizer]
-        if seen.stage == "stepped": raise RuntimeError("step() was called on this optimizer before: update() first")
+        if seen.stage == "stepped": raise RuntimeError("step() was called before: update() comes first")
         if seen.stage == "ready": self.unscale_(optimizer)
         if not seen.checked: raise AssertionError("the optimizer has no gradients: backward() first")
         seen.stage = "stepped"
@@ -224,13 +232,14 @@ class GradScaler:
     def state_dict(self) -> dict:
         """All that the next steps depend on."""
         if not self._enabled: return {}
-        return {"scale": self._scale, "growth_factor": self._growth_factor, "backoff_factor": self._backoff_factor,
-                "growth_interval": self._growth_interval, "_growth_tracker": self._growth_tracker}
+        return {"scale": self._scale, "growth_factor": self._growth_factor,
+                "backoff_factor": self._backoff_factor, "growth_interval": self._growth_interval,
+                "_growth_tracker": self._growth_tracker}
 
     def load_state_dict(self, state_dict: dict) -> None:
         """Goes on from a state that was kept."""
         if not self._enabled: return
-        if not state_dict: raise RuntimeError("this state is empty: it is of a GradScaler that was switched off")
+        if not state_dict: raise RuntimeError("an empty state is that of a GradScaler that is switched off")
         for name in self.state_dict(): setattr(self, f"_{name.lstrip('_')}", state_dict[name])
 
     def get_scale(self) -> float: return self._scale if self._enabled else 1.0

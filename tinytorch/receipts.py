@@ -21,9 +21,9 @@ from .tensor import Op, Tensor, select_index
 
 __all__ = [
     "Rule", "defaults", "RULES", "SHORTCUTS", "UNWRITTEN", "gradient", "shortcut", "no_gradient", "entry",
-    "Outline", "Receipt", "Part", "remembering", "wants_gradient", "edge_of", "write_receipt", "sign",
-    "sign_parts", "pull", "asked_for", "check_unchanged", "seen_by_rule", "overwritten", "unpacked_output",
-    "set_apart", "joined", "see_again", "places_of",
+    "Outline", "Receipt", "Part", "AccumulateGrad", "node_of", "remembering", "PACKING", "wants_gradient",
+    "edge_of", "write_receipt", "sign", "sign_parts", "pull", "asked_for", "check_unchanged", "seen_by_rule",
+    "overwritten", "unpacked_output", "set_apart", "joined", "see_again", "places_of",
 ]
 
 
@@ -104,6 +104,7 @@ class Receipt:
     hooks = None                    # what wants to see the gradient that arrives here
     seen = 0                        # for a view: how often its memory had been written over
     spoilt = False                  # whether the output has been written over since
+    around = None                   # who stands around the pull: hooks, or tickets for the numbers
 
     def __init__(self, op: Op, edges: list, inputs: list | None, settings: dict, boxes=(), versions=()):
         self.op, self.settings, self.number = op, settings, next(_numbers)
@@ -118,17 +119,24 @@ class Receipt:
 
     @property
     def next_functions(self) -> tuple:
-        """The receipts, or leaves, that gradients go to from here, as PyTorch lists them."""
-        return tuple([(edge, 0) for edge in self.edges])
+        """Where gradients go from here, as PyTorch lists it: pairs of a receipt and which of its outputs."""
+        return tuple([node_of(edge) for edge in self.edges])
 
     def pull(self, g, create_graph: bool) -> tuple:
         """What goes to each input: a gradient, or a function that computes it, or None."""
-        return pull(self, g, create_graph)
+        return (self.around or pull)(self, g, create_graph)
 
     def let_go(self) -> None:
-        """Forgets the numbers."""
-        self.inputs = self.out = None
+        """Forgets the numbers. Who has none, such as a sum, has nothing to forget, and may be passed
+        again."""
+        if not (self.holds(self.out) or self.kept or any([box is not None for box in self.boxes])): return
+        self.inputs = self.out = self.around = None
         self.boxes = self.kept = ()
+
+    @staticmethod
+    def holds(out) -> bool:
+        """Whether there are numbers in what is kept of an output, or of several."""
+        return out is not None and not (isinstance(out, list) and all([isinstance(x, Outline) for x in out]))
 
     def __repr__(self): return f"<{self.name()}>"
 
@@ -144,8 +152,26 @@ class Part(Receipt):
         """Puts the gradient of this output beside those of the others."""
         pending.setdefault(self.edges[0], [None] * self.places)[self.place] = g
 
+class AccumulateGrad:
+    """What PyTorch shows at the end of the way: the leaf is its `variable`."""
+
+    next_functions = ()
+
+    def __init__(self, variable: Tensor): self.variable = variable
+    def name(self) -> str: return "torch::autograd::AccumulateGrad"
+    def __eq__(self, other): return isinstance(other, AccumulateGrad) and other.variable is self.variable
+    def __hash__(self): return hash(self.variable)
+    def __repr__(self): return "<AccumulateGrad>"
+
+
+def node_of(edge) -> tuple:
+    """An edge as PyTorch shows it."""
+    if isinstance(edge, Part): return edge.edges[0], edge.place
+    return (edge if edge is None or isinstance(edge, Receipt) else AccumulateGrad(edge)), 0
+
 
 remembering: ContextVar = ContextVar("remembering", default=True)
+PACKING: ContextVar = ContextVar("packing", default=None)      # who keeps the numbers of receipts elsewhere
 
 
 def wants_gradient(x) -> bool:
@@ -187,6 +213,7 @@ def write_receipt(op: Op, inputs: tuple, settings: dict, out):
     receipt = Receipt(op, edges, bare, settings, boxes, versions)       # now: its edges have older numbers
     if isinstance(out, tuple): sign_parts(out, receipt, rule)
     else: sign(out, receipt, rule)
+    if (pack := PACKING.get()) is not None: pack(receipt)
     return out
 
 

@@ -14,7 +14,7 @@ from .elementwise import clamp, lerp, logical_xor, maximum, minimum
 from .errors import ShapeError, shape_of
 from .indexing import OutOfBounds, Ranked, gather, sort
 from .linalg import matrix_norm, vector_norm
-from .methods import method
+from .methods import into, method
 from .shaping import along, cat, diagonal, movedim, narrow, place, places, ravel, unsqueeze
 from .tensor import (
     ALIASES, Op, Tensor, axes, floating, matmul, mean, mul, reshape, sqrt, sub, sum_, true_divide, var,
@@ -109,19 +109,19 @@ def min_along(input, /, dim, keepdim=False):
 
 
 @reduction
-def max_(input, dim=None, keepdim=False, *, other=None):
+def max_(input, dim=None, keepdim=False, *, other=None, out=None):
     """The largest number; along `dim`: values and indices; with another tensor: the larger of each two."""
     if isinstance(dim, Tensor): other = dim
-    if other is not None: return maximum(input, other)
-    return amax(input) if dim is None else max_along(input, dim, keepdim)
+    if other is not None: return into(out, maximum(input, other))
+    return into(out, amax(input) if dim is None else max_along(input, dim, keepdim))
 
 
 @reduction
-def min_(input, dim=None, keepdim=False, *, other=None):
+def min_(input, dim=None, keepdim=False, *, other=None, out=None):
     """The smallest number; along `dim`: values and indices; with another tensor: the smaller of each two."""
     if isinstance(dim, Tensor): other = dim
-    if other is not None: return minimum(input, other)
-    return amin(input) if dim is None else min_along(input, dim, keepdim)
+    if other is not None: return into(out, minimum(input, other))
+    return into(out, amin(input) if dim is None else min_along(input, dim, keepdim))
 
 
 class Extremes(NamedTuple):

@@ -16,13 +16,13 @@ from .tensor import Op, permute, reshape
 
 __all__ = [
     "middles", "nearest", "nearest_exact", "linear", "cubic", "keys", "smoothed", "MODES", "SMOOTH", "WAYS",
-    "AREA", "resample", "mixed", "interpolate", "wanted_mode", "new_size", "Upsample", "UpsamplingNearest2d",
-    "UpsamplingBilinear2d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "PixelShuffle",
-    "PixelUnshuffle", "ChannelShuffle", "take_windows", "add_windows", "unfold", "fold", "window_settings",
-    "window_places", "Unfold", "Fold", "Margin", "ConstantMargin", "ZeroMargin", "ConstantPad1d",
-    "ConstantPad2d", "ConstantPad3d", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d", "ReflectionPad1d",
-    "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d", "ReplicationPad2d", "ReplicationPad3d",
-    "CircularPad1d", "CircularPad2d", "CircularPad3d",
+    "AREA", "resample", "mixed", "interpolate", "wanted_mode", "new_size", "upsample", "upsample_nearest",
+    "upsample_bilinear", "Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d", "pixel_shuffle",
+    "pixel_unshuffle", "channel_shuffle", "PixelShuffle", "PixelUnshuffle", "ChannelShuffle", "take_windows",
+    "add_windows", "unfold", "fold", "window_settings", "window_places", "Unfold", "Fold", "Margin",
+    "ConstantMargin", "ZeroMargin", "ConstantPad1d", "ConstantPad2d", "ConstantPad3d", "ZeroPad1d",
+    "ZeroPad2d", "ZeroPad3d", "ReflectionPad1d", "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d",
+    "ReplicationPad2d", "ReplicationPad3d", "CircularPad1d", "CircularPad2d", "CircularPad3d",
 ]
 
 
@@ -162,6 +162,21 @@ def new_size(
                          "in each direction")
     if factors is None: return size, [n / max(new, 1) for n, new in zip(old, size)]
     return size, [1 / f for f in factors]
+
+
+def upsample(input, size=None, scale_factor=None, mode: str = "nearest", align_corners: bool | None = None):
+    """The same as interpolate."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input, size=None, scale_factor=None):
+    """interpolate from the nearest pixels."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input, size=None, scale_factor=None):
+    """interpolate from four pixels, the corners in place."""
+    return interpolate(input, size, scale_factor, "bilinear", align_corners=True)
 
 
 class Upsample(Module):

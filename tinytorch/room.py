@@ -11,7 +11,10 @@ import numpy as np
 from .errors import ShapeError, shape_of
 from .tensor import Op
 
-__all__ = ["each_way", "margins", "batched", "Rooms", "ROOMS", "PLACES", "pad", "filled", "turned_out"]
+__all__ = [
+    "each_way", "margins", "batched", "Rooms", "ROOMS", "SLICE", "even", "PLACES", "pad", "filled",
+    "turned_out",
+]
 
 
 def each_way(name: str, value, ways: int, least: int = 1) -> tuple[int, ...]:
@@ -63,6 +66,12 @@ class Rooms(threading.local):
 
 
 ROOMS = Rooms()
+SLICE = 1 << 18                     # numbers to work on at a time: 1 MB of float32, about half a cache
+
+
+def even(n: int, most: int) -> int:
+    """How long the pieces are when n is cut into the fewest equal ones, of at most `most`."""
+    return -(-n // -(-n // max(1, min(n, most))))
 
 
 PLACES = {                          # which number of a line of n stands at place i, also outside of it

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .dtypes import dtype, named
+from .dtypes import dtype, dtype_of, named
 from .tensor import Tensor, as_array
 
 __all__ = [
@@ -45,7 +45,8 @@ class Entry(NamedTuple):
         """The tensor, looking at the memory of the file if that can be written."""
         array = np.frombuffer(numbers[self.begin : self.end], self.kind.numpy).reshape(self.shape)
         if array.dtype == bool: array = array.view(np.uint8) != 0       # 2 is no truth value NumPy knows
-        return Tensor(self.kind.cast(array if array.flags.aligned and array.flags.writeable else array.copy()))
+        usable = array.flags.aligned and array.flags.writeable
+        return Tensor(self.kind.cast(array if usable else array.copy()))
 
 
 def entry(name: str, told: dict) -> Entry:
@@ -58,7 +59,8 @@ def entry(name: str, told: dict) -> Entry:
         if type(n) is not int or n < 0: raise ValueError(f"{name} has a length or place {n!r}")
     kind, (begin, end) = named(CODES[code]), offsets
     size = math.prod(shape) * kind.itemsize
-    if end - begin != size: raise ValueError(f"{name}, {code} of {shape}, takes {size} bytes, not {end - begin}")
+    if end - begin != size:
+        raise ValueError(f"{name}, {code} of shape {shape}, takes {size} bytes, not {end - begin}")
     return Entry(kind, tuple(shape), begin, end)
 
 
@@ -66,7 +68,8 @@ def check_layout(entries: Mapping[str, Entry], size: int) -> None:
     """Refuses entries that do not cover `size` bytes, each of them once."""
     at = 0
     for name, one in sorted(entries.items(), key=lambda item: item[1][2:]):
-        if one.begin != at: raise ValueError(f"{name} begins at byte {one.begin}, the tensor before it ends at {at}")
+        if one.begin != at:
+            raise ValueError(f"{name} begins at byte {one.begin}, and what comes before it ends at {at}")
         at = one.end
     if at != size: raise ValueError(f"the tensors end at byte {at}, the file at {size}")
 
@@ -129,7 +132,8 @@ def pieces(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = N
     arrays = {name: host_array(tensor) for name, tensor in tensors.items()}
     order, places, at = sorted(arrays, key=lambda name: -arrays[name].itemsize), {}, 0
     for name in order:
-        places[name] = Entry(Tensor(arrays[name]).dtype, arrays[name].shape, at, at := at + arrays[name].nbytes)
+        array = arrays[name]
+        places[name] = Entry(dtype_of(array), array.shape, at, at := at + array.nbytes)
     header = {"__metadata__": check_notes(dict(metadata))} if metadata else {}
     header |= {name: places[name].told() for name in arrays}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
@@ -141,7 +145,7 @@ def pieces(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = N
 def host_array(tensor):
     """The numbers of a tensor, in order, in the memory of the host."""
     array = as_array(tensor.cpu() if isinstance(tensor, Tensor) else tensor)
-    return np.ascontiguousarray(array).reshape(array.shape)         # NumPy would make a line of a single number
+    return np.ascontiguousarray(array).reshape(array.shape)     # NumPy would make a line of a single number
 
 
 def save(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:

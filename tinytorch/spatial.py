@@ -13,20 +13,23 @@ from .creation import empty, ones, zeros
 from .dense import Linear
 from .dtypes import dtype_of, int64
 from .errors import ShapeError, shape_of
+from .fitting import as_rows, row_sums
 from .initialisation import kaiming_uniform_
 from .layers import Module, Parameter
 from .ledger import flops
-from .room import ROOMS, batched, each_way, margins, pad
+from .lines import on_lines, suits_lines
+from .room import ROOMS, SLICE, batched, each_way, even, margins, pad
 from .shaping import along, flatten
 from .tensor import Kept, Op, Tensor, tensor
 
 __all__ = [
-    "out_length", "conv2d_loops", "windows", "im2col", "SLICE", "FEW", "Slices", "even", "channels_first",
-    "channels_last", "convolve", "correlate", "places_for", "like_layout", "point_by_point", "one_by_one",
-    "conv2d", "conv_flops", "filter_shape", "fan_in", "Convolution", "Conv2d", "taps", "started", "slide",
+    "out_length", "conv2d_loops", "windows", "im2col", "FEW", "Slices", "channels_first", "channels_last",
+    "convolve", "correlate", "places_for", "like_layout", "point_by_point", "one_by_one", "conv2d",
+    "conv_flops", "filter_shape", "fan_in", "Convolution", "Conv2d", "taps", "started", "slide",
     "pool_length", "Pool", "first_largest", "lowest", "largest", "max_pool2d", "counts", "average",
-    "avg_pool2d", "MaxPool", "MaxPool2d", "AvgPool2d", "by_channel", "standardize_channels",
-    "rescale_channels", "move_towards", "batch_norm", "BatchNorm", "BatchNorm2d", "LeNet5",
+    "avg_pool2d", "MaxPool", "MaxPool2d", "AvgPool2d", "by_channel", "spread", "channel_means",
+    "standardize_channels", "rescale_channels", "move_towards", "batch_norm", "BatchNorm", "BatchNorm2d",
+    "LeNet5",
 ]
 
 
@@ -65,7 +68,6 @@ def im2col(view, out=None):
     return out.reshape(places, -1) if places else out.reshape(0, math.prod(view.shape[1 + ways :]))
 
 
-SLICE = 1 << 18                     # numbers in the matrix of a slice: 1 MB of float32, about half a cache
 FEW = 16                            # fewer numbers side by side are not worth a copy
 
 
@@ -123,11 +125,6 @@ class Slices:
         return room.transpose(*range(k, room.ndim), *range(1, k), 0), room.reshape(m, n).T
 
 
-def even(n: int, most: int) -> int:
-    """How long the pieces are when n is cut into the fewest equal ones, of at most `most`."""
-    return -(-n // -(-n // max(1, min(n, most))))
-
-
 def channels_first(x):
     """(n, *L, C) -> (n, C, *L), the same memory."""
     return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
@@ -163,8 +160,9 @@ def correlate(name: str, x, w, bias, stride, padding, dilation, groups: int):
         C, O = w.shape[1], len(w) // groups
         for g in range(groups):
             c, o = slice(g * C, g * C + C), slice(g * O, g * O + O)
-            pieces = Slices(x[:, c], w[o], places, ends, stride, dilation)
-            convolve(pieces, None if bias is None else bias[o], out[:, o])
+            part = x[:, c], w[o], None if bias is None else bias[o]
+            if suits_lines(*part[:2], places, ends, stride): on_lines(*part, ends, dilation, out[:, o])
+            else: convolve(Slices(*part[:2], places, ends, stride, dilation), part[2], out[:, o])
     return out if many else out[0]
 
 
@@ -225,9 +223,9 @@ def conv2d(input, weight, bias=None, /, stride=1, padding=0, dilation=1, groups=
 
 
 @flops("conv1d", "conv2d", "conv3d")
-def conv_flops(out, input, weight, *rest, **settings) -> int:
-    """The floating-point operations of a convolution; a bias is not counted."""
-    return 2 * out.numel() * math.prod(weight.shape[1:])
+def conv_flops(out, input, weight, bias=None, **settings) -> int:
+    """The floating-point operations of a convolution, that of its bias included."""
+    return out.numel() * (2 * math.prod(weight.shape[1:]) + (bias is not None))
 
 
 def filter_shape(in_channels: int, out_channels: int, kernel: tuple, groups: int = 1) -> tuple[int, ...]:
@@ -371,7 +369,8 @@ class Pool:
         room = np.pad(x, [(0, 0), (0, 0), *ends], constant_values=lowest(x))
         view = windows(room.reshape(-1, *room.shape[2:], 1), self.kernel, self.stride, self.dilation)
         view = view[(slice(None), *[slice(n) for n in self.places])]
-        inside = np.unravel_index(first_largest(view.reshape(*view.shape[: ways + 1], -1)), self.kernel)
+        rows = view.reshape(*view.shape[: ways + 1], math.prod(self.kernel))
+        inside = np.unravel_index(first_largest(rows), self.kernel)
         line = 0
         for way, (length, (_, s, p, d)) in enumerate(zip(x.shape[2:], self.settings)):
             corner = np.arange(self.places[way]).reshape(-1, *(1,) * (ways - 1 - way)) * s - p
@@ -489,16 +488,30 @@ def by_channel(values, x):
     return values.reshape(-1, *(1,) * (x.ndim - 2))
 
 
+def spread(values, x):
+    """The same, written out for all places of a picture that is not too large.  (C,) -> (C, H, W)"""
+    places = math.prod(x.shape[2:])
+    if places > 4096 or not x.flags.c_contiguous: return by_channel(values, x)
+    return np.repeat(values, places).reshape(x.shape[1:])
+
+
+def channel_means(x, y=None):
+    """The mean of each channel, or of its products with another array.  (N, C, *), (N, C, *) -> (C,)"""
+    n, kind = len(x) * math.prod(x.shape[2:]), x.dtype
+    x, y = [a if a is None else a.T if a.ndim == 2 else as_rows(a, a.ndim - 2) for a in (x, y)]
+    sums = row_sums(x, y)[..., 0]
+    return (sums if sums.ndim == 1 else sums.sum(axis=0)).astype(kind, copy=False) / n
+
+
 @Op
 def standardize_channels(input, weight=None, bias=None, /, eps=1e-5):
     """Every channel moved to mean 0 and variance 1, then by weight and bias.  (N, C, *), (C,) -> (N, C, *)"""
-    dims = (0, *range(2, input.ndim))
-    mean = input.mean(axis=dims)
-    out = input - by_channel(mean, input)
-    var = (out * out).mean(axis=dims)
+    mean = channel_means(input)
+    out = input - spread(mean, input)
+    var = channel_means(out, out)
     scale = 1 / np.sqrt(var + eps)
-    out *= by_channel(scale if weight is None else scale * weight, input)
-    if bias is not None: out += by_channel(bias, input)
+    out *= spread(scale if weight is None else scale * weight, input)
+    if bias is not None: out += spread(bias, input)
     return Kept(out, mean, var)
 
 
@@ -507,8 +520,8 @@ def rescale_channels(input, mean, var, weight=None, bias=None, /, eps=1e-5):
     """The same with a mean and a variance from before: a scale and a shift.  (N, C, *), (C,) -> (N, C, *)"""
     scale = 1 / np.sqrt(var + eps)
     if weight is not None: scale = scale * weight
-    out = input * by_channel(scale, input)
-    out += by_channel(-mean * scale if bias is None else bias - mean * scale, input)
+    out = input * spread(scale, input)
+    out += spread(-mean * scale if bias is None else bias - mean * scale, input)
     return out
 
 
@@ -524,12 +537,13 @@ def batch_norm(
     """Channels at one scale: by their batch while training, else by the running statistics.  (N, C, *)"""
     for given in (running_mean, running_var, weight, bias):
         if given is not None and given.shape != input.shape[1:2]:
-            raise ShapeError(f"batch_norm of {shape_of(input)} wants {input.shape[1:2]} numbers, not "
+            raise ShapeError(f"batch_norm of {shape_of(input)} wants {tuple(input.shape[1:2])} numbers, not "
                              f"{shape_of(given)}")
     if not training: return rescale_channels(input, running_mean, running_var, weight, bias, eps)
     n = input.numel() // max(1, input.shape[1])
     if n == 1:
         raise ValueError(f"batch_norm cannot learn from a single number a channel, as in {shape_of(input)}")
+    if n == 0: return input.clone()
     out = standardize_channels(input, weight, bias, eps)
     if running_mean is not None:
         mean, var = out.kept

@@ -18,8 +18,8 @@ from .shortfloat import ShortFloat
 from .tensor import Tensor
 
 __all__ = [
-    "FORMAT", "Kind", "ATOMS", "ROWS", "DICTS", "LEAVES", "TakenApart", "together", "READERS", "refuses",
-    "packed", "unpacked",
+    "FORMAT", "Kind", "ATOMS", "ROWS", "DICTS", "LEAVES", "TakenApart", "memory_of", "together", "READERS",
+    "refuses", "packed", "unpacked",
 ]
 
 
@@ -57,7 +57,7 @@ class TakenApart:
 
     def __init__(self, state):
         self.tensors: dict[str, Tensor] = {}
-        self.names: dict[int, str] = {}         # of the arrays that have one
+        self.names: dict[tuple, str] = {}       # of memory that has one
         try: self.plan = self.told(state, "")
         except RecursionError: raise ValueError("a state that contains itself cannot be saved") from None
 
@@ -71,8 +71,8 @@ class TakenApart:
             if type(x) is kind.cls: return {kind.word: kind.take(x)}
         for kind in LEAVES:
             if isinstance(x, kind.cls): return self.leaf(kind, x, path)
-        raise TypeError(f"{path or 'this'} is of class {type(x).__name__}: a file that cannot run holds tensors, "
-                        "numbers, strings, lists, tuples and dicts. Save its state_dict()?")
+        raise TypeError(f"{path or 'this'} is of class {type(x).__name__}: a file that cannot run holds "
+                        "tensors, numbers, strings, lists, tuples and dicts. Save its state_dict()?")
 
     def row(self, x, path: str) -> list:
         return [self.told(part, below(path, str(n))) for n, part in enumerate(x)]
@@ -82,14 +82,19 @@ class TakenApart:
 
     def leaf(self, kind: Kind, x, path: str) -> dict:
         tensor = kind.take(x)
-        told = {kind.word: self.names.get(id(tensor.array)) or self.new_name(path, tensor)}
+        memory = memory_of(tensor.array)
+        if memory not in self.names:
+            name = path or "tensor"
+            while name in self.tensors: name += "'"
+            self.tensors[name], self.names[memory] = tensor, name
+        told = {kind.word: self.names[memory]}
         return told | {"requires_grad": True} if tensor.requires_grad else told
 
-    def new_name(self, path: str, tensor: Tensor) -> str:
-        name = path or "tensor"
-        while name in self.tensors: name += "'"
-        self.tensors[name], self.names[id(tensor.array)] = tensor, name
-        return name
+
+def memory_of(array) -> tuple:
+    """Where an array lies, and how it walks there: two arrays with the same are the same numbers."""
+    start = array.data.ptr if hasattr(array.data, "ptr") else array.__array_interface__["data"][0]
+    return start, array.shape, array.strides, str(array.dtype)
 
 
 def together(plan, tensors: dict[str, Tensor]):
@@ -117,8 +122,8 @@ def refuses(beginning: bytes, what: str):
     READERS[beginning] = read
 
 
-refuses(b"PK\x03\x04", "a checkpoint of PyTorch, with a pickle inside, which is a program: lesson 20 reads it "
-        "without running it. In PyTorch, safetensors.torch.save_file writes a file that can be read here")
+refuses(b"PK\x03\x04", "a checkpoint of PyTorch, with a pickle inside, which is a program: lesson 20 reads "
+        "it without running it. In PyTorch, safetensors.torch.save_file writes what can be read here")
 refuses(b"\x80", "a pickle, which is a program and may do anything: it is not run")
 
 
@@ -130,13 +135,14 @@ def packed(state) -> Iterator:
 
 
 def unpacked(data, name: str = "this", map_location=None):
-    """The tree in the bytes of a file, on that device; a safetensors file from elsewhere is a dict of tensors."""
+    """The tree in the bytes of a file; a safetensors file from elsewhere is a dict of tensors."""
     for beginning, read in READERS.items():
         if bytes(data[:8]).startswith(beginning) and data[8:9] != b"{": return read(data, name)
     tensors, notes = opened(data, name)
-    if map_location is not None: tensors = {key: tensor.to(device=map_location) for key, tensor in tensors.items()}
+    if map_location is not None: tensors = {key: x.to(device=map_location) for key, x in tensors.items()}
     if "format" not in notes or "state" not in notes: return tensors
-    if notes["format"] != FORMAT: raise ValueError(f"{name} has the format {notes['format']!r}, not {FORMAT!r}")
+    if notes["format"] != FORMAT:
+        raise ValueError(f"{name} has the format {notes['format']!r}, not {FORMAT!r}")
     try: return together(json.loads(notes["state"]), tensors)
     except (ValueError, TypeError, KeyError, AttributeError, StopIteration, RecursionError) as error:
         raise ValueError(f"{name} holds no state: {error!r}") from error

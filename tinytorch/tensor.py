@@ -17,7 +17,7 @@ from numpy import ndarray
 from .dtypes import MEETINGS, Size, as_dtype, device_of, dtype, dtype_of, get_default_dtype, int64
 from .errors import ShapeError, explained, mismatch, shape_of
 from .indices import numbers_first, plain_index
-from .methods import METHODS, Methods, method, plain_name
+from .methods import METHODS, Methods, into, method, plain_name
 
 __all__ = [
     "position", "contiguous_strides", "Tensor", "floats", "as_array", "look_at", "tensor", "stride",
@@ -244,6 +244,7 @@ class Op:
         METHODS[self.name] = self
 
     def __call__(self, *inputs, **settings):
+        if "out" in settings: return into(settings.pop("out"), self(*inputs, **settings))
         if settings or len(inputs) > self.arity: inputs, settings = self.bind(inputs, settings)
         return _engine.get(_default[0]).run(self, inputs, settings)     # current_engine(), without the call
 
@@ -431,6 +432,7 @@ def mean(input, /, dim=None, keepdim=False, *, dtype=None):
     kind = dtype_of(input) if dtype is None else as_dtype(dtype)
     if not kind.is_floating_point:
         raise RuntimeError(f"mean of {kind} numbers would not be one of them: convert first, or pass dtype=")
+    if input.size == 0: return math.nan * sum_.forward(input, dim, keepdim, dtype=dtype)     # of nothing
     return input.mean(axis=axes(dim), keepdims=keepdim, dtype=kind.numpy if dtype else None)
 
 
@@ -438,8 +440,9 @@ def mean(input, /, dim=None, keepdim=False, *, dtype=None):
 def var(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
     """The squared distance from the mean, summed and divided by n - correction.  (*) -> (*)
 
-    `unbiased=False` is PyTorch's older way to say `correction=0`.
+    `unbiased=False` is PyTorch's older way to say `correction=0`, and may come first: x.var(False).
     """
+    if isinstance(dim, bool): dim, unbiased = None, dim
     if unbiased is not None: correction = int(unbiased)
     middle = mean(input, dim, True)
     distance = input - middle

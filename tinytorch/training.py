@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
-from .autograd import no_grad
 from .chance import restore, states_of
 from .clipping import clip_grad_norm_
 from .losses import cross_entropy
+from .modes import no_grad
 from .precision import GradScaler, autocast
+from .schedules import ReduceLROnPlateau
 from .states import packed, unpacked
 
 __all__ = [
     "Mean", "number", "add_to_mean", "mean_so_far", "Accuracy", "right", "evaluate", "PLAIN", "size_of",
-    "parameters_of", "learn", "Patience", "Callback", "Trainer", "groups", "one_epoch", "remaining",
+    "parameters_of", "learn", "Patience", "Callback", "Trainer", "groups", "remaining", "one_epoch",
     "state_of", "go_on", "notes_of", "take_notes", "write_safely", "sync_folder", "save", "load",
     "Checkpoints", "EarlyStopping",
 ]
@@ -128,7 +129,7 @@ class Callback:
 
     def on_start(self, trainer) -> None: """Before the first epoch."""
     def on_epoch_start(self, trainer) -> None: """Before an epoch, or the rest of one."""
-    def on_batch(self, trainer) -> None: """Before a batch is shown to the model: trainer.data may be changed."""
+    def on_batch(self, trainer) -> None: """Before the model sees a batch: trainer.data may be changed."""
     def on_step(self, trainer) -> None: """After a step of the optimizer."""
     def on_epoch_end(self, trainer) -> None: """After an epoch: trainer.history has one more record."""
     def on_end(self, trainer) -> None: """After the last epoch, and also when a run is interrupted."""
@@ -157,12 +158,14 @@ class Trainer:
         self.accumulate, self.clip, self.precision, self.scaler = accumulate, clip, precision, scaler
         self.callbacks = sorted(callbacks, key=lambda callback: callback.last)
         self.epoch = self.batch = self.step = 0     # whole epochs, batches of this epoch, steps in all
+        self.epochs = 0                             # how many there will be
         self.order: dict = {}                       # where the generators stood when this epoch began
         self.mean, self.history, self.stopped = Mean(), [], False
         self.latest, self.data, self.answers = math.nan, None, None     # of the last step, and the last batch
 
-    def fit(self, epochs: int) -> Trainer:
+    def fit(self, epochs: int):
         """Trains until so many epochs are done, counted from the very beginning of the run."""
+        self.epochs = epochs
         try:
             self.tell("on_start")
             while self.epoch < epochs and not self.stopped: one_epoch(self)
@@ -173,7 +176,7 @@ class Trainer:
         for callback in self.callbacks: getattr(callback, event)(self)
 
     def loss_of(self, batch):
-        """The mean loss of a batch: its last part is what should be said, the rest is what the model is asked."""
+        """The mean loss of a batch: its last part is what should be said, the rest is asked."""
         self.data = batch
         self.tell("on_batch")
         *inputs, target = self.data
@@ -187,14 +190,16 @@ class Trainer:
         found["lr"] = self.optimizer.param_groups[0]["lr"]
         self.mean.reset()
         if self.validation is None: return found
-        judged = evaluate(self.model, self.validation, self.loss, **{name: make() for name, make in self.scores.items()})
+        scores = {name: make() for name, make in self.scores.items()}
+        judged = evaluate(self.model, self.validation, self.loss, **scores)
         return found | {f"val_{name}": value for name, value in judged.items()}
 
     def slow_down(self, when: str) -> None:
         """Lets the schedule go on, if it is its turn; one that waits for a plateau is told the loss."""
         if self.scheduler is None or self.every != when: return
-        plateau = hasattr(self.scheduler, "num_bad_epochs")
-        self.scheduler.step(*[self.history[-1].get("val_loss", self.history[-1]["loss"])] if plateau else [])
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(self.history[-1].get("val_loss", self.history[-1]["loss"]))
+        else: self.scheduler.step()
 
 
 def groups(batches: Iterable, n: int) -> Iterator[list]:
@@ -206,6 +211,9 @@ def groups(batches: Iterable, n: int) -> Iterator[list]:
             yield some
             some = []
     if some: yield some
+
+
+def remaining(trainer: Trainer) -> Iterator: return iter(trainer.loader)
 
 
 def one_epoch(trainer: Trainer) -> None:
@@ -224,9 +232,6 @@ def one_epoch(trainer: Trainer) -> None:
     trainer.history.append(trainer.record())
     trainer.slow_down("epoch")
     trainer.tell("on_epoch_end")
-
-
-def remaining(trainer: Trainer) -> Iterator: return iter(trainer.loader)
 
 
 def remaining(trainer: Trainer) -> Iterator:
@@ -274,6 +279,7 @@ def take_notes(trainer: Trainer, notes: dict) -> None:
     """Goes on from notes; callbacks that were not there before start afresh."""
     trainer.history, trainer.stopped = list(notes["history"]), notes["stopped"]
     trainer.mean.load_state_dict(notes["mean"])
+    trainer.optimizer._opt_called = True        # or its schedule would think that it never stepped
     if notes["scaler"]: trainer.scaler.load_state_dict(notes["scaler"])
     kept = list(notes["callbacks"])
     for callback in trainer.callbacks:
@@ -314,7 +320,7 @@ def save(obj, f) -> None:
 
 
 def load(f, map_location=None, *, weights_only: bool = True):
-    """What `save` wrote, from a path or an open file; nothing in it can run, so `weights_only` changes nothing."""
+    """What `save` wrote, from a path or an open file. Nothing in it can run, whatever `weights_only` says."""
     if hasattr(f, "read"): data, name = f.read(), str(getattr(f, "name", "this"))
     else: data, name = Path(f).read_bytes(), Path(f).name
     return unpacked(bytearray(data), name, map_location)
@@ -328,7 +334,7 @@ class Checkpoints(Callback):
     def __init__(self, path, every: int = 100): self.path, self.every = Path(path), every
 
     def on_start(self, trainer):
-        for draft in self.path.parent.glob(f"{self.path.name}.*.draft"): draft.unlink()     # of a run that was killed
+        for draft in self.path.parent.glob(f"{self.path.name}.*.draft"): draft.unlink()     # of a killed run
         if self.path.exists(): go_on(trainer, load(self.path))
 
     def on_step(self, trainer):
@@ -341,7 +347,8 @@ class EarlyStopping(Callback):
     """Ends a run when a number of its records has not become smaller (or larger, mode="max") for a while."""
 
     def __init__(self, patience: int = 3, watch: str = "val_loss", mode: str = "min", min_delta: float = 0.0):
-        self.patience, self.watch, self.sign = Patience(patience, min_delta), watch, {"min": 1, "max": -1}[mode]
+        self.patience, self.watch = Patience(patience, min_delta), watch
+        self.sign = {"min": 1, "max": -1}[mode]
 
     def on_epoch_end(self, trainer):
         if self.patience.is_over(self.sign * trainer.history[-1][self.watch]): trainer.stopped = True

@@ -127,9 +127,12 @@ class Workspace:
 
     def start(self, lesson: str | Lesson, anyway: bool = False) -> Started:
         """Makes the notebook if it is missing and gives the given files; Locked if needs are missing."""
+        from tito.services_create import give_datasets
+
         lesson = self._unlocked(lesson, anyway)
         record, path = self.progress().lesson(lesson.name), self.notebook(lesson)
         created = not path.exists()
+        give_datasets(self.root, self.course)           # to workspaces that are older than their data
         given = {} if record.completed else self.course.sources(lesson, lesson.given)
         if record.started and not created and not self.news(self.course.package(self.sources() | given)):
             return Started(lesson, path, False, (), False)
@@ -138,7 +141,7 @@ class Workspace:
                 self.course.notebooks.write(notebook(self.course.chapter(lesson)), path)
             started = record.started or now()
             self.state.save(self.progress().with_lesson(lesson.name, started=started))
-        modules = {f"{PACKAGE}/{module}.py" for module in given}
+        modules = {f"{PACKAGE}/{self.course.curriculum.file_of(module)}" for module in given}
         files = tuple(name for name in change.files if name in modules)
         return Started(lesson, path, created, files, not record.started)
 
@@ -205,7 +208,7 @@ class Workspace:
                 lesson.name, completed=now(), digest=report.digest, points=points, possible=possible,
                 seconds=round(report.seconds, 2), versions=self.versions()))
         after = self.standing()
-        exported = tuple(f"{PACKAGE}/{module}.py" for module in lesson.modules)
+        exported = tuple(f"{PACKAGE}/{self.course.curriculum.file_of(module)}" for module in lesson.modules)
         return Completion(lesson, report, points, possible, exported, change,
                           opened(before, after), ready(before, after))
 

@@ -118,7 +118,8 @@ def unreadable(curriculum: Curriculum, sources: Mapping[str, str]) -> Environmen
             try:
                 compile(sources.get(module, ""), module, "exec", dont_inherit=True)
             except SyntaxError as problem:
-                said = f"tinytorch/{module}.py, line {problem.lineno}, is not Python: {problem.msg}."
+                file = f"tinytorch/{curriculum.file_of(module)}"
+                said = f"{file}, line {problem.lineno}, is not Python: {problem.msg}."
                 return EnvironmentProblem(said, f"`tito module complete {lesson.number:02}` writes it anew.")
     raise AssertionError
 

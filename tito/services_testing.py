@@ -105,7 +105,7 @@ class Tests:
         with self.staged(files) as place:
             plan = self.plan("tests" if tests else "import", place, limits, path=str(tests or ""))
             run = self.honest(self.runner.run(plan))
-            named = {f"{module}.py": some for module, some in lines.items()}
+            named = {self.course.curriculum.file_of(module): some for module, some in lines.items()}
             package = Package(str(place / "tinytorch"), lesson.notebook, named, files)
             found = lesson_tests(run, package, tested.chapter, limits)
         return found or ((Result("lesson tests", "error", "none of them ran"),) if tests else ())
@@ -166,9 +166,14 @@ class Tests:
             write_tree(place / "tinytorch", files)
             yield place.resolve()
 
-    def plan(self, kind: Kind, place: Path, limits: Limits, folder: Path | None = None, **more: Any) -> Plan:
+    def plan(
+        self, kind: Kind, place: Path, limits: Limits, folder: Path | None = None,
+        environment: Mapping[str, str] | None = None, **more: Any,
+    ) -> Plan:
         reference = str(self.course.reference)
-        return Plan(kind, str(place), str(folder or place), limits, reference=reference, **more)
+        surroundings = {"TINYTORCH_SHIPPED": str(self.course.datasets), **(environment or {})}
+        return Plan(kind, str(place), str(folder or place), limits, reference=reference,
+                    environment=surroundings, **more)
 
     def own(self, folder: Path) -> None:
         """Refuses a ./tinytorch that is somewhere else, or no folder."""

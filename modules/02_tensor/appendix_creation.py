@@ -160,6 +160,58 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, device=None, requires_
 arange(5), arange(0, 1, 0.25), linspace(0, 1, 5)
 
 # %% [markdown]
+# ## Windows
+#
+# Who cuts a piece out of a sound hears a click at both ends. A **window** fades in and out instead. A
+# periodic one leaves out its last number, which is the first of the next.
+
+# %%
+#| export
+def faded(curve, window_length: int, periodic: bool, dtype, device, requires_grad: bool) -> Tensor:
+    """A curve over the places from -1 to 1, or a single 1."""
+    n = window_length if periodic else window_length - 1
+    if window_length < 0: raise RuntimeError(f"a window is not {window_length} long")
+    numbers = np.ones(1) if window_length == 1 else curve(2 * np.arange(window_length) / max(n, 1) - 1)
+    return boxed_on(kind_or_default(dtype).cast(numbers), device, requires_grad)
+
+
+def bartlett_window(
+    window_length, periodic=True, *, dtype=None, device=None, requires_grad=False,
+) -> Tensor:
+    """A roof: up to 1 and down again.  () -> (n)"""
+    return faded(lambda x: 1 - np.abs(x), window_length, periodic, dtype, device, requires_grad)
+
+
+def hann_window(window_length, periodic=True, *, dtype=None, device=None, requires_grad=False) -> Tensor:
+    """One wave of a cosine, from 0 to 0.  () -> (n)"""
+    return hamming_window(window_length, periodic, 0.5, 0.5, dtype=dtype, device=device,
+                          requires_grad=requires_grad)
+
+
+def hamming_window(
+    window_length, periodic=True, alpha=0.54, beta=0.46, *, dtype=None, device=None, requires_grad=False,
+) -> Tensor:
+    """One wave of a cosine on a small step.  () -> (n)"""
+    return faded(lambda x: alpha + beta * np.cos(np.pi * x), window_length, periodic, dtype, device,
+                 requires_grad)
+
+
+def blackman_window(
+    window_length, periodic=True, *, dtype=None, device=None, requires_grad=False,
+) -> Tensor:
+    """Two waves, which fade more gently.  () -> (n)"""
+    return faded(lambda x: 0.42 + 0.5 * np.cos(np.pi * x) + 0.08 * np.cos(2 * np.pi * x), window_length,
+                 periodic, dtype, device, requires_grad)
+
+
+def kaiser_window(
+    window_length, periodic=True, beta=12.0, *, dtype=None, device=None, requires_grad=False,
+) -> Tensor:
+    """Bessel's function over an arc: the larger beta, the narrower.  () -> (n)"""
+    return faded(lambda x: np.i0(beta * np.sqrt(np.maximum(1 - x * x, 0))) / np.i0(beta), window_length,
+                 periodic, dtype, device, requires_grad)
+
+# %% [markdown]
 # ## Like another one
 #
 # A tensor like `x` has its shape, its dtype, its device, and the order of its memory.

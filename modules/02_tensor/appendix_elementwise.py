@@ -20,7 +20,7 @@ import numpy as np
 
 from tinytorch.dtypes import dtype_of, float64
 from tinytorch.errors import ShapeError
-from tinytorch.methods import METHODS, method
+from tinytorch.methods import METHODS, into, method
 from tinytorch.tensor import (
     Op,
     Tensor,
@@ -463,10 +463,10 @@ between = Op(between, promote=met)
 
 
 @method
-def clamp(input, min=None, max=None):
+def clamp(input, min=None, max=None, *, out=None):
     """The number, or the bound it has overstepped; a bound is a number, a tensor or None.  (*) -> (*)"""
     if min is None and max is None: raise RuntimeError("clamp wants a bound: min=, max= or both")
-    return between(input, min, max)
+    return into(out, between(input, min, max))
 
 
 @method

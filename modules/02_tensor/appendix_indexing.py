@@ -234,6 +234,17 @@ def index_fill(input, index, value, /, *, dim):
     return out
 
 
+@method
+def index_reduce(input, dim, index, source, reduce, *, include_self=True):
+    """The prod, mean, amax or amin of the slices that meet.  (*, n, *), (k), (*, k, *) -> (*, n, *)"""
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"slices meet in prod, mean, amax or amin, not in {reduce!r}")
+    at = place(dim, input.ndim)
+    slices(input.array, index.array, source.array, at)
+    one_each = index.reshape([-1 if d == at else 1 for d in range(input.ndim)])
+    return scatter_reduce(input, at, one_each.expand(source.shape), source, reduce, include_self=include_self)
+
+
 def slices(out, index, source, dim):
     """The line of places, once `source` is known to hold one slice for each."""
     same_kind(source, out)
@@ -242,6 +253,14 @@ def slices(out, index, source, dim):
     if (source.shape or (1,)) != wanted:
         raise ShapeError(f"{line.size} places along dim {dim} want {wanted}, not {shape_of(source)}")
     return line
+
+# %%
+#| export
+def unravel_index(indices, shape) -> tuple[Tensor, ...]:
+    """Places along the whole line, as an index for each dimension of a shape."""
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    try: return tuple([Tensor(where) for where in np.unravel_index(indices.array, shape)])
+    except ValueError as error: raise ValueError(f"unravel_index into {shape}: {error}") from None
 
 # %% [markdown]
 # `index_put` is `x[index] = values` that leaves `x` alone; with `accumulate=True` the values add up, which

@@ -13,7 +13,7 @@
 #| export
 from __future__ import annotations
 
-from math import copysign, inf
+from math import ceil, copysign, inf, log2, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -193,6 +193,25 @@ def matrix_power(A, n: int):
     return matmul(matmul(half, half), A) if n % 2 else matmul(half, half)
 
 # %% [markdown]
+# The **exponential** of a matrix is the series of `e^x` with a matrix in it. For a large one the series takes
+# long and cancels badly, so it is halved until it is small, and the result is squared as often: `e^A` is
+# `(e^(A/2))²`.
+
+# %%
+#| export
+@method
+def matrix_exp(A):
+    """I + A + A²/2 + A³/6 + …  (*, n, n) -> (*, n, n)"""
+    square([A.array])
+    size = float(abs(A.array).sum(-2).max(initial=0.0))
+    halvings = max(0, ceil(log2(size)) + 1) if 0 < size < inf else 0
+    small, one = mul(A, 0.5**halvings), ones_on_diagonal(A)
+    out = mul(A, 0) + one
+    for k in range(18, 0, -1): out = mul(matmul(small, out), 1 / k) + one      # 0.5^18 / 18! is below 1e-21
+    for _ in range(halvings): out = matmul(out, out)
+    return out
+
+# %% [markdown]
 # ## Taking matrices apart
 #
 # Each of these writes a matrix as a product of simpler ones: triangular (`cholesky`, `qr`), or turns and
@@ -231,6 +250,54 @@ def eigh(A, /, UPLO="L"):
     return lapack("eigh", A, UPLO=UPLO)
 
 
+def cholesky_solve(B, L, upper=False):
+    """The X for which A X = B, given what cholesky found of A.  (*, n, k), (*, n, n) -> (*, n, k)"""
+    half = triu(L).mT if upper else tril(L)
+    return solve(half.mT, solve(half, B))
+
+
+def cholesky_inverse(L, upper=False):
+    """The inverse of the matrix whose triangle cholesky found.  (*, n, n) -> (*, n, n)"""
+    return cholesky_solve(mul(L, 0) + ones_on_diagonal(L), L, upper)
+
+# %% [markdown]
+# What `qr` does inside is a row of mirrors: each, `I - tau v vᵀ`, clears one column below its diagonal.
+# LAPACK keeps the vectors `v` below the triangle, and the numbers `tau` beside it.
+
+# %%
+#| export
+class Mirrors(NamedTuple):
+    """What geqrf finds."""
+
+    a: Tensor
+    tau: Tensor
+
+
+@method
+def geqrf(input) -> Mirrors:
+    """The triangle of qr with the vectors of its mirrors below, and their numbers.  (*, n, m)"""
+    vectors, tau = lapack("qr", matrices([input.array])[0], mode="raw")
+    return Mirrors(Tensor(vectors.mT), Tensor(tau))
+
+
+def householder_product(A, tau):
+    """The first columns of the product of mirrors.  (*, n, m), (*, k) -> (*, n, m)"""
+    n, m = A.shape[-2:]
+    vectors, Q = tril(A, -1), mul(A, 0) + Tensor(np.eye(n, m, dtype=A.array.dtype, like=A.array))
+    for i in reversed(range(tau.shape[-1])):
+        v = vectors[..., i : i + 1] + Tensor(np.eye(n, 1, -i, dtype=A.array.dtype, like=A.array))
+        Q = Q - mul(tau[..., i : i + 1, None], matmul(v, matmul(v.mT, Q)))
+    return Q
+
+
+def orgqr(input, tau):
+    """The same as linalg.householder_product."""
+    return householder_product(input, tau)
+
+METHODS.update(orgqr=orgqr, cholesky_solve=cholesky_solve, cholesky_inverse=cholesky_inverse)
+
+# %%
+#| export
 def eigvalsh(A, UPLO="L"):
     """By how much a symmetric matrix stretches its own directions.  (*, n, n) -> (*, n)"""
     return eigh(A, UPLO).eigenvalues
@@ -318,6 +385,25 @@ def lstsq(A, B, rcond=None, *, driver=None) -> LeastSquares:
     X = matmul(pinv(A, rcond), reshape(B, (*B.shape, 1)) if flat else B)
     none = Tensor(np.empty_like(A.array, shape=0))
     return LeastSquares(reshape(X, X.shape[:-1]) if flat else X, none, matrix_rank(A, rtol=rcond), none)
+
+# %% [markdown]
+# Tensors of more dimensions can be unknowns too: some of their dimensions are rows, the others columns.
+
+# %%
+#| export
+def tensorsolve(A, B, dims=None):
+    """The X for which tensordot(A, X, X.ndim) = B.  (*B, *X), (*B) -> (*X)"""
+    if dims is not None:
+        moved = places(dims, A.ndim)
+        A = permute(A, [*[d for d in range(A.ndim) if d not in moved], *moved])
+    shape = A.shape[B.ndim :]
+    return reshape(solve(reshape(A, (-1, prod(shape))), reshape(B, (-1,))), shape)
+
+
+def tensorinv(A, ind=2):
+    """The tensor that undoes A, of whose dimensions the first `ind` are rows.  (*n, *m) -> (*m, *n)"""
+    rows, columns = A.shape[:ind], A.shape[ind:]
+    return reshape(inv(reshape(A, (prod(rows), prod(columns)))), (*columns, *rows))
 
 # %% [markdown]
 # ## Long products

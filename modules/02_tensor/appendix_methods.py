@@ -18,7 +18,7 @@ import operator
 from collections.abc import Callable
 from types import MethodType
 
-from tinytorch.errors import shape_of
+from tinytorch.errors import ShapeError, shape_of
 from tinytorch.printing import describe_array
 
 class Table(dict):
@@ -60,6 +60,25 @@ def in_place(function: Callable) -> Callable:
                                f"can't be cast to the {x.dtype} that the tensor holds")
         return x.copy_(out)
     return change
+
+# %% [markdown]
+# `out=` is the older brother of the underscore: `add(x, y, out=z)` writes the result over `z`. A tensor of no
+# numbers takes whatever comes.
+
+# %%
+#| export
+def into(out, result):
+    """The result of an op, written into the tensor (or the tensors) that `out=` was."""
+    if out is None: return result
+    if isinstance(result, tuple):
+        written = [into(one, part) for one, part in zip(out, result, strict=True)]
+        return type(result)(*written) if hasattr(result, "_fields") else tuple(written)
+    if out.dtype.category < result.dtype.category:
+        raise RuntimeError(f"out= holds {out.dtype}: a result of {result.dtype} can't be cast to that")
+    if out.array.size == 0: out.array = out.dtype.cast(result.array).copy()
+    if out.shape != result.shape:
+        raise ShapeError(f"out= of shape {shape_of(out)} has no room for a result of {shape_of(result)}")
+    return out.copy_(result)
 
 # %%
 #| export

@@ -22,7 +22,7 @@ import numpy as np
 
 from tinytorch.dtypes import dtype_of
 from tinytorch.errors import ShapeError, shape_of
-from tinytorch.methods import method
+from tinytorch.methods import into, method
 from tinytorch.shaping import diagonal, place, roll, several
 from tinytorch.tensor import Op, Tensor, add, expand, matmul, mul, permute, reshape, sum_
 
@@ -42,33 +42,33 @@ def wants(name: str, **ndims: tuple[Tensor, int]) -> None:
 
 
 @method
-def mm(input, mat2):
+def mm(input, mat2, *, out=None):
     """The product of two matrices.  (n, k), (k, m) -> (n, m)"""
     wants("mm", input=(input, 2), mat2=(mat2, 2))
-    return matmul(input, mat2)
+    return into(out, matmul(input, mat2))
 
 
 @method
-def bmm(input, mat2):
+def bmm(input, mat2, *, out=None):
     """The products of two batches of matrices.  (b, n, k), (b, k, m) -> (b, n, m)"""
     wants("bmm", input=(input, 3), mat2=(mat2, 3))
     if input.shape[0] != mat2.shape[0]:
         raise ShapeError(f"bmm cannot take {shape_of(input)} and {shape_of(mat2)}: one batch is longer")
-    return matmul(input, mat2)
+    return into(out, matmul(input, mat2))
 
 
 @method
-def mv(input, vec):
+def mv(input, vec, *, out=None):
     """The product of a matrix and a vector.  (n, k), (k) -> (n)"""
     wants("mv", input=(input, 2), vec=(vec, 1))
-    return matmul(input, vec)
+    return into(out, matmul(input, vec))
 
 
 @method
-def dot(input, tensor):
+def dot(input, tensor, *, out=None):
     """The sum of the products of two lines of numbers.  (n), (n) -> ()"""
     wants("dot", input=(input, 1), tensor=(tensor, 1))
-    return matmul(input, tensor)
+    return into(out, matmul(input, tensor))
 
 
 @method
@@ -112,9 +112,9 @@ def scaled(input, product, beta, alpha):
 
 
 @method
-def addmm(input, mat1, mat2, *, beta=1, alpha=1):
+def addmm(input, mat1, mat2, *, beta=1, alpha=1, out=None):
     """The product of two matrices, added to the input.  (n, m), (n, k), (k, m) -> (n, m)"""
-    return scaled(input, mm(mat1, mat2), beta, alpha)
+    return into(out, scaled(input, mm(mat1, mat2), beta, alpha))
 
 
 @method
@@ -130,9 +130,9 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
 
 
 @method
-def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
+def baddbmm(input, batch1, batch2, *, beta=1, alpha=1, out=None):
     """Products of matrices, added to the input.  (b, n, m), (b, n, k), (b, k, m) -> (b, n, m)"""
-    return scaled(input, bmm(batch1, batch2), beta, alpha)
+    return into(out, scaled(input, bmm(batch1, batch2), beta, alpha))
 
 
 @method

@@ -22,7 +22,7 @@ from tinytorch.dtypes import as_dtype, dtype_of, int64
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.indexing import OutOfBounds, Ranked, gather, sort
 from tinytorch.linalg import matrix_norm, vector_norm
-from tinytorch.methods import method
+from tinytorch.methods import into, method
 from tinytorch.elementwise import clamp, lerp, logical_xor, maximum, minimum
 from tinytorch.shaping import along, cat, diagonal, movedim, narrow, place, places, ravel, unsqueeze
 from tinytorch.tensor import (
@@ -143,19 +143,19 @@ def min_along(input, /, dim, keepdim=False):
 # %%
 #| export
 @reduction
-def max_(input, dim=None, keepdim=False, *, other=None):
+def max_(input, dim=None, keepdim=False, *, other=None, out=None):
     """The largest number; along `dim`: values and indices; with another tensor: the larger of each two."""
     if isinstance(dim, Tensor): other = dim
-    if other is not None: return maximum(input, other)
-    return amax(input) if dim is None else max_along(input, dim, keepdim)
+    if other is not None: return into(out, maximum(input, other))
+    return into(out, amax(input) if dim is None else max_along(input, dim, keepdim))
 
 
 @reduction
-def min_(input, dim=None, keepdim=False, *, other=None):
+def min_(input, dim=None, keepdim=False, *, other=None, out=None):
     """The smallest number; along `dim`: values and indices; with another tensor: the smaller of each two."""
     if isinstance(dim, Tensor): other = dim
-    if other is not None: return minimum(input, other)
-    return amin(input) if dim is None else min_along(input, dim, keepdim)
+    if other is not None: return into(out, minimum(input, other))
+    return into(out, amin(input) if dim is None else min_along(input, dim, keepdim))
 
 
 class Extremes(NamedTuple):

@@ -39,7 +39,7 @@ from tinytorch.dtypes import (
 )
 from tinytorch.errors import ShapeError, explained, mismatch, shape_of
 from tinytorch.indices import numbers_first, plain_index
-from tinytorch.methods import METHODS, Methods, method, plain_name
+from tinytorch.methods import METHODS, Methods, into, method, plain_name
 
 # %% [markdown]
 # ## A line of numbers
@@ -540,6 +540,7 @@ class Op:
         METHODS[self.name] = self
 
     def __call__(self, *inputs, **settings):
+        if "out" in settings: return into(settings.pop("out"), self(*inputs, **settings))
         if settings or len(inputs) > self.arity: inputs, settings = self.bind(inputs, settings)
         return _engine.get(_default[0]).run(self, inputs, settings)     # current_engine(), without the call
 
@@ -880,6 +881,7 @@ def mean(input, /, dim=None, keepdim=False, *, dtype=None):
     kind = dtype_of(input) if dtype is None else as_dtype(dtype)
     if not kind.is_floating_point:
         raise RuntimeError(f"mean of {kind} numbers would not be one of them: convert first, or pass dtype=")
+    if input.size == 0: return math.nan * sum_.forward(input, dim, keepdim, dtype=dtype)     # of nothing
     ### BEGIN SOLUTION
     return input.mean(axis=axes(dim), keepdims=keepdim, dtype=kind.numpy if dtype else None)
     ### END SOLUTION
@@ -889,8 +891,9 @@ def mean(input, /, dim=None, keepdim=False, *, dtype=None):
 def var(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
     """The squared distance from the mean, summed and divided by n - correction.  (*) -> (*)
 
-    `unbiased=False` is PyTorch's older way to say `correction=0`.
+    `unbiased=False` is PyTorch's older way to say `correction=0`, and may come first: x.var(False).
     """
+    if isinstance(dim, bool): dim, unbiased = None, dim
     if unbiased is not None: correction = int(unbiased)
     #| hint Take the mean (keepdim=True, so that it broadcasts), square the distances, add them up and divide.
     #| hint How many numbers share one mean? input.array.size / mean.array.size; divide by it less correction.

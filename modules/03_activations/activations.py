@@ -280,6 +280,7 @@ def softmax(input, /, dim, dtype=None):
     """Probabilities from scores: exp(x), scaled so that each line along `dim` adds up to 1.  (*) -> (*)"""
     if dtype is not None: input = as_dtype(dtype).cast(input)
     if not isinstance(dim, int): raise TypeError(f"softmax works along one dim, such as -1, not {dim!r}")
+    if input.size == 0: return input.copy()
     #| hint The largest score of each line: input.max(axis=dim, keepdims=True).
     #| hint Subtract it, take exp, divide by the sum along the same axis.
     ### BEGIN SOLUTION
@@ -383,6 +384,7 @@ def log_softmax(input, /, dim, dtype=None):
     """The logarithm of softmax, also where softmax itself rounds to 0.  (*) -> (*)"""
     if dtype is not None: input = as_dtype(dtype).cast(input)
     if not isinstance(dim, int): raise TypeError(f"log_softmax works along one dim, such as -1, not {dim!r}")
+    if input.size == 0: return input.copy()
     #| hint log(a / b) is log(a) - log(b), and log(exp(z)) is z.
     #| hint With shifted = input - max: the result is shifted - log(sum(exp(shifted))).
     ### BEGIN SOLUTION
@@ -439,17 +441,19 @@ def gelu(input, /, *, approximate="none"):
         raise RuntimeError(f"gelu knows approximate='none' and approximate='tanh', not {approximate!r}")
     #| hint Exact: 0.5 * input * (1 + erf.forward(input / math.sqrt(2))). Python numbers keep float32 float32.
     #| hint With tanh: x + 0.044715 * x*x*x is x * (1 + 0.044715 * x*x), which saves a multiplication.
+    #| hint (1 + tanh(u)) / 2 is the sigmoid of 2u, that is 1 / (1 + exp(-2u)): exp_over takes a pass less.
     ### BEGIN SOLUTION
     if approximate == "none":
         out = 1 + erf.forward(input * math.sqrt(0.5))
-    else:
-        out = 1 + 0.044715 * input * input
         out *= input
-        out *= math.sqrt(2 / math.pi)
-        out = 1 + np.tanh(out)
+        out *= 0.5
+        return out
+    out = input * input
+    out *= 0.044715
+    out += 1
     out *= input
-    out *= 0.5
-    return out
+    out *= -2 * math.sqrt(2 / math.pi)
+    return input / (1 + exp_over(out))
     ### END SOLUTION
 
 # %%

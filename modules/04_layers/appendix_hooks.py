@@ -46,6 +46,7 @@ class RemovableHandle:
 #| export
 EVERY_FORWARD_PRE_HOOK: dict = {}
 EVERY_FORWARD_HOOK: dict = {}
+EVERY_BACKWARD_HOOK: dict = {}
 
 
 def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
@@ -77,7 +78,9 @@ class Hooks:
     def __call__(self, *args, **kwargs):
         mine = self.__dict__
         if not (mine["_forward_hooks"] or mine["_forward_pre_hooks"]
-                or EVERY_FORWARD_HOOK or EVERY_FORWARD_PRE_HOOK): return self.forward(*args, **kwargs)
+                or mine["_backward_hooks"]
+                or EVERY_FORWARD_HOOK or EVERY_FORWARD_PRE_HOOK
+                or EVERY_BACKWARD_HOOK): return self.forward(*args, **kwargs)
         return hooked(self, args, kwargs)
 
     def register_forward_pre_hook(
@@ -118,20 +121,33 @@ class Hooks:
         return RemovableHandle(self._load_state_dict_post_hooks, hook)
 
 
-HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_state_dict_pre_hooks", "_state_dict_hooks",
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_state_dict_pre_hooks",
+         "_state_dict_hooks",
          "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks")
+
+# %% [markdown]
+# Hooks on gradients need gradients, which lesson 09 brings. It hangs a function in here that is asked
+# between the hooks around forward: it may exchange the arguments, and says what is to be done with the
+# output.
 
 # %%
 #| export
+WATCHERS: list[Callable] = []       # (module, args) -> (args, a function of the output)
+
+
 def hooked(module, args: tuple, kwargs: dict):
     """forward between its hooks; hooks that are `always_call` also run when something went wrong."""
-    out, called = None, set()
+    out, called, ends = None, set(), []
     try:
         args, kwargs = before(module, args, kwargs)
+        for watch in WATCHERS:
+            args, end = watch(module, args)
+            ends.append(end)
         out = module.forward(*args, **kwargs)
         for hook, how in asked(EVERY_FORWARD_HOOK, module._forward_hooks):
             called.add(hook)
             out = after(hook, how, module, args, kwargs, out)
+        for end in ends: out = end(out)
         return out
     except Exception:
         for hook, how in asked(EVERY_FORWARD_HOOK, module._forward_hooks):

@@ -29,7 +29,7 @@ from tinytorch.spatial import (
     like_layout,
     windows,
 )
-from tinytorch.tensor import Op
+from tinytorch.tensor import Op, permute
 
 # %%
 #| export
@@ -57,6 +57,18 @@ class Conv3d(Convolution):
     """Filters that slide through solids.  (N, C, D, H, W) -> (N, O, D', H', W')"""
 
     ways, function = 3, conv3d
+
+# %% [markdown]
+# Speech people put time first, then the batch, then the channels.
+
+# %%
+#| export
+def conv_tbc(input, weight, bias, pad: int = 0):
+    """Filters slide along lines whose first dimension is time.  (T, N, C), (k, C, O), (O,) -> (T', N, O)"""
+    if input.ndim != 3 or weight.ndim != 3:
+        raise ShapeError(f"conv_tbc wants lines (T, N, C) and filters (k, C, O), not {shape_of(input)} and "
+                         f"{shape_of(weight)}")
+    return permute(conv1d(permute(input, (1, 2, 0)), permute(weight, (2, 1, 0)), bias, 1, pad), (2, 0, 1))
 
 # %% [markdown]
 # ## Back
@@ -152,9 +164,9 @@ def conv_transpose3d(input, weight, bias=None, /, stride=1, padding=0, output_pa
 
 
 @flops("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-def transposed_flops(out, input, weight, *rest, **settings) -> int:
-    """Every number of the input meets all weights of its filter."""
-    return 2 * input.numel() * math.prod(weight.shape[1:])
+def transposed_flops(out, input, weight, bias=None, **settings) -> int:
+    """Every number of the input meets all weights of its filter, every number of the output its bias."""
+    return 2 * input.numel() * math.prod(weight.shape[1:]) + (0 if bias is None else out.numel())
 
 # %%
 #| export

@@ -138,7 +138,8 @@ def sums(x, dim: int, cuts: list[slice]):
     if len(cuts) == 1: return x.sum(axis=dim, keepdims=True)
     if not cuts: return x.take([], axis=dim)
     if x.shape[dim] % len(cuts) == 0:
-        return x.reshape(*x.shape[:dim], len(cuts), -1, *x.shape[dim + 1 :]).sum(axis=dim + 1)
+        each = x.shape[dim] // len(cuts)
+        return x.reshape(*x.shape[:dim], len(cuts), each, *x.shape[dim + 1 :]).sum(axis=dim + 1)
     return np.stack([x[(slice(None),) * dim + (cut,)].sum(axis=dim) for cut in cuts], axis=dim)
 
 
@@ -152,7 +153,7 @@ def adaptive_largest(name: str, x, size, ways: int, return_indices: bool):
     for at in np.ndindex(*size):
         cut = [cuts[way][i] for way, i in enumerate(at)]
         part = x[(..., *cut)]
-        flat = part.reshape(*x.shape[:2], -1)
+        flat = part.reshape(*x.shape[:2], math.prod(part.shape[2:]))
         best = first_largest(flat)
         out[(..., *at)] = np.take_along_axis(flat, best[..., None], -1)[..., 0]
         inside = np.unravel_index(best, part.shape[2:])

@@ -174,6 +174,25 @@ def new_size(
     if factors is None: return size, [n / max(new, 1) for n, new in zip(old, size)]
     return size, [1 / f for f in factors]
 
+# %% [markdown]
+# Three older names.
+
+# %%
+#| export
+def upsample(input, size=None, scale_factor=None, mode: str = "nearest", align_corners: bool | None = None):
+    """The same as interpolate."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input, size=None, scale_factor=None):
+    """interpolate from the nearest pixels."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input, size=None, scale_factor=None):
+    """interpolate from four pixels, the corners in place."""
+    return interpolate(input, size, scale_factor, "bilinear", align_corners=True)
+
 # %%
 #| export
 class Upsample(Module):

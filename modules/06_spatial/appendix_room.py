@@ -84,6 +84,12 @@ class Rooms(threading.local):
 
 
 ROOMS = Rooms()
+SLICE = 1 << 18                     # numbers to work on at a time: 1 MB of float32, about half a cache
+
+
+def even(n: int, most: int) -> int:
+    """How long the pieces are when n is cut into the fewest equal ones, of at most `most`."""
+    return -(-n // -(-n // max(1, min(n, most))))
 
 # %% [markdown]
 # ## Margins with something in them

@@ -27,10 +27,12 @@ from tinytorch.creation import empty, ones, zeros
 from tinytorch.dense import Linear
 from tinytorch.dtypes import dtype_of, int64
 from tinytorch.errors import ShapeError, shape_of
+from tinytorch.fitting import as_rows, row_sums
 from tinytorch.initialisation import kaiming_uniform_
 from tinytorch.layers import Module, Parameter
 from tinytorch.ledger import flops
-from tinytorch.room import ROOMS, batched, each_way, margins, pad
+from tinytorch.lines import on_lines, suits_lines
+from tinytorch.room import ROOMS, SLICE, batched, each_way, even, margins, pad
 from tinytorch.shaping import along, flatten
 from tinytorch.tensor import Kept, Op, Tensor, tensor
 
@@ -274,7 +276,6 @@ print(timed(lambda: conv_by_product(batch, sixteen)),
 
 # %%
 #| export
-SLICE = 1 << 18                     # numbers in the matrix of a slice: 1 MB of float32, about half a cache
 FEW = 16                            # fewer numbers side by side are not worth a copy
 
 
@@ -330,11 +331,6 @@ class Slices:
             return room, room.reshape(n, m)
         room, k = ROOMS.get(name, (*inside[-1:], *inside[:-1], *places), self.x), len(inside)
         return room.transpose(*range(k, room.ndim), *range(1, k), 0), room.reshape(m, n).T
-
-
-def even(n: int, most: int) -> int:
-    """How long the pieces are when n is cut into the fewest equal ones, of at most `most`."""
-    return -(-n // -(-n // max(1, min(n, most))))
 
 
 def channels_first(x):
@@ -410,8 +406,9 @@ def correlate(name: str, x, w, bias, stride, padding, dilation, groups: int):
         C, O = w.shape[1], len(w) // groups
         for g in range(groups):
             c, o = slice(g * C, g * C + C), slice(g * O, g * O + O)
-            pieces = Slices(x[:, c], w[o], places, ends, stride, dilation)
-            convolve(pieces, None if bias is None else bias[o], out[:, o])
+            part = x[:, c], w[o], None if bias is None else bias[o]
+            if suits_lines(*part[:2], places, ends, stride): on_lines(*part, ends, dilation, out[:, o])
+            else: convolve(Slices(*part[:2], places, ends, stride, dilation), part[2], out[:, o])
     return out if many else out[0]
 
 
@@ -480,12 +477,13 @@ def conv2d(input, weight, bias=None, /, stride=1, padding=0, dilation=1, groups=
 # %%
 #| export exercise
 @flops("conv1d", "conv2d", "conv3d")
-def conv_flops(out, input, weight, *rest, **settings) -> int:
-    """The floating-point operations of a convolution; a bias is not counted."""
+def conv_flops(out, input, weight, bias=None, **settings) -> int:
+    """The floating-point operations of a convolution, that of its bias included."""
     #| hint How many numbers does the output have? How many weights does each of them meet?
     #| hint Each meeting is a multiplication and an addition. weight.shape[1:] is what one filter has.
+    #| hint A bias is one more addition for each number of the output.
     ### BEGIN SOLUTION
-    return 2 * out.numel() * math.prod(weight.shape[1:])
+    return out.numel() * (2 * math.prod(weight.shape[1:]) + (bias is not None))
     ### END SOLUTION
 
 # %%
@@ -496,17 +494,26 @@ assert conv_flops(conv2d(x, w), x, w) == 2 * (2 * 4 * 7 * 4) * (6 * 3 * 5), \
 halves = Tensor(np.ones((4, 3, 3, 5), np.float32))
 assert conv_flops(conv2d(x, halves, groups=2), x, halves) == 2 * (2 * 4 * 7 * 4) * (3 * 3 * 5), \
     "in two groups a filter meets half of the channels"
+assert conv_flops(conv2d(x, w, b := Tensor(4)), x, w, b) == (2 * 4 * 7 * 4) * (2 * 6 * 3 * 5 + 1), \
+    "a bias is one more addition for each number of the output"
 
 # %%
+def in_slices():
+    out = np.empty((32, 16, 30, 30), np.float32)
+    convolve(Slices(batch, sixteen, (30, 30), [(0, 0)] * 2, (1, 1), (1, 1)), None, out)
+    return out
+
 X, W = Tensor(batch), Tensor(sixteen)
 work = conv_flops(conv2d(X, W), X, W)
-for name, run in [("one product", lambda: conv_by_product(batch, sixteen)),
-                  ("in slices", lambda: conv2d(X, W))]:
+for name, run in [("one product", lambda: conv_by_product(batch, sixteen)), ("in slices", in_slices),
+                  ("conv2d", lambda: conv2d(X, W))]:
     print(f"{name:>12}: {timed(run)}, {work / timed(run).best / 1e9:.0f} GFLOP/s, "
           f"{peak_memory(run) / 1e6:.1f} MB")
 
 # %% [markdown]
-# The same arithmetic, in the same order, and only the memory is treated better.
+# Slices do the same arithmetic, in the same order, and only treat the memory better. `conv2d` takes them for
+# small pictures, for large ones, and wherever the stride is not 1. For the rest there is a trick that gathers
+# a third of the windows and gets along with a third of the copies: see the appendix "pictures end to end".
 #
 # ## A layer with filters
 #
@@ -714,7 +721,8 @@ class Pool:
         room = np.pad(x, [(0, 0), (0, 0), *ends], constant_values=lowest(x))
         view = windows(room.reshape(-1, *room.shape[2:], 1), self.kernel, self.stride, self.dilation)
         view = view[(slice(None), *[slice(n) for n in self.places])]
-        inside = np.unravel_index(first_largest(view.reshape(*view.shape[: ways + 1], -1)), self.kernel)
+        rows = view.reshape(*view.shape[: ways + 1], math.prod(self.kernel))
+        inside = np.unravel_index(first_largest(rows), self.kernel)
         line = 0
         for way, (length, (_, s, p, d)) in enumerate(zip(x.shape[2:], self.settings)):
             corner = np.arange(self.places[way]).reshape(-1, *(1,) * (ways - 1 - way)) * s - p
@@ -869,8 +877,9 @@ class AvgPool2d(Module):
 # So the answer for one picture depends on the others in its batch. While training that is a useful noise; at
 # work it would be absurd, so a **running** mean and variance are kept for then.
 #
-# **Your turn.** The channel is dimension 1, and mean and variance go over all others. The variance divides by
-# n here. Return also what a gradient rule will need, the mean and the variance, in `Kept`.
+# Given are the small things it takes. NumPy walks fast along long rows and stumbles over short ones, so a sum
+# over a picture is a product with ones (lesson 05), and a number for each channel is written out for all of
+# its pixels, as long as that is a small array.
 
 # %%
 #| export
@@ -878,22 +887,40 @@ def by_channel(values, x):
     """One number for each channel, in a shape that meets x.  (C,) -> (C, 1, 1)"""
     return values.reshape(-1, *(1,) * (x.ndim - 2))
 
+
+def spread(values, x):
+    """The same, written out for all places of a picture that is not too large.  (C,) -> (C, H, W)"""
+    places = math.prod(x.shape[2:])
+    if places > 4096 or not x.flags.c_contiguous: return by_channel(values, x)
+    return np.repeat(values, places).reshape(x.shape[1:])
+
+
+def channel_means(x, y=None):
+    """The mean of each channel, or of its products with another array.  (N, C, *), (N, C, *) -> (C,)"""
+    n, kind = len(x) * math.prod(x.shape[2:]), x.dtype
+    x, y = [a if a is None else a.T if a.ndim == 2 else as_rows(a, a.ndim - 2) for a in (x, y)]
+    sums = row_sums(x, y)[..., 0]
+    return (sums if sums.ndim == 1 else sums.sum(axis=0)).astype(kind, copy=False) / n
+
+# %% [markdown]
+# **Your turn.** The channel is dimension 1, and mean and variance go over all others. The variance divides by
+# n here. Return also what a gradient rule will need, the mean and the variance, in `Kept`.
+
 # %%
 #| export exercise
 @Op
 def standardize_channels(input, weight=None, bias=None, /, eps=1e-5):
     """Every channel moved to mean 0 and variance 1, then by weight and bias.  (N, C, *), (C,) -> (N, C, *)"""
-    dims = (0, *range(2, input.ndim))
-    #| hint input.mean(axis=dims) has one number a channel; by_channel(…, input) makes it broadcast.
+    #| hint channel_means(input) has one number a channel; spread(…, input) makes it meet the input.
     #| hint The variance is the mean of the squared distances from the mean. Keep the distances for later.
     #| hint Scale by weight / sqrt(var + eps), in place: `out *= …`. weight and bias may be None.
     ### BEGIN SOLUTION
-    mean = input.mean(axis=dims)
-    out = input - by_channel(mean, input)
-    var = (out * out).mean(axis=dims)
+    mean = channel_means(input)
+    out = input - spread(mean, input)
+    var = channel_means(out, out)
     scale = 1 / np.sqrt(var + eps)
-    out *= by_channel(scale if weight is None else scale * weight, input)
-    if bias is not None: out += by_channel(bias, input)
+    out *= spread(scale if weight is None else scale * weight, input)
+    if bias is not None: out += spread(bias, input)
     ### END SOLUTION
     return Kept(out, mean, var)
 
@@ -905,8 +932,8 @@ def rescale_channels(input, mean, var, weight=None, bias=None, /, eps=1e-5):
     ### BEGIN SOLUTION
     scale = 1 / np.sqrt(var + eps)
     if weight is not None: scale = scale * weight
-    out = input * by_channel(scale, input)
-    out += by_channel(-mean * scale if bias is None else bias - mean * scale, input)
+    out = input * spread(scale, input)
+    out += spread(-mean * scale if bias is None else bias - mean * scale, input)
     ### END SOLUTION
     return out
 
@@ -960,12 +987,13 @@ def batch_norm(
     """Channels at one scale: by their batch while training, else by the running statistics.  (N, C, *)"""
     for given in (running_mean, running_var, weight, bias):
         if given is not None and given.shape != input.shape[1:2]:
-            raise ShapeError(f"batch_norm of {shape_of(input)} wants {input.shape[1:2]} numbers, not "
+            raise ShapeError(f"batch_norm of {shape_of(input)} wants {tuple(input.shape[1:2])} numbers, not "
                              f"{shape_of(given)}")
     if not training: return rescale_channels(input, running_mean, running_var, weight, bias, eps)
     n = input.numel() // max(1, input.shape[1])
     if n == 1:
         raise ValueError(f"batch_norm cannot learn from a single number a channel, as in {shape_of(input)}")
+    if n == 0: return input.clone()
     out = standardize_channels(input, weight, bias, eps)
     if running_mean is not None:
         ### BEGIN SOLUTION
@@ -1150,8 +1178,7 @@ print("   LeNet:", timed(lambda: net(digits)), "for 64 digits")
 #    two. Which kernels can be taken apart like that? (Ask `svd`.)
 # 3. For a 3 x 3 filter and pairs of outputs there is a way to make do with 16 multiplications where you use
 #    36 (Winograd 1980). Look it up, try it, and find out where the time goes then.
-# 4. Set `SLICE` to 2^14 and to 2^24 and time `conv2d` of 32 pictures of 16 x 32 x 32. Draw the curve. What
-#    does your cache hold?
+# 4. Set `SLICE` to 2^14 and to 2^24 and time `in_slices`. Draw the curve. What does your cache hold?
 # 5. Batch norm at work is a scale and a shift, and a convolution before it is linear. Give a convolution
 #    other weights and another bias so that the batch norm after it can be left out. How much faster is that?
 #

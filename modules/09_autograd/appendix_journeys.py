@@ -47,7 +47,7 @@ class rules_run:
     """Who runs the ops of rules: the engine itself if they are to be remembered, else one for bare arrays."""
 
     def __init__(self, engine: Engine, create_graph: bool):
-        self.engine, self.create_graph = using(engine if create_graph else Bare(engine.inner)), create_graph
+        self.engine, self.create_graph = using(engine if create_graph else Bare(engine)), create_graph
 
     def __enter__(self):
         self.token = remembering.set(self.create_graph)

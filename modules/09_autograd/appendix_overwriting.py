@@ -40,15 +40,16 @@ def write_over(inner: Engine, tensor: Tensor, value, index) -> Tensor:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation: its "
                            "gradient would not know which numbers are meant. Change it under no_grad(), or "
                            "use a result of it")
+    if wanted and isinstance(value, Tensor) and value.receipt is not None: keep_old(value.receipt, memory)
+    places = index if tensor is root or not wanted else places_of(tensor, root, index)
+    inner.write(tensor, value, index)                       # it may refuse: nothing has happened so far
     if memory.receipt is not None: memory.receipt.spoilt = True
-    if not wanted: return inner.write(tensor, value, index)
-    if isinstance(value, Tensor) and value.receipt is not None: keep_old(value.receipt, memory)
-    places = index if tensor is root else places_of(tensor, root, index)
-    inner.write(tensor, value, index)
+    if not wanted: return tensor
     if tensor is root and index is ... and is_like(value, root):
         root.receipt, root.requires_grad = value.receipt, True          # x.add_(1): x is now what x + 1 was
     else:
         write_receipt(put_index, (root, value), {"index": places}, root)
+    if "_retained" in vars(root): root.retain_grad()        # .grad is for what it holds from now on
     return tensor
 
 

@@ -376,6 +376,7 @@ def unbroadcast(g, shape: tuple[int, ...]):
 
 def settled(dx, x):
     """A gradient in the shape and dtype of the array, or outline, that it is for."""
+    if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)      # as in z[0] = x[:1]
     if dx.shape != x.shape: dx = unbroadcast(dx, x.shape)
     if dx.shape != x.shape: dx = dx.reshape(x.shape)
     if dx.dtype == x.dtype: return dx
@@ -518,16 +519,21 @@ def remembering_engine() -> Engine:
 def backward(tensor: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
     """Adds to .grad of every leaf, or of the `inputs`, how this tensor answers to a nudge of it."""
     if isinstance(inputs, Tensor): inputs = [inputs]
+    if inputs is not None and not inputs:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty")
     remembering_engine().backward(tensor, gradient=gradient, retain_graph=retain_graph,
                                   create_graph=create_graph, inputs=inputs)
 
 
 def grad(
     outputs, inputs, grad_outputs=None, retain_graph: bool | None = None, create_graph: bool = False,
-    is_grads_batched: bool = False, allow_unused: bool | None = None, materialize_grads: bool = False,
+    only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple:
     """The gradients of the outputs for the inputs, in a tuple; no .grad is touched."""
     outputs, inputs = listed(outputs), listed(inputs)
+    if not all([wants_gradient(x) for x in inputs]):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
     gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
     if is_grads_batched: raise NotImplementedError("is_grads_batched needs vmap: lesson 17 builds it")
     found: dict = {}

@@ -4,8 +4,10 @@ Tables of such lines are the tests of the appendices. In a line, `t` is the libr
 the last expression is what both must agree on: values, dtype, shape, and which kind of error.
 """
 
+import os
 import warnings
 from numbers import Number
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,19 +16,48 @@ import tinytorch
 
 TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-12}
 
+# Of layers, losses and what they are made of. The error is measured against the largest number of a result,
+# and not against each: a sum of many terms that cancel has the rounding errors of its terms, however small it
+# is, and PyTorch, which adds them in another order, has others of the same size.
+LAYERS = {"float16": 2e-3, "float32": 1e-5, "float64": 1e-10}
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder of real data: TINYTORCH_REAL_DATA, or shared/data beside the checkout."""
+    given = os.environ.get("TINYTORCH_REAL_DATA")
+    folder = Path(given) if given else Path(__file__).resolve().parents[3] / "shared" / "data"
+    if not folder.is_dir(): pytest.skip(f"there is no real data in {folder}")
+    return folder
+
 
 @pytest.fixture
 def agree():
-    torch = pytest.importorskip("torch", reason="PyTorch is the reference: pip install 'tinytorch-tito[dev]'")
+    """Whether single operations agree: every number of the result, to a few units in its last place."""
+    return Comparison()
 
-    def check(line: str, names=lambda t: {}, strides: bool = False, tolerance: float = 1.0) -> None:
-        theirs, ours = Outcome(torch, line, names), Outcome(tinytorch, line, names)
+
+@pytest.fixture
+def agree_as_layers():
+    """Whether layers agree: to 1e-5 of the largest number of a result in float32, 1e-10 in float64."""
+    return Comparison(LAYERS)
+
+
+class Comparison:
+    """Runs a line on both libraries, and holds the outcomes against each other."""
+
+    def __init__(self, of_largest: dict[str, float] | None = None):
+        self.of_largest = of_largest
+        self.torch = pytest.importorskip("torch", reason="PyTorch is the reference: pip install "
+                                                         "'tinytorch-tito[dev]'")
+
+    def __call__(self, line: str, names=lambda t: {}, strides: bool = False, tolerance: float = 1.0) -> None:
+        theirs, ours = Outcome(self.torch, line, names), Outcome(tinytorch, line, names)
         if theirs.error or ours.error:
             same_error(ours, theirs)
             return
-        same(ours.value, theirs.value, tolerance)
+        same(ours.value, theirs.value, self.of_largest or tolerance)
         if strides: same_walks(ours, theirs)
-    return check
 
 
 class Outcome:
@@ -69,28 +100,33 @@ def same_error(ours: Outcome, theirs: Outcome) -> None:
         raise AssertionError(f"{ours.error!r} is no {theirs.error!r}") from ours.error
 
 
-def same(ours, theirs, tolerance: float) -> None:
-    """Equal in kind and in value, part by part."""
+def same(ours, theirs, tolerance: float | dict[str, float]) -> None:
+    """Equal in kind and in value, part by part; a dict holds bounds relative to the largest of a part."""
     if isinstance(theirs, (tuple, list)):
         assert len(ours) == len(theirs), f"{len(ours)} results for {len(theirs)}"
         for mine, other in zip(ours, theirs): same(mine, other, tolerance)
     elif is_tensor(theirs):
         same_tensor(ours, theirs.detach(), tolerance)
     elif isinstance(theirs, float):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-6 * tolerance)
+        close = 1e-6 if isinstance(tolerance, dict) else 1e-6 * tolerance
+        np.testing.assert_allclose(ours, theirs, rtol=close)
     elif isinstance(theirs, (Number, str, type(None))):
         assert type(ours) is type(theirs) and ours == theirs, f"{ours!r} is not {theirs!r}"
     else:
         assert repr(ours).replace("tinytorch", "torch") == repr(theirs)
 
 
-def same_tensor(ours, theirs, tolerance: float) -> None:
+def same_tensor(ours, theirs, tolerance: float | dict[str, float]) -> None:
     kind = str(theirs.dtype).removeprefix("torch.")
     assert isinstance(ours, tinytorch.Tensor), f"{type(ours)} is no tensor"
     assert tuple(ours.shape) == tuple(theirs.shape), f"shape {tuple(ours.shape)}, not {tuple(theirs.shape)}"
     assert ours.dtype.name == kind, f"dtype {ours.dtype.name}, not {kind}"
-    close = TOLERANCE.get(kind, 0) * tolerance
-    np.testing.assert_allclose(ours.array, theirs.numpy(), rtol=close, atol=close, equal_nan=True)
+    if isinstance(tolerance, dict):
+        numbers = theirs.double()[theirs.isfinite()].abs()
+        largest = float(numbers.max()) if numbers.numel() else 0.0
+        close, far = 0.0, tolerance.get(kind, 0) * largest
+    else: close = far = TOLERANCE.get(kind, 0) * tolerance
+    np.testing.assert_allclose(ours.array, theirs.numpy(), rtol=close, atol=far, equal_nan=True)
 
 
 def same_walks(ours: Outcome, theirs: Outcome) -> None:

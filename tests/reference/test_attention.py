@@ -219,9 +219,8 @@ def lines(table): return [line.strip() for line in table.strip().split("\n")]
 
 
 @pytest.mark.parametrize("line", lines(SDPA) + lines(EMBEDDING) + lines(MULTIHEAD) + lines(TRANSFORMERS))
-def test_a_line_does_what_it_does_in_pytorch(agree, line):
-    tolerance = 100 if "double" in line else 5          # 1e-10 in float64, 1e-5 in float32
-    agree("t.manual_seed(0); " + line, names, tolerance=tolerance)
+def test_a_line_does_what_it_does_in_pytorch(agree_as_layers, line):
+    agree_as_layers("t.manual_seed(0); " + line, names)
 
 
 def test_a_dropped_look_is_not_made_up_for():

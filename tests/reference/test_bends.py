@@ -50,6 +50,9 @@ F.prelu(t.tensor([-1.0, 2.0]), t.tensor([0.5]))
 """.strip().splitlines()
 
 ALONG = """
+F.softmax(t.zeros(0, 3), 0)
+F.log_softmax(t.zeros(0, 3), 0)
+F.softmax(t.zeros(2, 0), -1)
 t.softmax(x, 1)
 t.softmax(x, dim=0)
 t.softmax(x, 1, dtype=t.float64)

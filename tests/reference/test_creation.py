@@ -156,6 +156,32 @@ t.is_nonzero(t.tensor(0.0))
 t.tensor([2]).is_nonzero()
 x.is_nonzero()
 t.set_default_dtype(t.float64); y = t.zeros(1), t.linspace(0, 1, 3); t.set_default_dtype(t.float32); y
+t.hann_window(6)
+t.hann_window(6, False)
+t.hann_window(0)
+t.hann_window(1)
+t.hann_window(-1)
+t.hamming_window(7)
+t.hamming_window(7, False, 0.5, 0.3)
+t.blackman_window(5, dtype=t.float64)
+t.bartlett_window(6)
+t.bartlett_window(6, periodic=False)
+t.bartlett_window(2)
+t.kaiser_window(6)
+t.kaiser_window(6, False, 5.0)
+o = t.zeros(2, 3); t.add(x, x, out=o); o
+o = t.zeros(2, 3); t.add(x, x, out=o) is o
+o = t.zeros(0); t.exp(x, out=o); o
+o = t.zeros(2, 3, dtype=t.int64); t.add(x, x, out=o)
+v, p = t.zeros(0), t.zeros(0, dtype=t.int64); t.max(x, 1, out=(v, p)); [v, p]
+v, p = t.zeros(0), t.zeros(0, dtype=t.int64); t.sort(x, out=(v, p)); [v, p]
+t.cat([x, x], out=t.zeros(4, 3))
+t.sum(x, 0, out=t.zeros(3))
+t.mean(x, 0, out=t.zeros(3))
+t.clamp(x, 2, out=t.zeros(2, 3))
+t.mm(x, x.T, out=t.zeros(2, 2))
+t.addmm(t.ones(2, 2), x, x.T, out=t.zeros(2, 2))
+t.add(x, x, out=None)
 """.strip().splitlines()
 
 
@@ -177,3 +203,9 @@ def test_memory_is_shared_where_nothing_has_to_change():
     assert [x[0].item() for x in shared] == [7.0] * 4
     assert not np.shares_memory(tt.tensor(array).array, array)
     assert not np.shares_memory(tt.asarray(array, copy=True).array, array)
+
+
+def test_out_wants_room_for_the_whole_result():
+    """PyTorch makes room, and warns that it will stop doing so."""
+    import tinytorch as tt
+    with pytest.raises(tt.ShapeError, match=r"\(3,\).*\(2, 2\)"): tt.add(tt.ones(2, 2), 1, out=tt.zeros(3))

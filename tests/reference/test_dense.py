@@ -203,8 +203,8 @@ MODULES = [
 
 
 @pytest.mark.parametrize("line", [*LINES, *WRONG])
-def test_a_line_means_the_same_in_both_libraries(agree, line):
-    agree(line, given, tolerance=4)
+def test_a_line_means_the_same_in_both_libraries(agree_as_layers, line):
+    agree_as_layers(line, given)
 
 
 @pytest.mark.parametrize("line", SEEDED)

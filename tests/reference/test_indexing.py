@@ -20,6 +20,14 @@ def names(t):
 nan, inf = math.nan, math.inf
 
 PICKING = """
+x.index_reduce(0, t.tensor([0, 2, 0]), x * 2 - 9, 'mean')
+x.index_reduce(0, t.tensor([0, 2, 0]), x, 'prod', include_self=False)
+x.index_reduce(1, t.tensor([0, 2]), o * 3, 'amax')
+t.index_reduce(x, -1, t.tensor([3, 3]), o * 3, 'amin')
+x.index_reduce(1, t.tensor([0, 2]), o, 'sum')
+x.index_reduce(1, t.tensor([0, 2, 1]), o, 'amax')
+t.unravel_index(t.tensor([5, 3]), (2, 3))
+t.unravel_index(t.tensor(5), (2, 3))
 x.gather(1, L([0, 3], [1, 1]))
 x.gather(0, L([0, 2, 1]))
 x.gather(-1, L([0], [1], [2]))

@@ -245,18 +245,15 @@ MODULES = [name.split("(")[0].removeprefix("nn.") for name in ANY if name.starts
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("line", ANY)
 @pytest.mark.filterwarnings("ignore:reduction:UserWarning", "ignore:.*empty slice", "ignore:invalid value")
-def test_a_loss_is_pytorchs_with_every_reduction(agree, line, reduction):
-    agree(
-        line.replace("R)", f"reduction='{reduction}')").replace("R,", f"reduction='{reduction}',"),
-        given,
-        tolerance=5,
-    )
+def test_a_loss_is_pytorchs_with_every_reduction(agree_as_layers, line, reduction):
+    told = f"reduction='{reduction}'"
+    agree_as_layers(line.replace("R)", f"{told})").replace("R,", f"{told},"), given)
 
 
 @pytest.mark.parametrize("line", [*ONCE, *WRONG])
 @pytest.mark.filterwarnings("ignore:answers of shape:UserWarning")
-def test_a_line_means_the_same_in_both_libraries(agree, line):
-    agree(line, given, tolerance=5)
+def test_a_line_means_the_same_in_both_libraries(agree_as_layers, line):
+    agree_as_layers(line, given)
 
 
 def test_broadcasting_answers_are_warned_of():

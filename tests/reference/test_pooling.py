@@ -123,5 +123,5 @@ LINES = [line.format(n=n) for n in SHAPES for line in EACH.strip().splitlines()]
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_pools_agree(agree, line):
-    agree(line, names, tolerance=10)
+def test_pools_agree(agree_as_layers, line):
+    agree_as_layers(line, names)

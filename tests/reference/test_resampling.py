@@ -150,5 +150,5 @@ LINES += SINGLE.strip().splitlines()
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_resampling_agrees(agree, line):
-    agree(line, names, tolerance=20)
+def test_resampling_agrees(agree_as_layers, line):
+    agree_as_layers(line, names)

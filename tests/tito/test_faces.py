@@ -22,13 +22,14 @@ SOURCES = {
     "tensor": "class Tensor: pass\ndef sum_(x): return x\ndef add(x, y): return x\n"
               "def abs_(x): return x\n_own = 1\n",
     "extras": "def sum(x): return 'exact'\ndef cat(x): return x\n",
-    "activations": "from .tensor import Tensor\n\n\ndef relu(x): return x\n",
+    "activations": 'from .tensor import Tensor\n\n__all__ = ["relu"]\n\n\ndef relu(x): return x\n',
     "linalg": '__all__ = ["norm"]\n\n\ndef norm(x): return x\n',
     "solvers": "from .linalg import norm\n\n\ndef solve(x): return norm(x)\n",
 }
+DEEPER = '"tinytorch.activations" = ["norm"]\n"tinytorch.activations.smooth" = ["solve"]'     # below a module
 
 
-def curriculum(tensor='["Tensor", "add", "sum"]', activations='["relu"]'):
+def curriculum(tensor='["Tensor", "add", "sum"]', activations='["relu"]', linalg=""):
     return parse(f"""
 format = 1
 [[milestone]]
@@ -66,6 +67,7 @@ minutes = 1
 files = ["linalg", "appendix_solvers"]
 [lesson.exports]
 "tinytorch.linalg" = ["norm", "solve"]
+{linalg}
 [[lesson]]
 number = 5
 name = "dense"
@@ -160,6 +162,34 @@ def test_what_a_face_added_to_a_module_comes_off_again():
     found = installed(curriculum(), files)
     assert found == SOURCES
     assert package(curriculum(), found, "1", names(), GIVEN) == files
+
+
+def test_a_lessons_module_with_faces_below_it_is_a_folder(built):
+    course = curriculum(linalg=DEEPER)
+    ask = built(course=course)
+    where = ask("from tinytorch import activations; print(activations.__file__)")
+    assert where.endswith("activations/__init__.py")
+    assert ask("from tinytorch.activations import Tensor, relu; print(relu(2))") == "2"
+    assert ask("import tinytorch; print(tinytorch.activations.smooth.solve(3))") == "3"
+    assert ask("from tinytorch.activations.smooth import solve; print(solve(4))") == "4"
+    assert ask("import tinytorch; print(tinytorch.activations.norm(5))") == "5"
+    assert "has no attribute 'rellu'" in ask("import tinytorch; tinytorch.activations.rellu")
+
+
+def test_such_a_folder_is_the_same_module_when_it_is_read_again():
+    course = curriculum(linalg=DEEPER)
+    files = package(course, SOURCES, "1", names(), GIVEN)
+    assert "from ..tensor import Tensor\n" in files["activations/__init__.py"]
+    assert "activations.py" not in files
+    assert installed(course, files) == SOURCES
+    assert package(course, installed(course, files), "1", names(), GIVEN) == files
+
+
+def test_the_face_below_waits_for_its_lesson_and_the_folder_does_not(built):
+    ask = built("numbers", "tensor", "activations", course=curriculum(linalg=DEEPER))
+    assert ask("import tinytorch; print(tinytorch.activations.relu(2))") == "2"
+    told = ask("import tinytorch.activations.smooth")
+    assert "tinytorch.activations.smooth opens with lesson 04 linalg" in told
 
 
 # ---------------------------------------------------------------------------------- what is not there yet

@@ -21,14 +21,18 @@ from ..losses import (
 )
 from ..room import pad
 from ..spatial import conv2d, max_pool2d, batch_norm, avg_pool2d
-from ..convolution import conv1d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from ..convolution import conv1d, conv3d, conv_tbc, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..pooling import (
     max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d,
     adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d, lp_pool1d, lp_pool2d, lp_pool3d,
     max_unpool1d, max_unpool2d, max_unpool3d, avg_pool3d,
 )
 from ..normalization import group_norm, instance_norm, local_response_norm
-from ..resampling import interpolate, pixel_shuffle, pixel_unshuffle, channel_shuffle, unfold, fold
+from ..resampling import (
+    interpolate, upsample, upsample_nearest, upsample_bilinear, pixel_shuffle, pixel_unshuffle,
+    channel_shuffle, unfold, fold,
+)
+from ..sampling import affine_grid, grid_sample, fractional_max_pool2d, fractional_max_pool3d
 from ..embeddings import embedding, embedding_bag
 from ..multihead import multi_head_attention_forward
 from ..attention import scaled_dot_product_attention
@@ -45,13 +49,15 @@ __all__ = [
     "poisson_nll_loss", "gaussian_nll_loss", "margin_ranking_loss", "hinge_embedding_loss",
     "multi_margin_loss", "multilabel_margin_loss", "cosine_embedding_loss", "triplet_margin_loss",
     "triplet_margin_with_distance_loss", "ctc_loss", "linear_cross_entropy", "linear", "pad", "conv2d",
-    "max_pool2d", "batch_norm", "conv1d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+    "max_pool2d", "batch_norm", "conv1d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d",
     "conv_transpose3d", "max_pool1d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d",
     "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
     "adaptive_max_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_unpool1d", "max_unpool2d",
-    "max_unpool3d", "group_norm", "instance_norm", "local_response_norm", "interpolate", "pixel_shuffle",
-    "pixel_unshuffle", "channel_shuffle", "unfold", "fold", "avg_pool2d", "avg_pool3d", "embedding",
-    "embedding_bag", "multi_head_attention_forward", "scaled_dot_product_attention",
+    "max_unpool3d", "group_norm", "instance_norm", "local_response_norm", "interpolate", "upsample",
+    "upsample_nearest", "upsample_bilinear", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "unfold",
+    "fold", "affine_grid", "grid_sample", "fractional_max_pool2d", "fractional_max_pool3d", "avg_pool2d",
+    "avg_pool3d", "embedding", "embedding_bag", "multi_head_attention_forward",
+    "scaled_dot_product_attention",
 ]
 
 

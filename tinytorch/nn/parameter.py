@@ -2,8 +2,9 @@
 """tinytorch.nn.parameter: what the lessons define under PyTorch's name for it."""
 
 from ..layers import Parameter, Buffer
+from ..lazy import UninitializedParameter, UninitializedBuffer, is_lazy
 
-__all__ = ["Parameter", "Buffer"]
+__all__ = ["Parameter", "Buffer", "UninitializedParameter", "UninitializedBuffer", "is_lazy"]
 
 
 def __getattr__(name: str):

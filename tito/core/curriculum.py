@@ -87,6 +87,12 @@ class Curriculum:
             raise NotFound(f"'{key}' could be {names}.", "Write more of its name.")
         raise _not_found("milestone", key, [m.name for m in self.milestones], "tito milestone list")
 
+    def file_of(self, module: str) -> str:
+        """The file of the package that a module becomes; one that has faces below it becomes a folder."""
+        faces = (face for lesson in self for face in lesson.exports)
+        folder = any(face.startswith(f"tinytorch.{module}.") for face in faces)
+        return f"{module}/__init__.py" if folder else f"{module}.py"
+
     def lessons_of(self, milestone: Milestone | str) -> tuple[Lesson, ...]:
         name = milestone if isinstance(milestone, str) else milestone.name
         return tuple(lesson for lesson in self.lessons if lesson.milestone == name)

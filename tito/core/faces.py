@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ class Face:
         return "/".join([*inside, "__init__"]) + ".py" if self.package else "/".join(inside) + ".py"
 
     @property
+    def module(self) -> str: return self.path.removeprefix("tinytorch.")
+    @property
     def dots(self) -> str: return "." * (self.path.count(".") + self.package)
 
 
@@ -45,7 +48,8 @@ def package(
     """Every file of the package, by its path inside it."""
     own = {module: source.partition(TAIL)[0] for module, source in sources.items()}
     modules = {module: defined_names(source) for module, source in own.items()}
-    files = {f"{module}.py": source for module, source in own.items()}
+    files = {path: moved(source, path.count("/") + 1) for module, source in own.items()
+             for path in [curriculum.file_of(module)]}
     theirs = pytorch_names(given.get("pytorch_names.txt", ""))
     for path, source in faces(curriculum, modules, reference, version, course, theirs).items():
         files[path] = files.get(path, "") + source
@@ -67,8 +71,14 @@ def _origin(name: str, reference: bool) -> str:
 
 def installed(curriculum: Curriculum, files: Mapping[str, str]) -> dict[str, str]:
     """Of a package's files, the modules that lessons exported, without what faces added to them."""
-    names = {f"{module}.py": module for lesson in curriculum for module in lesson.modules}
-    return {names[path]: source.partition(TAIL)[0] for path, source in files.items() if path in names}
+    names = {curriculum.file_of(module): module for lesson in curriculum for module in lesson.modules}
+    return {names[path]: moved(source.partition(TAIL)[0], 1)
+            for path, source in files.items() if path in names}
+
+
+def moved(source: str, depth: int) -> str:
+    """The module with imports that start as many folders up as it lies deep: `from ..tensor`."""
+    return re.sub(r"^from \.+", f"from {'.' * depth}", source, flags=re.MULTILINE)
 
 
 def faces(
@@ -95,8 +105,8 @@ def faces(
               if not _is_open(face, all_faces, modules)}
     files = {}
     for face in all_faces.values():
-        if face.file.removesuffix(".py") in modules:
-            files[face.file] = _tail(face)
+        if face.module in modules:
+            files[face.file] = _tail(face, _below(face, all_faces, closed))
         elif face.path not in closed:
             files[face.file] = _face_source(face, all_faces, closed, reference, version, loaded)
     written = {lesson.label for lesson in curriculum if lesson.module in course}
@@ -124,9 +134,6 @@ def _filled(curriculum: Curriculum, modules: Names, course: Names, theirs: Names
     all_faces = {path: Face(path, any(p.startswith(f"{path}.") for p in paths)) for path in sorted(paths)}
     all_faces["tinytorch"].package = True
     for face in all_faces.values():
-        module = face.path.removeprefix("tinytorch.")
-        if face.package and any(module in lesson.modules for lesson in curriculum):
-            raise LessonProblem(f"{face.path} is a lesson's module and has faces below it: not both.")
         for lesson in curriculum:
             for name in _listed(lesson, face.path, {**course, **modules}, theirs):
                 if place := _place(lesson, name, modules, theirs):
@@ -189,7 +196,7 @@ def _refuse_hidden(modules: Names, top: Face) -> None:
 
 def _is_open(face: Face, all_faces: Mapping[str, Face], modules: Names) -> bool:
     below = (f for f in all_faces.values() if f.path.startswith(f"{face.path}."))
-    return bool(face.path == "tinytorch" or face.found or face.file.removesuffix(".py") in modules
+    return bool(face.path == "tinytorch" or face.found or face.module in modules
                 or any(_is_open(f, all_faces, modules) for f in below))
 
 
@@ -209,8 +216,7 @@ def _face_source(
     face: Face, all_faces: Mapping[str, Face], closed: Mapping[str, str], reference: bool, version: str,
     loaded: list[str],
 ) -> str:
-    below = [f.path.rpartition(".")[2] for f in all_faces.values()
-             if f.path.rpartition(".")[0] == face.path and f.path not in closed]
+    below = _below(face, all_faces, closed)
     root = face.path == "tinytorch"
     docstring = ("TinyTorch: a deep-learning framework, built lesson by lesson." if root
                  else f"{face.path}: what the lessons define under PyTorch's name for it.")
@@ -219,11 +225,11 @@ def _face_source(
         parts.append("from . import _reference  # refuses to stand in for a learner's own package")
     if root:
         parts.append("from . import _missing  # has a sentence for each name that is not here\n")
-    if imports := _imports(face):
-        parts.append(imports)
-    if root and loaded:
+    if root and loaded:         # first: a module that is a face asks for names of others at its end
         parts.append("# what these define is not handed on: they fill tables\n"
                      + _statement("from . import ", loaded, "()"))
+    if imports := _imports(face):
+        parts.append(imports)
     if below:
         parts.append(BELOW.format(below=", ".join(below)))
     if root:
@@ -238,12 +244,17 @@ def _face_source(
     return "\n".join(parts)
 
 
-def _tail(face: Face) -> str:
+def _below(face: Face, all_faces: Mapping[str, Face], closed: Mapping[str, str]) -> list[str]:
+    return [f.path.rpartition(".")[2] for f in all_faces.values()
+            if f.path.rpartition(".")[0] == face.path and f.path not in closed]
+
+
+def _tail(face: Face, below: list[str]) -> str:
     """What a lesson's module needs besides its own cells to be a face."""
-    module = face.file.removesuffix(".py")
-    elsewhere = Face(face.path, False, {n: p for n, p in face.found.items() if p != (module, n)})
+    elsewhere = Face(face.path, face.package, {n: p for n, p in face.found.items() if p != (face.module, n)})
     imports = f"{_imports(elsewhere)}\n{_assigned('__all__', list(elsewhere.found), '+=')}\n\n"
-    return TAIL + (imports if elsewhere.found else "\n") + FINDER
+    seen = f"\n{BELOW.format(below=', '.join(below))}\n" if below else ""
+    return TAIL + (imports if elsewhere.found else "\n") + seen + FINDER
 
 
 def _imports(face: Face) -> str:

@@ -3,8 +3,15 @@
 
 from ...layers import Module
 from ...hooks import register_module_forward_hook, register_module_forward_pre_hook
+from ...grad_hooks import (
+    register_module_backward_hook, register_module_full_backward_hook, register_module_full_backward_pre_hook,
+)
 
-__all__ = ["Module", "register_module_forward_hook", "register_module_forward_pre_hook"]
+__all__ = [
+    "Module", "register_module_forward_hook", "register_module_forward_pre_hook",
+    "register_module_backward_hook", "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+]
 
 
 def __getattr__(name: str):

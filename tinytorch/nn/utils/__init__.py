@@ -2,12 +2,18 @@
 """tinytorch.nn.utils: what the lessons define under PyTorch's name for it."""
 
 from ...vectors import parameters_to_vector, vector_to_parameters, skip_init
+from ...hooked_weights import weight_norm, spectral_norm, remove_weight_norm, remove_spectral_norm
+from ...fusing import fuse_conv_bn_eval, fuse_conv_bn_weights, fuse_linear_bn_eval, fuse_linear_bn_weights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import rnn
+    from . import parametrizations, parametrize, rnn
 
-__all__ = ["parameters_to_vector", "vector_to_parameters", "skip_init"]
+__all__ = [
+    "parameters_to_vector", "vector_to_parameters", "skip_init", "weight_norm", "spectral_norm",
+    "remove_weight_norm", "remove_spectral_norm", "fuse_conv_bn_eval", "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval", "fuse_linear_bn_weights",
+]
 
 
 def __getattr__(name: str):
@@ -15,4 +21,4 @@ def __getattr__(name: str):
     return find(__name__, name)
 
 
-def __dir__(): return [*__all__, "rnn"]
+def __dir__(): return [*__all__, "parametrizations", "parametrize", "rnn"]

@@ -10,18 +10,18 @@ from operator import attrgetter
 
 import numpy as np
 
-from .activations import log_softmax, relu, sigmoid, softmax, tanh
-from .dense import labels_of, linear, surprise
-from .dtypes import DTYPES
-from .elementwise import where
-from .indexing import scatter
-from .journeys import add_to_grad, first_gradient, hooked, leading_to, rules_run, served_after
-from .methods import METHODS, method
-from .modes import no_grad
-from .overwriting import write_over, zeros_beside
-from .receipts import Part, Receipt, edge_of, gradient, remembering, set_apart, wants_gradient, write_receipt
-from .shaping import squeeze, unsqueeze
-from .tensor import (
+from ..activations import log_softmax, relu, sigmoid, softmax, tanh
+from ..dense import labels_of, linear, surprise
+from ..dtypes import DTYPES
+from ..elementwise import where
+from ..indexing import scatter
+from ..journeys import add_to_grad, first_gradient, hooked, leading_to, rules_run, served_after
+from ..methods import METHODS, method
+from ..modes import no_grad
+from ..overwriting import write_over, zeros_beside
+from ..receipts import Part, Receipt, edge_of, gradient, remembering, set_apart, wants_gradient, write_receipt
+from ..shaping import squeeze, unsqueeze
+from ..tensor import (
     Engine, Op, Tensor, add, current_engine, exp, expand, log, matmul, mean, mul, neg, permute, reshape,
     set_default_engine, sqrt, sub, sum_, tensor, transpose, true_divide, using, view,
 )
@@ -146,6 +146,7 @@ def unbroadcast(g, shape: tuple[int, ...]):
 
 def settled(dx, x):
     """A gradient in the shape and dtype of the array, or outline, that it is for."""
+    if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)      # as in z[0] = x[:1]
     if dx.shape != x.shape: dx = unbroadcast(dx, x.shape)
     if dx.shape != x.shape: dx = dx.reshape(x.shape)
     if dx.dtype == x.dtype: return dx
@@ -230,16 +231,21 @@ def remembering_engine() -> Engine:
 def backward(tensor: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
     """Adds to .grad of every leaf, or of the `inputs`, how this tensor answers to a nudge of it."""
     if isinstance(inputs, Tensor): inputs = [inputs]
+    if inputs is not None and not inputs:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty")
     remembering_engine().backward(tensor, gradient=gradient, retain_graph=retain_graph,
                                   create_graph=create_graph, inputs=inputs)
 
 
 def grad(
     outputs, inputs, grad_outputs=None, retain_graph: bool | None = None, create_graph: bool = False,
-    is_grads_batched: bool = False, allow_unused: bool | None = None, materialize_grads: bool = False,
+    only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple:
     """The gradients of the outputs for the inputs, in a tuple; no .grad is touched."""
     outputs, inputs = listed(outputs), listed(inputs)
+    if not all([wants_gradient(x) for x in inputs]):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
     gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
     if is_grads_batched: raise NotImplementedError("is_grads_batched needs vmap: lesson 17 builds it")
     found: dict = {}
@@ -367,13 +373,24 @@ def bare(x):
 
 
 # Added by `tito export`: what PyTorch keeps under this name, too.
-from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled
-from .receipts import gradient, shortcut, no_gradient
+from ..modes import no_grad, enable_grad, inference_mode, set_grad_enabled
+from ..receipts import gradient, shortcut, no_gradient
+from ..custom import Function
+from ..graph import backward
+from ..anomaly import detect_anomaly, set_detect_anomaly
+from ..checking import gradcheck, gradgradcheck
+from ..drawing import draw
 
 __all__ += [
     "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "gradient", "shortcut", "no_gradient",
+    "Function", "backward", "detect_anomaly", "set_detect_anomaly", "gradcheck", "gradgradcheck", "draw",
 ]
 
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
+    from . import function, graph
 
 def __getattr__(name: str):
     from tinytorch._missing import find  # only when a name is not here
