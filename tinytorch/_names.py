@@ -31,17 +31,6 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch.onnx": {
         "15 mlops": "export",
     },
-    "tinytorch.optim": {
-        "10 optimizers": (
-            "Optimizer SGD Adam AdamW RMSprop Adagrad Adadelta Adamax NAdam RAdam ASGD Rprop LBFGS "
-        ),
-    },
-    "tinytorch.optim.lr_scheduler": {
-        "10 optimizers": (
-            "LRScheduler LambdaLR StepLR MultiStepLR ExponentialLR CosineAnnealingLR OneCycleLR "
-            "ReduceLROnPlateau SequentialLR "
-        ),
-    },
     "tinytorch.profiler": {
         "14 benchmarking": "profile record_function",
     },
@@ -63,8 +52,6 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.nn.parallel": "19 distributed",
     "tinytorch.nn.utils.prune": "12 compression",
     "tinytorch.onnx": "15 mlops",
-    "tinytorch.optim": "10 optimizers",
-    "tinytorch.optim.lr_scheduler": "10 optimizers",
     "tinytorch.profiler": "14 benchmarking",
     "tinytorch.serve": "16 capstone",
     "tinytorch.utils.dlpack": "20 interop",
@@ -76,12 +63,13 @@ OPEN = [
     "tinytorch.nn.functional", "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.lazy",
     "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
     "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn",
-    "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms", "tinytorch.utils",
-    "tinytorch.utils.checkpoint", "tinytorch.utils.data", "tinytorch.utils.data.distributed",
-    "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
+    "tinytorch.optim", "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer",
+    "tinytorch.optim.swa_utils", "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms",
+    "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
+    "tinytorch.utils.data.distributed", "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [
-    "10 optimizers", "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "16 capstone",
-    "17 functional", "18 compiler", "19 distributed", "20 interop",
+    "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "16 capstone", "17 functional",
+    "18 compiler", "19 distributed", "20 interop",
 ]
