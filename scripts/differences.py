@@ -22,12 +22,8 @@ BEGIN = "<!-- from here on written by scripts/differences.py -->"
 END = "<!-- to here -->"
 BUILT_IN = ("", "Tensor", "linalg", "random")       # most of what is there does not tell its signature
 PLACES = ("nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize",
-<<<<<<< HEAD
           "nn.utils.parametrizations", "autograd", "autograd.function", "autograd.graph", "utils.data",
-          "utils.checkpoint")
-=======
-          "nn.utils.parametrizations", "optim", "optim.lr_scheduler", "optim.swa_utils")
->>>>>>> optim
+          "utils.checkpoint", "optim", "optim.lr_scheduler", "optim.swa_utils", "amp")
 
 OLD = "deprecated since 2018: `reduction` says the same in one word"
 GUESSED = "PyTorch guesses a missing `dim`, and warns"
@@ -52,6 +48,7 @@ LEFT_OUT = {                # why names are missing, by pattern; the first that 
     r"_swap_module|traceable_wrapper|opaque|transfer_param": "the inside of PyTorch",
     r"^SparseAdam$": "there is one layout of tensors here: dense",
     r"^swap_in_optimizer": "for PyTorch's compiler, which runs steps without numbers",
+    r"^custom_[fb]wd$": "a door for hand-written kernels",
     r"SyncBatchNorm": "comes with lesson 19, distributed",
     r"CrossMapLRN": "its sum never lets go of the first channel; `LocalResponseNorm` does what both promise",
     r"_with_indices|native_channel": "what the function without this word calls inside",
@@ -168,13 +165,9 @@ def why(name: str, theirs: dict, ours: dict) -> str:
 def public(place: str) -> list[str]:
     """What PyTorch means to be used there: its own classes of modules, and its functions."""
     home = found_at("torch", place)
-<<<<<<< HEAD
-    kinds = {"nn": inspect.isclass, "utils.data": callable}
+    kinds = {"nn": inspect.isclass, "utils.data": callable, "amp": callable}
     counts = kinds.get(place, inspect.isroutine)
-=======
-    def counts(x): return inspect.isclass(x) if place == "nn" else inspect.isroutine(x)
     if place.startswith("optim"): return [name for name in home.__all__ if callable(getattr(home, name))]
->>>>>>> optim
     if place == "Tensor": return [name for name in dir(home) if name[0] != "_"]
     return [name for name in dir(home) if name[0] != "_" and counts(getattr(home, name))
             and (getattr(getattr(home, name), "__module__", None) or "torch").startswith("torch")]
