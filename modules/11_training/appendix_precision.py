@@ -97,7 +97,7 @@ class Autocast(Engine):
         if not any(_castings.get().values()): return self.inner.run(op, inputs, settings)
         if op.name in SHORT: inputs = [self.cast(x, True) for x in inputs]
         elif op.name in LONG: inputs = [self.cast(x, False) for x in inputs]
-        kind = None if op.shares or op.promote or op is convert else short_on_cpu(inputs)
+        kind = None if op.shares or op is convert else met_on_cpu(op, inputs)
         if kind is None: return self.inner.run(op, inputs, settings)
         return self.the_long_way(op, inputs, settings, kind)
 
@@ -112,7 +112,10 @@ class Autocast(Engine):
         """An op on short numbers, computed in float32 and rounded once."""
         def all_in(kind, parts): return [converted(x, kind, self.inner) if is_float(x) else x for x in parts]
         out = self.inner.run(op, all_in(float32, inputs), settings)
-        if not isinstance(out, tuple): return all_in(kind, [out])[0]
+        if not isinstance(out, tuple):
+            [short] = all_in(kind, [out])
+            short.kept = out.kept                   # the mean and variance that a batch norm asks for
+            return short
         return type(out)(*all_in(kind, out)) if hasattr(out, "_fields") else tuple(all_in(kind, out))
 
     def write(self, tensor: Tensor, value, index=...): return self.inner.write(tensor, value, index)
@@ -122,10 +125,15 @@ class Autocast(Engine):
 def is_float(x) -> bool: return isinstance(x, Tensor) and x.dtype.is_floating_point
 
 
-def short_on_cpu(inputs) -> dtype | None:
-    """The short dtype that all floats among the inputs have, if the CPU is to compute with them."""
-    kinds = {x.dtype for x in inputs if is_float(x) and x.device.type == "cpu"}
-    return next(iter(kinds)) if len(kinds) == 1 and kinds <= {float16, bfloat16} else None
+def met_on_cpu(op: Op, inputs) -> dtype | None:
+    """The dtype of what comes out, if the CPU is to compute with short floats; else None.
+
+    It is that of the first float: a norm has long weights, and what it normalizes decides. Where an op lets
+    dtypes meet by itself, and they differ, it makes short ones long by itself, too.
+    """
+    kinds = [x.dtype for x in inputs if is_float(x) and x.device.type == "cpu"]
+    if not {float16, bfloat16} & set(kinds) or (op.promote and len(set(kinds)) > 1): return None
+    return kinds[0]
 
 # %%
 #| export

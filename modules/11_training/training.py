@@ -331,9 +331,9 @@ assert one_step([math.inf], scaler=GradScaler("cpu"))[0].steps == 0, \
 # on the unseen ones it gets better, then not, then worse. **Early stopping** watches the unseen ones, has
 # some patience, and gives up.
 #
-# These are losses of seven epochs: 5, 4, 3, 3.5, 3.2, 2.9, 3.1. With a patience of 2, when does it stop?
-
-# %% [markdown]
+# These are losses of seven epochs: 5, 4, 3, 3.5, 3.2, 2.9, 3.1. With a patience of 2, when does it stop? And
+# with a patience of 3?
+#
 # **Your turn.** `best` is the lowest value so far, and `waited` counts the epochs since then. Who has waited
 # `patience` epochs stops. Only what is better by more than `min_delta` counts as better.
 
@@ -480,10 +480,11 @@ def groups(batches: Iterable, n: int) -> Iterator[list]:
 def remaining(trainer: Trainer) -> Iterator: return iter(trainer.loader)
 
 # %% [markdown]
-# **Your turn.** One epoch, or what is left of it. For each group of batches: `learn`; count the `batch`es and
-# the `step`; feed `trainer.mean` with the loss of all these examples; `slow_down("step")`; and tell those who
-# wait for `on_step`, *after* everything is counted, because one of them may save the run at that very moment.
-# One of them may also have set `trainer.stopped`: then return.
+# **Your turn.** One epoch, or what is left of it: `remaining(trainer)` gives the batches that are still to
+# come (all of them, for now; you write the rest below). For each group of batches: `learn`; count the
+# `batch`es and the `step`; feed `trainer.mean` with the loss of all these examples; `slow_down("step")`; and
+# tell those who wait for `on_step`, *after* everything is counted, because one of them may save the run at
+# that very moment. One of them may also have set `trainer.stopped`: then return.
 #
 # In the end a new epoch begins: `epoch` goes up, and `batch` back to 0. The record goes into the history, the
 # schedule goes on, and `on_epoch_end` is told.
@@ -511,11 +512,6 @@ def one_epoch(trainer: Trainer) -> None:
     trainer.slow_down("epoch")
     trainer.tell("on_epoch_end")
     ### END SOLUTION
-
-# %% [markdown]
-# `remaining` gives the batches of the epoch that are still to come. For now that is all of them; you write
-# the rest below.
-
 
 # %%
 #| check 3
@@ -849,6 +845,9 @@ assert told == (KeyboardInterrupt, {"state": b"new!"}), "Ctrl-C is an accident l
 folder.cleanup()
 
 # %% [markdown]
+# (Who kills a process takes what `write` has collected; what was flushed the operating system still writes.
+# Only a power cut takes that, too, and only `fsync` is safe from it.)
+#
 # `save` and `load` are now two lines each, with PyTorch's names. What is between the state and the bytes,
 # you find in two appendices: tensors as safetensors, everything else as JSON. Nothing in such a file can run.
 
@@ -960,8 +959,8 @@ curves({name: [row[name] for row in undisturbed.history] for name in ("loss", "v
 # ## What it costs
 #
 # How many bytes is a checkpoint of this network, if its weights take 19 kB? Guess, then run. (Adam keeps two
-# numbers a weight. The Mersenne twister keeps 5 kB, and is kept twice.) And how long does it take, compared
-# with a step?
+# numbers a weight. And three generators are kept, ours, NumPy's and Python's, each as it is now and as it was
+# when the epoch began.) And how long does it take, compared with a step?
 
 # %%
 from tinytorch import timed

@@ -82,6 +82,44 @@ def test_a_network_and_its_gradients_are_pytorchs():
         np.testing.assert_allclose(mine.array, theirs.numpy(), atol=2e-2 * float(theirs.abs().max()))
 
 
+class Reads(dict):
+    """Networks by name, and what they are shown, in either library."""
+
+    def __init__(self, t):
+        nn = t.nn
+        self["conv"] = "im", nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 6, 3),
+            nn.GELU(), nn.Flatten(), nn.Linear(24, 5))
+        self["norms"] = "x", nn.Sequential(
+            nn.Linear(6, 8), nn.LayerNorm(8), nn.Tanh(), nn.Linear(8, 8), nn.Softmax(-1), nn.Linear(8, 5))
+        self["attention"] = "s", nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+        self["lstm"], self["gru"], self["rnn"] = ("s", nn.LSTM(8, 5)), ("s", nn.GRU(8, 5)), ("s", nn.RNN(8, 5))
+
+
+@pytest.mark.parametrize("name", ["conv", "norms", "attention", "lstm", "gru", "rnn"])
+def test_gradients_of_networks_are_pytorchs(name):
+    given, theirs = Reads(torch)[name]
+    ours = Reads(tinytorch)[name][1]
+    ours.load_state_dict({key: tinytorch.tensor(x.numpy()) for key, x in theirs.state_dict().items()})
+
+    def gradients(t, net):
+        x = names(t)[given]
+        with t.autocast("cpu"): y = net(x)
+        if isinstance(y, tuple): y = y[0]
+        kind = str(y.dtype).rpartition(".")[2]
+        (y.float() * t.cos(t.arange(y.numel()).float().reshape(y.shape))).sum().backward()
+        return kind, y, {key: p.grad for key, p in net.named_parameters()}
+    kind, y, grads = gradients(tinytorch, ours)
+    their_kind, their_y, their_grads = gradients(torch, theirs)
+    assert kind == their_kind
+    np.testing.assert_allclose(y.detach().float().numpy(), their_y.detach().float().numpy(), atol=5e-2)
+    for key, mine in grads.items():
+        expected = their_grads[key].numpy()
+        assert mine.dtype is tinytorch.float32, f"{key}: gradients of long weights are long"
+        np.testing.assert_allclose(mine.numpy(), expected, atol=5e-2 * max(abs(expected).max(), 0.1),
+                                   err_msg=key)
+
+
 def test_a_weight_is_cast_once_while_nobody_writes_over_it():
     w, x = tinytorch.ones(3, 3).requires_grad_(), tinytorch.ones(2, 3)
     with tinytorch.autocast("cpu"):
