@@ -27,7 +27,7 @@ from tinytorch.errors import shape_of
 from tinytorch.indices import numbers_first
 from tinytorch.printing import receipt_name
 from tinytorch.shaping import detach
-from tinytorch.tensor import Op, Tensor, select_index
+from tinytorch.tensor import Op, Tensor, expand, select_index
 
 # %% [markdown]
 # ## Rules
@@ -358,15 +358,16 @@ def see_again(x: Tensor) -> None:
     """A new receipt for a view whose memory was written over: a part of what the memory is now."""
     root = x._base
     if root.receipt is not None and (x.receipt is None or x.receipt.number < root.receipt.number):
-        shown = {"index": places_of(x, root, ...)}
+        op, shown = (select_index, {"index": places_of(x, root, ...)}) if root.ndim else (expand, {})
         outline = Outline((root.array.shape, root.array.dtype))
-        x.receipt = Receipt(select_index, [root.receipt], [outline], shown)
+        x.receipt = Receipt(op, [root.receipt], [outline], shown)
         x.requires_grad = True
     x.receipt.seen = root._changes
 
 
 def places_of(x: Tensor, root: Tensor, index) -> tuple:
     """Where in root the numbers of x[index] are, which shows memory of root: an index."""
+    if root.ndim == 0: return ()                # there is one place only
     size, (low, high) = root.array.itemsize, byte_bounds(root.array)
     line = np.empty((high - low) // size, np.int64)
 

@@ -33,6 +33,7 @@ from tinytorch.journeys import (
     first_gradient,
     hooked,
     leading_to,
+    own,
     rules_run,
     served_after,
 )
@@ -489,7 +490,7 @@ class Flow:
             if callable(dx): dx = dx()
             dx = settled(dx, x)
             ### END SOLUTION
-            if dx is g and isinstance(edge, Tensor): dx = +dx    # a leaf shares its gradient with nobody
+            if isinstance(edge, Tensor): dx = own(dx, [g, *receipt.inputs, *self.pending.values()])
             gather(self.pending, self.mine, edge, dx)
         if not self.retain: receipt.let_go()
         return None
@@ -795,8 +796,9 @@ assert agrees(lambda x: log_softmax(x, -1), (2, 5)), "log-softmax takes away the
 #| export exercise
 @gradient(linear)
 def linear_rule(g, _out, x, weight, _bias):
-    rows, matrix = x.reshape((-1, x.shape[-1])), weight.reshape((-1, weight.shape[-1]))
-    g_rows = g.reshape((-1, matrix.shape[0]))
+    n, width = math.prod(x.shape[:-1]), weight.shape[-1]
+    rows, g_rows = x.reshape((n, width)), g.reshape((n, math.prod(weight.shape[:-1])))
+    matrix = weight.reshape((g_rows.shape[1], width))
     #| hint As in a product of matrices: rows is (n, in), g_rows (n, out), matrix (out, in).
     #| hint The bias was added to every row: its gradient is the sum over all of them.
     ### BEGIN SOLUTION

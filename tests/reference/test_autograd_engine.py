@@ -9,7 +9,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import tinytorch
@@ -126,6 +126,9 @@ WRITTEN = [
     "z = x * 1; d = z.detach(); d.mul_(2); (z + 1).sum().backward()",
     "z = x * 1; d = z.data; d[0] = 0.0; (z * c).sum().backward()",
     "z = x * 1; d = z.detach(); d.requires_grad; (d * y).sum().backward()",
+    "z = s * 1; v = z.view(1); z.mul_(2); (v * y[:1]).sum().backward()",
+    "z = s * 1; v = z.reshape(1, 1); v[0] = y[0]; (v * z).sum().backward()",
+    "z = s * 1; v = z.expand(3); z.mul_(s); (v * y).sum().backward()",
     "x.data[0] = 9.0; (x * x).sum().backward()",
     "x.data.mul_(2); (x * x).sum().backward()",
     "x.detach()[0] = 9.0; (x * x).sum().backward()",
@@ -493,6 +496,7 @@ class Builder:
                 action(t, values)
                 errors.append(None)
             except (RuntimeError, ValueError, IndexError) as error: errors.append(error)
+        assume("single memory location" not in str(errors[-1]))     # z[::2] = z: NumPy copies first
         assert (errors[0] is None) == (errors[-1] is None), errors
 
     def total(self, t): return sum([(x * (n + 1)).sum() for n, x in enumerate(self.values[t])])

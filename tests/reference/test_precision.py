@@ -93,7 +93,7 @@ class Reads(dict):
         self["norms"] = "x", nn.Sequential(
             nn.Linear(6, 8), nn.LayerNorm(8), nn.Tanh(), nn.Linear(8, 8), nn.Softmax(-1), nn.Linear(8, 5))
         self["attention"] = "s", nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
-        self["lstm"], self["gru"], self["rnn"] = ("s", nn.LSTM(8, 5)), ("s", nn.GRU(8, 5)), ("s", nn.RNN(8, 5))
+        for recurrent in ("LSTM", "GRU", "RNN"): self[recurrent.lower()] = "s", getattr(nn, recurrent)(8, 5)
 
 
 @pytest.mark.parametrize("name", ["conv", "norms", "attention", "lstm", "gru", "rnn"])

@@ -15,7 +15,7 @@ from ..dense import labels_of, linear, surprise
 from ..dtypes import DTYPES
 from ..elementwise import where
 from ..indexing import scatter
-from ..journeys import add_to_grad, first_gradient, hooked, leading_to, rules_run, served_after
+from ..journeys import add_to_grad, first_gradient, hooked, leading_to, own, rules_run, served_after
 from ..methods import METHODS, method
 from ..modes import no_grad
 from ..overwriting import write_over, zeros_beside
@@ -206,7 +206,7 @@ class Flow:
             if edge is None or dx is None: continue
             if callable(dx): dx = dx()
             dx = settled(dx, x)
-            if dx is g and isinstance(edge, Tensor): dx = +dx    # a leaf shares its gradient with nobody
+            if isinstance(edge, Tensor): dx = own(dx, [g, *receipt.inputs, *self.pending.values()])
             gather(self.pending, self.mine, edge, dx)
         if not self.retain: receipt.let_go()
         return None
@@ -352,8 +352,9 @@ def log_softmax_rule(g, out, _x, dim):
 
 @gradient(linear)
 def linear_rule(g, _out, x, weight, _bias):
-    rows, matrix = x.reshape((-1, x.shape[-1])), weight.reshape((-1, weight.shape[-1]))
-    g_rows = g.reshape((-1, matrix.shape[0]))
+    n, width = math.prod(x.shape[:-1]), weight.shape[-1]
+    rows, g_rows = x.reshape((n, width)), g.reshape((n, math.prod(weight.shape[:-1])))
+    matrix = weight.reshape((g_rows.shape[1], width))
     return (lambda: (g_rows @ matrix).reshape(x.shape),
             lambda: (g_rows.mT @ rows).reshape(weight.shape),
             lambda: g_rows.sum(axis=0).reshape(weight.shape[:-1]))
