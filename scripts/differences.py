@@ -23,7 +23,7 @@ END = "<!-- to here -->"
 BUILT_IN = ("", "Tensor", "linalg", "random")       # most of what is there does not tell its signature
 PLACES = ("nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize",
           "nn.utils.parametrizations", "autograd", "autograd.function", "autograd.graph", "utils.data",
-          "utils.checkpoint", "optim", "optim.lr_scheduler", "optim.swa_utils")
+          "utils.checkpoint", "optim", "optim.lr_scheduler", "optim.swa_utils", "amp")
 
 OLD = "deprecated since 2018: `reduction` says the same in one word"
 GUESSED = "PyTorch guesses a missing `dim`, and warns"
@@ -48,6 +48,7 @@ LEFT_OUT = {                # why names are missing, by pattern; the first that 
     r"_swap_module|traceable_wrapper|opaque|transfer_param": "the inside of PyTorch",
     r"^SparseAdam$": "there is one layout of tensors here: dense",
     r"^swap_in_optimizer": "for PyTorch's compiler, which runs steps without numbers",
+    r"^custom_[fb]wd$": "a door for hand-written kernels",
     r"SyncBatchNorm": "comes with lesson 19, distributed",
     r"CrossMapLRN": "its sum never lets go of the first channel; `LocalResponseNorm` does what both promise",
     r"_with_indices|native_channel": "what the function without this word calls inside",
@@ -164,7 +165,7 @@ def why(name: str, theirs: dict, ours: dict) -> str:
 def public(place: str) -> list[str]:
     """What PyTorch means to be used there: its own classes of modules, and its functions."""
     home = found_at("torch", place)
-    kinds = {"nn": inspect.isclass, "utils.data": callable}
+    kinds = {"nn": inspect.isclass, "utils.data": callable, "amp": callable}
     counts = kinds.get(place, inspect.isroutine)
     if place.startswith("optim"): return [name for name in home.__all__ if callable(getattr(home, name))]
     if place == "Tensor": return [name for name in dir(home) if name[0] != "_"]

@@ -3,11 +3,7 @@
 
 LATER = {                   # face -> lesson -> the names it brings
     "tinytorch": {
-        "11 training": "save load autocast",
         "18 compiler": "compile",
-    },
-    "tinytorch.amp": {
-        "11 training": "autocast GradScaler",
     },
     "tinytorch.ao.quantization": {
         "12 compression": "quantize_dynamic",
@@ -47,7 +43,6 @@ LATER = {                   # face -> lesson -> the names it brings
 }
 
 CLOSED = {                  # face without any name yet -> the lesson that opens it
-    "tinytorch.amp": "11 training",
     "tinytorch.ao": "12 compression",
     "tinytorch.ao.quantization": "12 compression",
     "tinytorch.backends": "13 kernels",
@@ -63,18 +58,18 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
 }
 
 OPEN = [
-    "tinytorch", "tinytorch.autograd", "tinytorch.autograd.function", "tinytorch.autograd.graph",
-    "tinytorch.datasets", "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
-    "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
-    "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.parametrizations",
-    "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn", "tinytorch.optim",
-    "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer", "tinytorch.optim.swa_utils",
-    "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms", "tinytorch.utils",
-    "tinytorch.utils.checkpoint", "tinytorch.utils.data", "tinytorch.utils.data.distributed",
-    "tinytorch.utils.hooks",
+    "tinytorch", "tinytorch.amp", "tinytorch.autograd", "tinytorch.autograd.function",
+    "tinytorch.autograd.graph", "tinytorch.datasets", "tinytorch.metrics", "tinytorch.models", "tinytorch.nn",
+    "tinytorch.nn.functional", "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.lazy",
+    "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
+    "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn",
+    "tinytorch.optim", "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer",
+    "tinytorch.optim.swa_utils", "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms",
+    "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
+    "tinytorch.utils.data.distributed", "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [
-    "11 training", "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "16 capstone",
-    "17 functional", "18 compiler", "19 distributed", "20 interop",
+    "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "16 capstone", "17 functional",
+    "18 compiler", "19 distributed", "20 interop",
 ]
