@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tito.core import exercises
 from tito.core.curriculum import Lesson, Milestone
-from tito.core.errors import EnvironmentProblem, Locked, NotFound
+from tito.core.errors import EnvironmentProblem, Locked, NotFound, UsageProblem
 from tito.core.faces import installed
 from tito.core.lesson import Cell, Chapter, lifted, notebook, recognised, solved
 from tito.core.milestones import Standing, opened, ready, standing
@@ -357,9 +357,15 @@ class Workspace:
         milestone = self.course.curriculum.milestone(name)
         return Gate(milestone, self.tests.milestone(milestone, limits or Limits(), say))
 
-    def milestone_run(self, name: str, say: Say, limits: Limits | None = None) -> Gate:
-        """The same program, told as a story: each line goes to `say`."""
-        return self.milestone_test(name, limits, say)
+    def milestone_run(self, name: str, say: Say, limits: Limits | None = None, data: str = "") -> Gate:
+        """The same program, told as a story, or on real data: each line goes to `say`."""
+        milestone = self.course.curriculum.milestone(name)
+        if data and data not in milestone.data:
+            known = ", ".join(milestone.data)
+            raise UsageProblem(f"{milestone.title} does not run on '{data}'.",
+                               f"It runs on {known}." if known else "Leave --data out.")
+        words = ("--data", data) if data else ()
+        return Gate(milestone, self.tests.milestone(milestone, limits or Limits(), say, words))
 
     def milestone_unlock(
         self, name: str | None = None, limits: Limits | None = None, say: Say | None = None,

@@ -131,7 +131,9 @@ class Tests:
 
     # ------------------------------------------------------------------------------------ milestones
 
-    def milestone(self, milestone: Milestone, limits: Limits, say: Say | None = None) -> Report:
+    def milestone(
+        self, milestone: Milestone, limits: Limits, say: Say | None = None, words: tuple[str, ...] = (),
+    ) -> Report:
         """The milestone's program, on a copy of ./tinytorch as it is now."""
         program = self.course.program(milestone)
         if program is None:
@@ -140,7 +142,7 @@ class Tests:
         limits = replace(limits, test=limits.lesson)        # it is one check, and a long one
         with self.staged(files) as place:
             surroundings = {"TITO_DATASETS": str(self.course.datasets), "TITO_ASSETS": str(program.parent)}
-            plan = self.plan("program", place, limits, path=str(program), environment=surroundings)
+            plan = self.plan("program", place, limits, path=str(program), environment=surroundings, argv=words)
             run = self.honest(self.runner.run(plan, said=say or nobody))
             package = Package(str(place / "tinytorch"), "", {}, files)
             tests, numbers = milestone_report(run, package, limits)

@@ -28,6 +28,9 @@ name = click.argument("name", type=MILESTONE)
 seconds = click.option("--seconds", type=float, help="Time for the whole of it, instead of 600 seconds.")
 
 
+DAY = 86_400.0          # seconds that training on real data may take, if nobody says otherwise
+
+
 def limits(seconds: float | None) -> Limits:
     return limits_from(os.environ, lesson=seconds)
 
@@ -117,13 +120,17 @@ def unlock(name: str | None, seconds: float | None, as_json: bool) -> int:
     return OK if tried.report.ok else CHECKS_FAILED
 
 
-@milestone.command(examples=[("tito milestone run foundation", "watch your own code read digits")])
+@milestone.command(examples=[
+    ("tito milestone run foundation", "watch your own code read digits"),
+    ("tito milestone run training --data mnist", "on a real data set, from TINYTORCH_DATA"),
+])
 @name
+@click.option("--data", default="", metavar="SET", help="A real data set to train on; it may take hours.")
 @seconds
-def run(name: str, seconds: float | None) -> int:
+def run(name: str, data: str, seconds: float | None) -> int:
     """Watch what your code can do, told as a story."""
     from tito.view import gate
     place = workspace()
-    told = place.milestone_run(name, print, limits(seconds))
+    told = place.milestone_run(name, print, limits(seconds or (DAY if data else None)), data)
     show(gate.ended, told)
     return OK if told.report.ok else CHECKS_FAILED

@@ -55,6 +55,7 @@ class Milestone:
     statement: str
     story: str
     optional: bool = False
+    data: tuple[str, ...] = ()                  # real data sets that its program can be run on, too
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def parse(text: str) -> Curriculum:
         )
     curriculum = Curriculum(
         tuple(_lesson(entry) for entry in data.get("lesson", [])),
-        tuple(_made(Milestone, entry) for entry in data.get("milestone", [])),
+        tuple(_made(Milestone, _tupled(entry)) for entry in data.get("milestone", [])),
     )
     for sentence in problems(curriculum):
         raise CurriculumProblem(f"curriculum.toml: {sentence}.")
@@ -161,10 +162,14 @@ def problems(curriculum: Curriculum) -> Iterator[str]:
 
 
 def _lesson(entry: dict[str, Any]) -> Lesson:
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    values = _tupled(entry)
     values.setdefault("files", (entry.get("name"),))
     values["exports"] = {face: tuple(names) for face, names in entry.get("exports", {}).items()}
     return _made(Lesson, values)
+
+
+def _tupled(entry: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
 
 
 def _made(kind: type[T], values: dict[str, Any]) -> T:

@@ -1,0 +1,236 @@
+"""The real data sets: 70,000 digits, 60,000 pictures, a million letters of Shakespeare.
+
+    tito milestone run training --data mnist | cifar10 | shakespeare
+
+The files are looked for in TINYTORCH_DATA. Everything below is written as for PyTorch, and runs with either:
+`python real.py mnist --with torch` trains the same networks from the same seeds with PyTorch, to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(os.environ.get("TITO_ASSETS") or Path(__file__).resolve().parent)
+sys.path += [str(HERE), str(HERE.parent), str(HERE.parent / "architecture")]
+
+ASKED = {"mnist": ("accuracy", 0.99), "cifar10": ("accuracy", 0.80), "shakespeare": ("loss", 1.03)}
+
+
+def models(T):
+    """The three networks, in the words that PyTorch and tinytorch share."""
+    nn, F = T.nn, T.nn.functional
+
+    def lenet5():
+        return nn.Sequential(
+            nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(),
+            nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(),
+            nn.Linear(84, 10))
+
+    class Residual(nn.Module):
+        def __init__(self, inside, outside, stride):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside)
+            self.conv2, self.bn2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False), nn.BatchNorm2d(outside)
+            self.way = nn.Identity() if stride == 1 else nn.Sequential(
+                nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
+
+        def forward(self, x):
+            return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + self.way(x))
+
+    def resnet20():
+        layers, width = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()], 16
+        for n in range(9):
+            outside = 16 << n // 3
+            layers.append(Residual(width, outside, 1 if outside == width else 2))
+            width = outside
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+    class Block(nn.Module):
+        def __init__(self, C, heads):
+            super().__init__()
+            self.heads, self.norm1, self.norm2 = heads, nn.LayerNorm(C), nn.LayerNorm(C)
+            self.qkv, self.mixed = nn.Linear(C, 3 * C), nn.Linear(C, C)
+            self.wide, self.back = nn.Linear(C, 4 * C), nn.Linear(4 * C, C)
+
+        def forward(self, x):
+            parts = self.qkv(self.norm1(x)).chunk(3, -1)
+            q, k, v = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts]
+            x = x + self.mixed(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2))
+            return x + self.back(F.gelu(self.wide(self.norm2(x)), approximate="tanh"))
+
+    class GPT(nn.Module):
+        def __init__(self, words, length=128, layers=4, heads=4, C=128):
+            super().__init__()
+            self.words, self.places = nn.Embedding(words, C), nn.Embedding(length, C)
+            self.blocks = nn.Sequential(*[Block(C, heads) for _ in range(layers)])
+            self.norm, self.scores = nn.LayerNorm(C), nn.Linear(C, words, bias=False)
+            for p in self.parameters():
+                if p.ndim > 1: nn.init.normal_(p, std=0.02)
+
+        def forward(self, ids):
+            x = self.words(ids) + self.places(T.arange(ids.shape[1]))
+            return self.scores(self.norm(self.blocks(x)))
+
+    return lenet5, resnet20, GPT
+
+# -------------------------------------------------------------------------------------------- the data
+
+
+def mnist():
+    """Training pictures and labels, and those to be judged by: (N, 1, 28, 28) float32, (N,) int64."""
+    from tinytorch.datasets import MNIST
+    halves = [MNIST(train=train) for train in (True, False)]
+    return [part for half in halves for part in
+            ((np.asarray(half.data, np.float32)[:, None] / 255 - 0.1307) / 0.3081, np.asarray(half.targets))]
+
+
+def cifar10():
+    """The same of CIFAR-10: (N, 3, 32, 32) float32, (N,) int64."""
+    from tinytorch.datasets import CIFAR10
+    mean, std = np.float32([[0.491, 0.482, 0.447], [0.247, 0.243, 0.262]])
+    halves = [CIFAR10(train=train) for train in (True, False)]
+    return [part for half in halves for part in
+            (((half.data / np.float32(255) - mean) / std).transpose(0, 3, 1, 2).copy(), np.array(half.targets))]
+
+
+def shakespeare():
+    """A million letters as numbers, a tenth to be judged by, and how many different ones there are."""
+    from tinytorch.datasets import Shakespeare
+    halves = [Shakespeare(train=train).text for train in (True, False)]
+    number = {letter: n for n, letter in enumerate(sorted(set("".join(halves))))}
+    return *[np.array([number[letter] for letter in half]) for half in halves], len(number)
+
+# -------------------------------------------------------------------------------------------- training
+
+
+def shifted(x, dice, by: int, flip: bool):
+    """Pictures moved by up to `by` pixels, and half of them mirrored if `flip`."""
+    N, _, H, W = x.shape
+    framed = np.pad(x, ((0, 0), (0, 0), (by, by), (by, by)))
+    windows = np.lib.stride_tricks.sliding_window_view(framed, (H, W), (2, 3))
+    rows, columns = dice.integers(0, 2 * by + 1, (2, N))
+    out = windows[np.arange(N), :, rows, columns]
+    if flip:
+        mirrored = dice.random(N) < 0.5
+        out[mirrored] = out[mirrored, :, :, ::-1]
+    return out
+
+
+def fit(T, model, batches, steps: int, rate: float, decay: float, every: int, told):
+    """AdamW with a rate that rises and falls; `told` is asked for news after every so many steps."""
+    optimizer = T.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
+    schedule = T.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
+    start, total = time.perf_counter(), 0.0
+    for step in range(1, steps + 1):
+        x, y = next(batches)
+        loss = T.nn.functional.cross_entropy(model(T.tensor(x)).flatten(0, -2), T.tensor(y).flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        T.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        total += loss.item()
+        if step % every == 0 or step == steps:
+            seconds = time.perf_counter() - start
+            print(f"  step {step:6} of {steps}   loss {total / every:.4f}   {told()}   {seconds:7.1f} s", flush=True)
+            total = 0.0
+    return time.perf_counter() - start
+
+
+def scores_of(T, model, x, size: int = 500):
+    """What the network says, without remembering how."""
+    model.eval()
+    with T.no_grad(): found = np.concatenate([model(T.tensor(x[i : i + size])).numpy() for i in range(0, len(x), size)])
+    model.train()
+    return found
+
+
+def pictures(T, make, data, epochs: int, size: int, rate: float, decay: float, by: int, flip: bool) -> dict:
+    """Trains on pictures, and says how many of the others are named rightly."""
+    x, y, others, answers = data
+    T.manual_seed(1998)
+    model, dice, best = make(), np.random.default_rng(1998), {}
+
+    def batches():
+        while True:
+            order = dice.permutation(len(x))
+            for i in range(0, len(x) - size + 1, size):
+                some = order[i : i + size]
+                yield shifted(x[some], dice, by, flip), y[some]
+
+    def told():
+        best["accuracy"] = float((scores_of(T, model, others).argmax(1) == answers).mean())
+        return f"{best['accuracy']:.2%} of {len(answers):,} right"
+    each = len(x) // size
+    seconds = fit(T, model, batches(), epochs * each, rate, decay, each, told)
+    return {**best, "epochs": epochs, "seconds": round(seconds, 1), "parameters": sum(p.numel() for p in model.parameters())}
+
+
+def letters(T, make, data, steps: int, size: int, length: int) -> dict:
+    """Trains on text, and says how surprising the rest of it is."""
+    text, rest, words = data
+    T.manual_seed(2017)
+    model, dice, best = make(words), np.random.default_rng(2017), {}
+    lines = np.lib.stride_tricks.sliding_window_view(text, length + 1)
+    unseen = np.lib.stride_tricks.sliding_window_view(rest, length + 1)[::length]
+
+    def batches():
+        while True:
+            some = lines[dice.integers(0, len(lines), size)]
+            yield some[:, :-1].copy(), some[:, 1:].copy()
+
+    def told():
+        scores = scores_of(T, model, unseen[:, :-1].copy(), 64).astype(float)
+        logs = scores - scores.max(-1, keepdims=True)
+        logs -= np.log(np.exp(logs).sum(-1, keepdims=True))
+        best["loss"] = float(-np.take_along_axis(logs, unseen[:, 1:, None], -1).mean())
+        return f"{best['loss']:.4f} nats a letter of what it never read"
+    seconds = fit(T, model, batches(), steps, 3e-3, 0.1, max(1, steps // 10), told)
+    return {**best, "steps": steps, "seconds": round(seconds, 1), "parameters": sum(p.numel() for p in model.parameters())}
+
+
+def train(T, name: str, share: float = 1.0) -> dict:
+    """Trains the network for a data set; a share below 1 shortens it, to try."""
+    lenet5, resnet20, gpt = models(T)
+    def some(n): return max(1, round(n * share))
+    if name == "mnist": return pictures(T, lenet5, mnist(), some(6), 64, 3e-3, 0.02, 2, False)
+    if name == "cifar10": return pictures(T, resnet20, cifar10(), some(12), 128, 5e-3, 0.05, 4, True)
+    return letters(T, gpt, shakespeare(), some(1500), 16, 128)
+
+
+def verdict(name: str, found: dict) -> tuple[bool, str]:
+    """Whether that is what was asked, and a sentence."""
+    measure, bound = ASKED[name]
+    if measure == "accuracy":
+        return found["accuracy"] >= bound, f"{found['accuracy']:.2%} right; {bound:.0%} were asked"
+    theirs = json.loads((HERE / "pytorch.json").read_text())[name]["loss"]
+    return found["loss"] <= bound * theirs, f"{found['loss']:.4f} nats a letter; PyTorch reaches {theirs:.4f}"
+
+
+def main(words=None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", choices=ASKED)
+    parser.add_argument("--with", dest="library", choices=("tinytorch", "torch"), default="tinytorch")
+    parser.add_argument("--share", type=float, default=1.0, help="of the training, to try it")
+    asked = parser.parse_args(words)
+    T = importlib.import_module(asked.library)
+    for part in ("nn", "nn.functional", "optim", "optim.lr_scheduler"): importlib.import_module(f"{asked.library}.{part}")
+    print(f"\n  {asked.data}, with {asked.library}\n", flush=True)
+    found = train(T, asked.data, asked.share)
+    print(f"\n  {json.dumps(found)}")
+    if asked.library == "torch" or asked.share < 1: return 0
+    right, said = verdict(asked.data, found)
+    print(f"  {said}.")
+    return 0 if right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
