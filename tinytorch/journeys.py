@@ -88,7 +88,7 @@ def leading_to(order: list[Receipt], targets: dict) -> set:
 def hooked(hooks: dict | None, g):
     """The gradient after these hooks have seen it, and perhaps replaced it."""
     if not hooks or isinstance(g, list): return g
-    box = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
+    box = g if isinstance(g, Tensor) else Tensor(np.asanyarray(g))
     with boxes():
         for hook in list(hooks.values()):
             told = hook(box)
@@ -101,7 +101,7 @@ def add_to_grad(leaf: Tensor, g) -> None:
     if isinstance(g, Tensor):
         leaf.grad = g if leaf.grad is None else leaf.grad + g
     elif leaf.grad is None:
-        leaf.grad = Tensor(np.asarray(g))
+        leaf.grad = Tensor(np.asanyarray(g))
     else:
         leaf.grad.array += g
         leaf.grad._changes += 1

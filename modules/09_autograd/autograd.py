@@ -539,7 +539,7 @@ def grad(
     if is_grads_batched: raise NotImplementedError("is_grads_batched needs vmap: lesson 17 builds it")
     found: dict = {}
 
-    def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
+    def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(np.asanyarray(g))
     Flow(remembering_engine(), deliver, inputs, retain_graph, create_graph).run(outputs, gradients)
     if materialize_grads: found = {x: Tensor(np.zeros_like(x.array)) for x in inputs} | found
     if not allow_unused and any([x not in found for x in inputs]):
