@@ -93,7 +93,8 @@ class Progress(Callback):
         self.view.show(self)
 
     def on_epoch_end(self, trainer):
-        self.epoch, self.step, self.done, self.history = trainer.epoch, 0, 1.0, trainer.history
+        self.epoch, self.step, self.done = trainer.epoch, self.steps_an_epoch or 0, 1.0
+        self.history = trainer.history
         epoch = f"epoch {trainer.epoch:{len(str(self.epochs))}}/{self.epochs}"
         speed = f"{self.pace.rates()[0]:,.0f}/s  {minutes(self.pace.elapsed())}"
         self.view.line(self, f"{epoch}  {said(trainer.history[-1])}  {speed}")

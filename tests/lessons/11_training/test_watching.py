@@ -208,6 +208,18 @@ def test_a_notebook_gets_a_bar_and_the_curves():
     for page in pages: xml.fromstring(f"<page>{page}</page>")
 
 
+def test_steps_that_are_left_are_counted_down_to_nothing():
+    left: list = []
+
+    class Watch(Callback):
+        last = True
+        def on_step(self, trainer): left.append(progress.steps_left())
+        def on_epoch_end(self, trainer): left.append(progress.steps_left())
+    progress = Progress(PlainLines(Screen(False)))
+    run_of(progress, Watch(), accumulate=2).fit(2)
+    assert left == [5, 4, 3, 3, 2, 1, 0, 0], "5 batches are 3 steps of two batches, the last of one"
+
+
 def test_a_stream_has_no_end_that_anybody_knows():
     class Stream:
         def __iter__(self): return itertools.islice(zip(*[itertools.repeat(x[:4]) for x in DATA.tensors]), 3)
