@@ -142,7 +142,8 @@ class Tests:
         limits = replace(limits, test=limits.lesson)        # it is one check, and a long one
         with self.staged(files) as place:
             surroundings = {"TITO_DATASETS": str(self.course.datasets), "TITO_ASSETS": str(program.parent)}
-            plan = self.plan("program", place, limits, path=str(program), environment=surroundings, argv=words)
+            plan = self.plan("program", place, limits, path=str(program), argv=words,
+                             environment=surroundings)
             run = self.honest(self.runner.run(plan, said=say or nobody))
             package = Package(str(place / "tinytorch"), "", {}, files)
             tests, numbers = milestone_report(run, package, limits)
