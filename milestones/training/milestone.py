@@ -1,6 +1,6 @@
-"""1969: Minsky and Papert prove that one layer cannot tell "one or the other" from "both", and funding dries up.
-1986: Rumelhart, Hinton and Williams send errors back through hidden layers, and it can. 1989: LeNet learns to
-read. 2017: transformers learn to write.
+"""1969: Minsky and Papert prove that one layer cannot tell "one or the other" from "both", and funding dries
+up. 1986: Rumelhart, Hinton and Williams send errors back through hidden layers, and XOR is learned.
+1989: LeNet learns to read. 2017: transformers learn to write.
 
 Nothing is given now but data. Your framework starts from random numbers, and learns XOR, digits and sonnets.
 What it has learned is judged by plain NumPy.
@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 import tinytorch as tt
 import tinytorch.nn as nn
@@ -37,14 +38,21 @@ HEADS, LETTERS = 4, 64                          # of the GPT, and how far it loo
 
 # ---------------------------------------------------------------------------------------- what is given
 
-with np.load(DATA / "digits/digits.npz") as digits:
-    unseen = digits["forms"] >= 11                                      # the forms of other people
-    images, labels = digits["images"].astype(np.float32), digits["labels"].astype(np.int64)
+with np.load(DATA / "digits/digits.npz") as file:
+    unseen = file["forms"] >= 11                                        # the forms of other people
+    images, labels = file["images"].astype(np.float32), file["labels"].astype(np.int64)
 
 poems = (DATA / "text/sonnets.txt").read_text(encoding="ascii").split("\n\n")
 letters = sorted(set("\n\n".join(poems)))
-told, untold = (np.array([letters.index(c) for c in "\n\n".join(part)]) for part in (poems[:138], poems[138:]))
-lines = np.lib.stride_tricks.sliding_window_view(untold, LETTERS + 1)[::LETTERS]      # (n, 65), never trained on
+
+
+def numbered(poems: list):
+    """The poems, one after the other, each letter as its number."""
+    return np.array([letters.index(c) for c in "\n\n".join(poems)])
+
+
+told = sliding_window_view(numbered(poems[:138]), LETTERS + 1)                  # (n, 65), one at each letter
+lines = sliding_window_view(numbered(poems[138:]), LETTERS + 1)[::LETTERS]      # (n, 65), never trained on
 
 gates = Gates()
 
@@ -60,12 +68,13 @@ def learned(model) -> dict:
 
 
 def enlarged(images):
-    """Digits of 8 x 8 as LeNet-5 wants them: three times as large, in a frame.  (N, 8, 8) -> (N, 1, 28, 28)"""
+    """Digits as LeNet-5 wants them: three times as large, in a frame.  (N, 8, 8) -> (N, 1, 28, 28)"""
     at = np.clip((np.arange(24) + 0.5) / 3 - 0.5, 0, 7)
     low = np.minimum(at.astype(int), 6)
     mix = np.zeros((24, 8))
     mix[np.arange(24), low], mix[np.arange(24), low + 1] = 1 - (at - low), at - low
-    return np.pad(mix @ images @ mix.T, ((0, 0), (2, 2), (2, 2)), constant_values=-1)[:, None].astype(np.float32)
+    large = np.pad(mix @ images @ mix.T, ((0, 0), (2, 2), (2, 2)), constant_values=-1)
+    return large[:, None].astype(np.float32)
 
 
 def moved(images, dice):
@@ -114,13 +123,14 @@ def digits(labels, large: bool = False, size: int = 64):
 
 def sonnets(size: int = 16):
     """Batches of lines from the sonnets that may be seen: what stands there, and what comes next."""
-    starts, dice = np.lib.stride_tricks.sliding_window_view(told, LETTERS + 1), np.random.default_rng(1609)
+    dice = np.random.default_rng(1609)
     while True:
-        lines = starts[dice.integers(0, len(starts), size)]
+        lines = told[dice.integers(0, len(told), size)]
         yield tensor(lines[:, :-1]), tensor(lines[:, 1:])
 
 # ------------------------------------------------------------------------------------ 1969 and after
 
+LN2 = math.log(2)               # the loss of who says one half, half
 points, one_of_two = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([0, 1, 1, 0])
 
 
@@ -138,10 +148,12 @@ def on_xor(model):
 @gates.test("one layer cannot learn XOR")
 def _():
     loss = on_xor(nn.Linear(2, 2))
-    if not loss >= math.log(2) - 1e-6:
-        raise Wrong("no straight line parts XOR: a loss below ln 2 cannot be right", f"{math.log(2):.4f}", f"{loss:.4f}")
-    if loss > math.log(2) + 0.01:
-        raise Wrong("one layer learns to say one half, half: its steps do not lead down", f"{math.log(2):.4f}", f"{loss:.4f}")
+    if not loss >= LN2 - 1e-6:
+        raise Wrong("no straight line parts XOR: a loss below ln 2 cannot be right",
+                    f"{LN2:.4f}", f"{loss:.4f}")
+    if loss > LN2 + 0.01:
+        raise Wrong("one layer learns to say one half, half: its steps do not lead down",
+                    f"{LN2:.4f}", f"{loss:.4f}")
 
 
 @gates.test("two layers learn it")
@@ -149,7 +161,8 @@ def _():
     tt.manual_seed(1986)
     loss = on_xor(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2)))
     gates.numbers["xor"] = loss
-    if not loss < 0.1: raise Wrong("with a hidden layer, errors find their way back", "a loss below 0.1", f"{loss:.3f}")
+    if not loss < 0.1:
+        raise Wrong("with a hidden layer, errors find their way back", "a loss below 0.1", f"{loss:.3f}")
 
 # -------------------------------------------------------------------------- gradients, judged by nudges
 
@@ -161,7 +174,7 @@ def slopes(model, loss, dice):
         way = dice.standard_normal(p.shape)
         way /= np.linalg.norm(way)
         if p.grad is None:
-            raise Wrong(f"{name} has no gradient: somewhere on its way back it got lost", "a gradient", "None")
+            raise Wrong(f"{name} has no gradient: it got lost on its way back", "a gradient", "None")
         here, ends = p.detach().numpy().copy(), []
         for nudge in (1e-5, -1e-5):
             with tt.no_grad(): p.copy_(tensor(here + nudge * way))
@@ -185,7 +198,8 @@ def _():
     tt.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2),
                           nn.Conv2d(3, 4, 3, stride=2), nn.Sigmoid(), nn.Flatten(), nn.Linear(4, 10))
-    agree(model, tensor(images[:6, None].astype(float) / 8 - 1), tensor(labels[:6]), "the convolutional network")
+    pictures = images[:6, None].astype(float) / 8 - 1
+    agree(model, tensor(pictures), tensor(labels[:6]), "the convolutional network")
 
 
 @gates.test("gradients of a transformer are what nudging says")
@@ -250,7 +264,8 @@ def _():
     again = list(DataLoader(data, 100, shuffle=True))
     order = [np.concatenate([x.numpy() for x, _ in epoch]) for epoch in (*epochs, again)]
     if not all((np.sort(places) == np.arange(len(images))).all() for places in order):
-        raise Wrong("shuffled, every sample still comes once an epoch", len(images), len(set(order[0].tolist())))
+        raise Wrong("shuffled, every sample still comes once an epoch",
+                    f"{len(images)} samples", f"{len(order[0])}, of which {len(set(order[0]))} differ")
     if not all((y.numpy() == labels[x.numpy()]).all() for x, y in epochs[0]):
         raise Wrong("a label stays with its picture when both are shuffled", "together", "apart")
     if (order[0] == order[1]).all() or (order[0] == np.arange(len(images))).all():
@@ -266,24 +281,23 @@ def mlp():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
-def read(name: str, run, model, x, at_least: float) -> float:
-    """The share of unseen digits that a network reads, as NumPy finds it; Wrong if it is too little."""
+def read(name: str, run, model, x, at_least: float):
+    """Wrong, unless a network reads this share of the unseen digits, as NumPy finds it."""
     scores = run(learned(model), x[unseen])
     close(model(tensor(x[unseen].astype(np.float32))).detach().numpy(), scores,
           f"{name} answers otherwise than its weights say", 1e-3)
     right = float((scores.argmax(1) == labels[unseen]).mean())
     gates.numbers[name] = right
     if right < at_least:
-        raise Wrong(f"the {name} reads too few digits of unknown hands", f"at least {at_least:.1%}", f"{right:.1%}")
-    return right
+        raise Wrong(f"the {name} reads too few digits of unknown hands",
+                    f"at least {at_least:.1%}", f"{right:.1%}")
 
 
 def timed(name: str, work):
-    """What the work gives; its seconds are kept."""
+    """Does the work, and keeps its seconds."""
     start = time.perf_counter()
-    found = work()
+    work()
     gates.numbers[f"{name}_seconds"] = round(time.perf_counter() - start, 1)
-    return found
 
 
 @gates.test("random labels teach nothing")
@@ -294,14 +308,16 @@ def _():
     scores = networks64.mlp(learned(model), images[unseen] / 8 - 1)
     right = float((scores.argmax(1) == labels[unseen]).mean())
     if right > 0.35:
-        raise Wrong("whoever learns from random labels knows nothing: are answers leaking?", "about 10%", f"{right:.0%}")
+        raise Wrong("whoever learns from random labels knows nothing: are answers leaking?",
+                    "about 10%", f"{right:.0%}")
 
 
 @gates.test("an MLP learns to read")
 def _():
     tt.manual_seed(1986)
     model = mlp()
-    timed("mlp", lambda: learn(model, AdamW(model.parameters(), lr=1e-2), digits(labels[~unseen]), 1500))
+    optimizer, batches = AdamW(model.parameters(), lr=1e-2), digits(labels[~unseen])
+    timed("mlp", lambda: learn(model, optimizer, batches, 1500))
     read("mlp", networks64.mlp, model, images / 8 - 1, MLP)
 
 
@@ -309,7 +325,8 @@ def _():
 def _():
     tt.manual_seed(1989)
     model = LeNet5()
-    timed("lenet", lambda: learn(model, AdamW(model.parameters(), lr=3e-3), digits(labels[~unseen], large=True), 1200))
+    optimizer, batches = AdamW(model.parameters(), lr=3e-3), digits(labels[~unseen], large=True)
+    timed("lenet", lambda: learn(model, optimizer, batches, 1200))
     read("lenet", networks64.lenet5, model, enlarged(images / 8 - 1), LENET)
 
 
@@ -336,7 +353,7 @@ def _():
         for key, value in run(12, load=file).items():
             if not (value == whole[key]).all():
                 raise Wrong(f"{key} differs after 8 steps, a checkpoint and 12 more: something was not kept",
-                            "the same bits as after 20 steps", f"off by {np.abs(value - whole[key]).max():.1g}")
+                            "the bits of 20 steps", f"off by {np.abs(value - whole[key]).max():.1g}")
 
 gpt = None          # the one that learned; the story lets it write
 
@@ -354,7 +371,8 @@ def _():
     lost = networks64.surprise(networks64.gpt(learned(model), shuffled, HEADS), lines[:, 1:])
     gates.numbers.update(loss=loss, shuffled=lost)
     if not loss < SONNETS:
-        raise Wrong("the GPT is too surprised by sonnets it has not read", f"less than {SONNETS} nats", f"{loss:.3f}")
+        raise Wrong("the GPT is too surprised by sonnets it has not read",
+                    f"less than {SONNETS} nats", f"{loss:.3f}")
     if lost < loss + 0.5:
         raise Wrong("shuffled letters surprise it no more: it has not learned to look back",
                     f"more than {loss + 0.5:.2f} nats", f"{lost:.3f}")
@@ -375,7 +393,7 @@ def written(model, beginning: str, many: int, heat: float = 0.6, seed: int = 160
 
 def on_real_data(name: str) -> int:
     """Trains on a real data set, and judges that alone."""
-    import real             # milestones/training/real.py
+    import real  # milestones/training/real.py
     alone = Gates()
 
     @alone.test(f"{name} is learned")
@@ -398,10 +416,10 @@ def main(words=None) -> int:
     n = gates.numbers
     print("\n  It has read 138 sonnets. Now it writes:\n")
     for line in written(gpt, "When in the chronicle of wasted time\n", 400).splitlines(): print(f"    {line}")
-    print(f"\n  The next letter of sonnets it has never read surprises it by {n['loss']:.2f} nats; before it learned,"
-          f"\n  by {math.log(len(letters)):.2f}. Of digits by unknown hands, your MLP reads {n['mlp']:.1%} after"
-          f" {n['mlp_seconds']:.0f} seconds, your LeNet-5\n  {n['lenet']:.1%} after {n['lenet_seconds']:.0f}. All of it"
-          " from random numbers, by gradients that you wrote.")
+    print(f"\n  The next letter of sonnets it has never read surprises it by {n['loss']:.2f} nats; before it"
+          f"\n  learned, by {math.log(len(letters)):.2f}. Of digits by unknown hands, your MLP reads"
+          f" {n['mlp']:.1%} after {n['mlp_seconds']:.0f} seconds,\n  your LeNet-5 {n['lenet']:.1%} after"
+          f" {n['lenet_seconds']:.0f}. All of it from random numbers, by gradients that you wrote.")
     return 0
 
 
