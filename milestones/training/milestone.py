@@ -62,6 +62,17 @@ def tensor(array):
     return tt.tensor(np.array(array, order="C"))
 
 
+def small():
+    """A GPT that has learned nothing, always the same one."""
+    tt.manual_seed(0)
+    return GPT(len(letters), 12, 2, 2, 16)
+
+
+def said(model, x) -> np.ndarray:
+    """What a network says of an array."""
+    return model.eval()(tensor(x)).detach().numpy()
+
+
 def learned(model) -> dict:
     """What the network knows, as arrays."""
     return {key: value.numpy() for key, value in model.state_dict().items()}
@@ -128,84 +139,63 @@ def sonnets(size: int = 16):
         lines = told[dice.integers(0, len(told), size)]
         yield tensor(lines[:, :-1]), tensor(lines[:, 1:])
 
-# ------------------------------------------------------------------------------------ 1969 and after
-
-LN2 = math.log(2)               # the loss of who says one half, half
-points, one_of_two = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([0, 1, 1, 0])
-
-
-def on_xor(model):
-    """What a network says about the four points after 300 steps of Adam, and how wrong it is."""
-    optimizer = Adam(model.parameters(), lr=0.05)
-    for _ in range(300):
-        loss = F.cross_entropy(model(tensor(points)), tensor(one_of_two))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return networks64.surprise(model(tensor(points)).detach().numpy().astype(float), one_of_two)
-
-
-@gates.test("one layer cannot learn XOR")
-def _():
-    loss = on_xor(nn.Linear(2, 2))
-    if not loss >= LN2 - 1e-6:
-        raise Wrong("no straight line parts XOR: a loss below ln 2 cannot be right",
-                    f"{LN2:.4f}", f"{loss:.4f}")
-    if loss > LN2 + 0.01:
-        raise Wrong("one layer learns to say one half, half: its steps do not lead down",
-                    f"{LN2:.4f}", f"{loss:.4f}")
-
-
-@gates.test("two layers learn it")
-def _():
-    tt.manual_seed(1986)
-    loss = on_xor(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2)))
-    gates.numbers["xor"] = loss
-    if not loss < 0.1:
-        raise Wrong("with a hidden layer, errors find their way back", "a loss below 0.1", f"{loss:.3f}")
-
 # -------------------------------------------------------------------------- gradients, judged by nudges
 
 
-def slopes(model, loss, dice):
-    """For each parameter, how the loss answers to a nudge in some direction: by gradient, and by nudging."""
+def slope(loss, p, way) -> float:
+    """How the loss answers to a nudge of p that way."""
+    here, ends = p.detach().numpy().copy(), []
+    for nudge in (1e-5, -1e-5):
+        with tt.no_grad(): p.copy_(tensor(here + nudge * way))
+        ends.append(loss().item())
+    with tt.no_grad(): p.copy_(tensor(here))
+    return (ends[0] - ends[1]) / 2e-5
+
+
+def judge(loss, parts: dict, what: str):
+    """Wrong, unless gradients are what nudging says: for each tensor, from the one that is named last."""
     loss().backward()
-    for name, p in model.named_parameters():
+    dice = np.random.default_rng(7)
+    for name, p in reversed(parts.items()):
         way = dice.standard_normal(p.shape)
-        way /= np.linalg.norm(way)
         if p.grad is None:
-            raise Wrong(f"{name} has no gradient: it got lost on its way back", "a gradient", "None")
-        here, ends = p.detach().numpy().copy(), []
-        for nudge in (1e-5, -1e-5):
-            with tt.no_grad(): p.copy_(tensor(here + nudge * way))
-            ends.append(loss().item())
-        with tt.no_grad(): p.copy_(tensor(here))
-        yield name, float((p.grad.numpy() * way).sum()), (ends[0] - ends[1]) / 2e-5
-
-
-def agree(model, x, y, what: str):
-    """Wrong, unless gradients of a network are what nudging its parameters says."""
-    model = model.double().train()
-    def loss(): return F.cross_entropy(model(x).flatten(0, -2), y.flatten())
-    for name, found, expected in slopes(model, loss, np.random.default_rng(7)):
+            raise Wrong(f"{what}: {name} has no gradient, it got lost on its way back", "a gradient", "None")
+        found, expected = float((p.grad.numpy() * way).sum()), slope(loss, p, way)
         if not abs(found - expected) <= 1e-6 + 1e-4 * abs(expected):
             raise Wrong(f"{what}: the gradient of {name} is not how the loss answers to a nudge of it",
                         f"{expected:.8f}", f"{found:.8f}")
 
 
-@gates.test("gradients of a convolutional network are what nudging says")
-def _():
-    tt.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2),
-                          nn.Conv2d(3, 4, 3, stride=2), nn.Sigmoid(), nn.Flatten(), nn.Linear(4, 10))
-    pictures = images[:6, None].astype(float) / 8 - 1
-    agree(model, tensor(pictures), tensor(labels[:6]), "the convolutional network")
+def convolved(x, weight, bias): return F.conv2d(x, weight, bias, stride=2, padding=1)
+def normal_batch(x, weight, bias): return F.batch_norm(x, None, None, weight, bias, training=True)
+def normal_rows(x, weight, bias): return F.layer_norm(x, (6,), weight, bias)
+def rows_of(weight): return F.embedding(tensor(np.array([[0, 2, 2], [4, 0, 2]])), weight)
+def surprised(x): return F.cross_entropy(x, tensor(np.array([1, 0, 3, 3])))
+def attended(q, k, v): return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+def bent(x): return F.gelu(x, approximate="tanh")
 
 
-@gates.test("gradients of a transformer are what nudging says")
-def _():
-    tt.manual_seed(0)
-    agree(GPT(len(letters), 12, 2, 2, 16), tensor(lines[:2, :12]), tensor(lines[:2, 1:13]), "the transformer")
+for _name, _layer, _shapes in [
+    ("linear", F.linear, {"x": (4, 5), "weight": (3, 5), "bias": (3,)}),
+    ("relu", F.relu, {"x": (4, 5)}),
+    ("sigmoid", tt.sigmoid, {"x": (4, 5)}),
+    ("tanh", tt.tanh, {"x": (4, 5)}),
+    ("gelu", bent, {"x": (4, 5)}),
+    ("cross_entropy", surprised, {"x": (4, 5)}),
+    ("conv2d", convolved, {"x": (2, 3, 6, 7), "weight": (4, 3, 3, 3), "bias": (4,)}),
+    ("max_pool2d", lambda x: F.max_pool2d(x, 2), {"x": (2, 3, 6, 4)}),
+    ("batch_norm", normal_batch, {"x": (4, 3, 2, 2), "weight": (3,), "bias": (3,)}),
+    ("layer_norm", normal_rows, {"x": (4, 5, 6), "weight": (6,), "bias": (6,)}),
+    ("embedding", rows_of, {"weight": (5, 3)}),
+    ("attention", attended, {"q": (2, 4, 3), "k": (2, 4, 3), "v": (2, 4, 3)}),
+]:
+    @gates.test(f"the gradient of {_name}")
+    def _(name=_name, layer=_layer, shapes=_shapes):
+        dice = np.random.default_rng(1986)
+        parts = {key: tensor(dice.standard_normal(shape)) for key, shape in shapes.items()}
+        for p in parts.values(): p.requires_grad_()
+        weights = tensor(dice.standard_normal(layer(*parts.values()).shape))
+        judge(lambda: (layer(*parts.values()) * weights).sum(), parts, name)
 
 
 @gates.test("gradients add up until they are cleared")
@@ -218,6 +208,26 @@ def _():
     SGD(layer.parameters(), lr=0.1).zero_grad()
     if layer.weight.grad is not None and layer.weight.grad.numpy().any():
         raise Wrong("zero_grad clears what has added up", "None", "numbers")
+
+
+def agree(model, x, y, what: str):
+    """Wrong, unless every parameter of a network has the gradient that nudging it finds."""
+    model = model.double().train()
+    judge(lambda: F.cross_entropy(model(x).flatten(0, -2), y.flatten()), dict(model.named_parameters()), what)
+
+
+@gates.test("gradients find their way through a convolutional network")
+def _():
+    tt.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2),
+                          nn.Conv2d(3, 4, 3, stride=2), nn.Sigmoid(), nn.Flatten(), nn.Linear(4, 10))
+    pictures = images[:6, None].astype(float) / 8 - 1
+    agree(model, tensor(pictures), tensor(labels[:6]), "the convolutional network")
+
+
+@gates.test("gradients find their way through a transformer")
+def _():
+    agree(small(), tensor(lines[:2, :12]), tensor(lines[:2, 1:13]), "the transformer")
 
 # --------------------------------------------------------------------------- steps, and what feeds them
 
@@ -263,15 +273,101 @@ def _():
     tt.manual_seed(3)
     again = list(DataLoader(data, 100, shuffle=True))
     order = [np.concatenate([x.numpy() for x, _ in epoch]) for epoch in (*epochs, again)]
-    if not all((np.sort(places) == np.arange(len(images))).all() for places in order):
+    if not all(np.array_equal(np.sort(places), np.arange(len(images))) for places in order):
         raise Wrong("shuffled, every sample still comes once an epoch",
-                    f"{len(images)} samples", f"{len(order[0])}, of which {len(set(order[0]))} differ")
+                    f"{len(images)} samples", f"{len(order[0])}, of which {len(set(order[0].tolist()))} differ")
     if not all((y.numpy() == labels[x.numpy()]).all() for x, y in epochs[0]):
         raise Wrong("a label stays with its picture when both are shuffled", "together", "apart")
     if (order[0] == order[1]).all() or (order[0] == np.arange(len(images))).all():
         raise Wrong("shuffle=True is another order in every epoch", "another", "the same")
     if not (order[0] == order[2]).all():
         raise Wrong("the same seed gives the same order", "the same", "another")
+
+@gates.test("a run that was interrupted goes on as if nothing had happened")
+def _():
+    def run(steps, save=None, load=None):
+        tt.manual_seed(5)
+        model = mlp()
+        optimizer = AdamW(model.parameters(), lr=1e-2)
+        if load:
+            state = tt.load(load)
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+        x, y = tensor(images[:64] / 8 - 1), tensor(labels[:64])
+        for _ in range(steps):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+        if save: tt.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, save)
+        return learned(model)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "run.ckpt"
+        whole, _ = run(20), run(8, save=file)
+        for key, value in run(12, load=file).items():
+            if not (value == whole[key]).all():
+                raise Wrong(f"{key} differs after 8 steps, a checkpoint and 12 more: something was not kept",
+                            "the bits of 20 steps", f"off by {np.abs(value - whole[key]).max():.1g}")
+
+# ------------------------------------------------------------------------------- what a GPT may look at
+
+
+@gates.test("a GPT does not look ahead")
+def _():
+    changed = lines[:4, :12].copy()
+    changed[:, 6:] = lines[4:8, :6]
+    close(said(small(), changed)[:, :6], said(small(), lines[:4, :12])[:, :6],
+          "letters that come later change the scores before them: whoever looks ahead learns to copy")
+
+
+@gates.test("a GPT tells places apart")
+def _():
+    scores = said(small(), np.zeros((1, 12), int))[0]
+    if np.abs(scores[1:] - scores[:-1]).max() < 1e-4:
+        raise Wrong("the same letter at all places gets the same scores: positions are not added to the row",
+                    "scores that differ", "the same")
+
+
+@gates.test("a GPT answers as its weights say")
+def _():
+    model, ids = small(), lines[:4, :12]
+    close(said(model, ids), networks64.gpt(learned(model), ids, 2),
+          "words, positions, attention to what came before, gelu, norms: a GPT is the sum of these", 1e-4)
+
+# ------------------------------------------------------------------------------------ 1969 and after
+
+LN2 = math.log(2)               # the loss of who says one half, half
+points, one_of_two = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([0, 1, 1, 0])
+
+
+def on_xor(model):
+    """What a network says about the four points after 300 steps of Adam, and how wrong it is."""
+    optimizer = Adam(model.parameters(), lr=0.05)
+    for _ in range(300):
+        loss = F.cross_entropy(model(tensor(points)), tensor(one_of_two))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return networks64.surprise(said(model, points).astype(float), one_of_two)
+
+
+@gates.test("one layer cannot learn XOR")
+def _():
+    loss = on_xor(nn.Linear(2, 2))
+    if not loss >= LN2 - 1e-6:
+        raise Wrong("no straight line parts XOR: a loss below ln 2 cannot be right",
+                    f"{LN2:.4f}", f"{loss:.4f}")
+    if loss > LN2 + 0.01:
+        raise Wrong("one layer learns to say one half, half: its steps do not lead down",
+                    f"{LN2:.4f}", f"{loss:.4f}")
+
+
+@gates.test("two layers learn it")
+def _():
+    tt.manual_seed(1986)
+    loss = on_xor(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2)))
+    gates.numbers["xor"] = loss
+    if not loss < 0.1:
+        raise Wrong("with a hidden layer, errors find their way back", "a loss below 0.1", f"{loss:.3f}")
 
 # ------------------------------------------------------------------------------------------ what it learns
 
@@ -284,7 +380,7 @@ def mlp():
 def read(name: str, run, model, x, at_least: float):
     """Wrong, unless a network reads this share of the unseen digits, as NumPy finds it."""
     scores = run(learned(model), x[unseen])
-    close(model(tensor(x[unseen].astype(np.float32))).detach().numpy(), scores,
+    close(said(model, x[unseen].astype(np.float32)), scores,
           f"{name} answers otherwise than its weights say", 1e-3)
     right = float((scores.argmax(1) == labels[unseen]).mean())
     gates.numbers[name] = right
@@ -330,31 +426,6 @@ def _():
     read("lenet", networks64.lenet5, model, enlarged(images / 8 - 1), LENET)
 
 
-@gates.test("a run that was interrupted goes on as if nothing had happened")
-def _():
-    def run(steps, save=None, load=None):
-        tt.manual_seed(5)
-        model = mlp()
-        optimizer = AdamW(model.parameters(), lr=1e-2)
-        if load:
-            state = tt.load(load)
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-        x, y = tensor(images[:64] / 8 - 1), tensor(labels[:64])
-        for _ in range(steps):
-            optimizer.zero_grad()
-            F.cross_entropy(model(x), y).backward()
-            optimizer.step()
-        if save: tt.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, save)
-        return learned(model)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "run.ckpt"
-        whole, _ = run(20), run(8, save=file)
-        for key, value in run(12, load=file).items():
-            if not (value == whole[key]).all():
-                raise Wrong(f"{key} differs after 8 steps, a checkpoint and 12 more: something was not kept",
-                            "the bits of 20 steps", f"off by {np.abs(value - whole[key]).max():.1g}")
-
 gpt = None          # the one that learned; the story lets it write
 
 
@@ -365,8 +436,7 @@ def _():
     model = GPT(len(letters), LETTERS, 2, HEADS, 64)
     optimizer = AdamW(model.parameters(), lr=4e-3, betas=(0.9, 0.98), weight_decay=0.1)
     timed("gpt", lambda: learn(model, optimizer, sonnets(), 1000))
-    said = networks64.gpt(learned(model), lines[:, :-1], HEADS)
-    loss = networks64.surprise(said, lines[:, 1:])
+    loss = networks64.surprise(networks64.gpt(learned(model), lines[:, :-1], HEADS), lines[:, 1:])
     shuffled = np.random.default_rng(64).permuted(lines[:, :-1], axis=1)
     lost = networks64.surprise(networks64.gpt(learned(model), shuffled, HEADS), lines[:, 1:])
     gates.numbers.update(loss=loss, shuffled=lost)
