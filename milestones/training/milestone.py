@@ -246,13 +246,13 @@ def adam(w, g, state, step, decay=0.0):
 def adamw(w, g, state, step): return adam(w, g, state, step, decay=0.1)
 
 
-for _name, _rule, _make in [
-    ("SGD with momentum", sgd, lambda p: SGD(p, lr=0.1, momentum=0.9)),
-    ("Adam", adam, lambda p: Adam(p, lr=0.01)),
-    ("AdamW", adamw, lambda p: AdamW(p, lr=0.01, weight_decay=0.1)),
+for _name, _rule, _make, _idea in [
+    ("SGD with momentum", sgd, lambda p: SGD(p, lr=0.1, momentum=0.9), "velocity keeps 0.9 of itself"),
+    ("Adam", adam, lambda p: Adam(p, lr=0.01), "averages that began at 0 are divided by 1 - beta**step"),
+    ("AdamW", adamw, lambda p: AdamW(p, lr=0.01, weight_decay=0.1), "decay shrinks weights, not gradients"),
 ]:
     @gates.test(f"{_name} steps as it was published")
-    def _(name=_name, rule=_rule, make=_make):
+    def _(name=_name, rule=_rule, make=_make, idea=_idea):
         dice = np.random.default_rng(4)
         w, state = dice.standard_normal((5, 3)), [0.0, 0.0]
         p = nn.Parameter(tensor(w))
@@ -262,7 +262,7 @@ for _name, _rule, _make in [
             p.grad = tensor(g)
             optimizer.step()
             w = rule(w, g, state, step)
-            close(p.detach().numpy(), w, f"step {step} of {name} is not that of its paper", 1e-9)
+            close(p.detach().numpy(), w, f"step {step} of {name} is not that of its paper: {idea}", 1e-9)
 
 
 @gates.test("an epoch holds every digit once")
@@ -275,7 +275,7 @@ def _():
     order = [np.concatenate([x.numpy() for x, _ in epoch]) for epoch in (*epochs, again)]
     if not all(np.array_equal(np.sort(places), np.arange(len(images))) for places in order):
         raise Wrong("shuffled, every sample still comes once an epoch",
-                    f"{len(images)} samples", f"{len(order[0])}, of which {len(set(order[0].tolist()))} differ")
+                    f"{len(images)} samples", f"{len(set(order[0].tolist()))} in {len(order[0])} places")
     if not all((y.numpy() == labels[x.numpy()]).all() for x, y in epochs[0]):
         raise Wrong("a label stays with its picture when both are shuffled", "together", "apart")
     if (order[0] == order[1]).all() or (order[0] == np.arange(len(images))).all():
@@ -468,7 +468,8 @@ def on_real_data(name: str) -> int:
 
     @alone.test(f"{name} is learned")
     def _():
-        found = real.train(tt, name)
+        try: found = real.train(tt, name)
+        except FileNotFoundError as missing: raise Wrong(str(missing)) from missing
         alone.numbers.update(found)
         right, said = real.verdict(name, found)
         if not right: raise Wrong(f"{name} was not learned well enough: {said}")

@@ -21,6 +21,12 @@ import numpy as np
 HERE = Path(os.environ.get("TITO_ASSETS") or Path(__file__).resolve().parent)
 sys.path += [str(HERE), str(HERE.parent), str(HERE.parent / "architecture")]
 
+# What a data set is called in tinytorch.datasets, and what has to lie in TINYTORCH_DATA.
+FILES = {
+    "mnist": ("MNIST", "the four files of MNIST, such as train-images-idx3-ubyte.gz, in a folder mnist"),
+    "cifar10": ("CIFAR10", "cifar-10-python.tar.gz, or the folder that it holds"),
+    "shakespeare": ("Shakespeare", "tinyshakespeare.txt"),
+}
 ASKED = {"mnist": ("accuracy", 0.99), "cifar10": ("accuracy", 0.80), "shakespeare": ("loss", 1.03)}
 
 LETTERS = 64            # how far the GPT looks back
@@ -90,7 +96,7 @@ def models(T):
 
 def mnist():
     """Training pictures and labels, and those to be judged by: (N, 1, 28, 28) float32, (N,) int64."""
-    for half in parts("MNIST"):
+    for half in parts("mnist"):
         yield (np.asarray(half.data, np.float32)[:, None] / 255 - 0.1307) / 0.3081
         yield np.asarray(half.targets)
 
@@ -98,20 +104,26 @@ def mnist():
 def cifar10():
     """The same of CIFAR-10: (N, 3, 32, 32) float32, (N,) int64."""
     mean, std = np.float32([[0.491, 0.482, 0.447], [0.247, 0.243, 0.262]])
-    for half in parts("CIFAR10"):
+    for half in parts("cifar10"):
         yield ((half.data / np.float32(255) - mean) / std).transpose(0, 3, 1, 2).copy()
         yield np.array(half.targets)
 
 
 def parts(name: str):
     """What a data set has to learn from, and the rest. Read by tinytorch, whoever trains on it."""
-    data_set = getattr(importlib.import_module("tinytorch.datasets"), name)
-    return [data_set(train=train) for train in (True, False)]
+    own, files = FILES[name]
+    data_set = getattr(importlib.import_module("tinytorch.datasets"), own)
+    try: return [data_set(train=train) for train in (True, False)]
+    except FileNotFoundError as missing:
+        folder = importlib.import_module("tinytorch.folders").data_folder()
+        raise FileNotFoundError(
+            f"{name} is not in {folder}. Put {files} there, or name another folder in TINYTORCH_DATA, or "
+            f"fetch it: python -c 'from tinytorch.datasets import {own}; {own}(download=True)'") from missing
 
 
 def shakespeare():
     """A million letters as numbers, a tenth to be judged by, and how many different ones there are."""
-    halves = [part.text for part in parts("Shakespeare")]
+    halves = [part.text for part in parts("shakespeare")]
     number = {letter: n for n, letter in enumerate(sorted(set("".join(halves))))}
     return *[np.array([number[letter] for letter in half]) for half in halves], len(number)
 
