@@ -62,6 +62,11 @@ def tensor(array):
     return tt.tensor(np.array(array, order="C"))
 
 
+def mlp():
+    """64 pixels, 128 hidden units, 10 digits."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+
+
 def small():
     """A GPT that has learned nothing, always the same one."""
     tt.manual_seed(0)
@@ -103,22 +108,20 @@ def moved(images, dice):
 # ------------------------------------------------------------------------------------- learning, one way
 
 
-def learn(model, optimizer, batches, steps: int, loss=F.cross_entropy):
-    """So many steps over batches that never end, the rate warmed up and let down; the losses on the way."""
+def learn(model, optimizer, batches, steps: int):
+    """So many steps over batches that never end, the rate warmed up and let down."""
     model.train()
-    peaks, losses = [group["lr"] for group in optimizer.param_groups], []
+    [group] = optimizer.param_groups
+    peak = group["lr"]
     for step in range(steps):
-        for group, peak in zip(optimizer.param_groups, peaks):
-            group["lr"] = peak * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * step / steps)) / 2
+        group["lr"] = peak * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * step / steps)) / 2
         x, y = next(batches)
-        found = loss(model(x).flatten(0, -2), y.flatten())
+        loss = F.cross_entropy(model(x).flatten(0, -2), y.flatten())
         optimizer.zero_grad()
-        found.backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        losses.append(found.item())
     model.eval()
-    return losses
 
 
 def digits(labels, large: bool = False, size: int = 64):
@@ -283,6 +286,7 @@ def _():
     if not (order[0] == order[2]).all():
         raise Wrong("the same seed gives the same order", "the same", "another")
 
+
 @gates.test("a run that was interrupted goes on as if nothing had happened")
 def _():
     def run(steps, save=None, load=None):
@@ -302,7 +306,8 @@ def _():
         return learned(model)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.ckpt"
-        whole, _ = run(20), run(8, save=file)
+        whole = run(20)
+        run(8, save=file)
         for key, value in run(12, load=file).items():
             if not (value == whole[key]).all():
                 raise Wrong(f"{key} differs after 8 steps, a checkpoint and 12 more: something was not kept",
@@ -370,11 +375,6 @@ def _():
         raise Wrong("with a hidden layer, errors find their way back", "a loss below 0.1", f"{loss:.3f}")
 
 # ------------------------------------------------------------------------------------------ what it learns
-
-
-def mlp():
-    """64 pixels, 128 hidden units, 10 digits."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
 def read(name: str, run, model, x, at_least: float):
@@ -464,6 +464,7 @@ def written(model, beginning: str, many: int, heat: float = 0.6, seed: int = 160
 def on_real_data(name: str) -> int:
     """Trains on a real data set, and judges that alone."""
     import real  # milestones/training/real.py
+    print(f"\n  {name}, from random numbers\n", flush=True)
     alone = Gates()
 
     @alone.test(f"{name} is learned")

@@ -4,6 +4,7 @@
 
 The files are looked for in TINYTORCH_DATA. Everything below is written as for PyTorch, and runs with either:
 `python real.py mnist --with torch` trains the same networks from the same seeds with PyTorch, to compare.
+What it reached on Shakespeare is kept in pytorch.json.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(os.environ.get("TITO_ASSETS") or Path(__file__).resolve().parent)
-sys.path += [str(HERE), str(HERE.parent), str(HERE.parent / "architecture")]
 
 # What a data set is called in tinytorch.datasets, and what has to lie in TINYTORCH_DATA.
 FILES = {
@@ -117,7 +117,7 @@ def parts(name: str):
     except FileNotFoundError as missing:
         folder = importlib.import_module("tinytorch.folders").data_folder()
         raise FileNotFoundError(
-            f"{name} is not in {folder}. Put {files} there, or name another folder in TINYTORCH_DATA, or "
+            f"{name} is not in {folder}. Put there: {files}. Or name another folder in TINYTORCH_DATA, or "
             f"fetch it: python -c 'from tinytorch.datasets import {own}; {own}(download=True)'") from missing
 
 
