@@ -69,8 +69,10 @@ def mlp():
 
 def small():
     """A GPT that has learned nothing, always the same one."""
-    tt.manual_seed(0)
-    return GPT(len(letters), 12, 2, 2, 16)
+    model, dice = GPT(len(letters), 12, 2, 2, 16), np.random.default_rng(0)
+    with tt.no_grad():
+        for p in model.parameters(): p.copy_(tensor(dice.normal(0, 0.3, p.shape)))
+    return model
 
 
 def said(model, x) -> np.ndarray:
@@ -336,7 +338,7 @@ def _():
 def _():
     model, ids = small(), lines[:4, :12]
     close(said(model, ids), networks64.gpt(learned(model), ids, 2),
-          "words, positions, attention to what came before, gelu, norms: a GPT is the sum of these", 1e-4)
+          "a GPT adds up letters, positions, softmax(q @ k.T / sqrt(E)) @ v, gelu and norms", 1e-4)
 
 # ------------------------------------------------------------------------------------ 1969 and after
 
