@@ -6,7 +6,7 @@ from . import _missing  # has a sentence for each name that is not here
 
 # what these define is not handed on: they fill tables
 from . import (
-    receipts, journeys, overwriting, modes, autograd, rules_elementwise, rules_bends, rules_shaping,
+    receipts, journeys, overwriting, modes, rulebook, autograd, rules_elementwise, rules_bends, rules_shaping,
     rules_indexing, rules_reductions, rules_linalg, rules_dense, rules_normalization, rules_pooling,
     rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, checkpoint,
     anomaly, checking, drawing,

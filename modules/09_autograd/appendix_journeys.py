@@ -12,13 +12,13 @@
 #| export
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
 from tinytorch.errors import shape_of
-from tinytorch.receipts import Receipt, remembering, wants_gradient
+from tinytorch.receipts import Receipt, edge_of, remembering, wants_gradient
 from tinytorch.tensor import Engine, Kept, Op, Tensor, current_engine, using
 
 # %% [markdown]
@@ -134,3 +134,47 @@ def own(g):
     """The gradient in memory of its own, laid out in order: a single number in an array, a view copied."""
     if g.ndim == 0: return np.array(g)
     return g if g.base is None and g.flags.c_contiguous else g.copy()
+
+# %% [markdown]
+# ## A journey
+#
+# What has to be carried from one receipt to the next, and how a leaf is served. Where to go, and what to do
+# on the way, is the lesson's.
+
+# %%
+#| export
+class Journey:
+    """Gradients on their way from outputs back to leaves, or to the targets alone."""
+
+    def __init__(
+        self, engine: Engine,
+        deliver: Callable,                              # is called with a tensor and its gradient
+        targets: Iterable[Tensor] | None = None,        # None: all leaves
+        retain_graph: bool | None = None, create_graph: bool = False,
+    ):
+        self.engine, self.deliver, self.create_graph = engine, deliver, create_graph
+        self.retain = create_graph if retain_graph is None else retain_graph
+        self.targets = None if targets is None else {edge_of(x): x for x in targets}
+        self.useful: set | None = None                  # the edges that lead to a target; None: all do
+        self.pending: dict = {}                         # for each edge, what has gathered there so far
+        self.mine: set = set()                          # the edges whose array nobody else holds
+
+    def take(self, receipt: Receipt):
+        """What has gathered at a receipt, after those who wait for it there have seen it."""
+        g = self.pending.pop(receipt)
+        if receipt.hooks: g = hooked(receipt.hooks, g)
+        if self.targets is not None and receipt in self.targets: self.deliver(self.targets[receipt], g)
+        return g
+
+    def ways(self, receipt: Receipt) -> list:
+        """The edges of a receipt, with None for those that lead to no target."""
+        useful = self.useful
+        return receipt.edges if useful is None else [e if e in useful else None for e in receipt.edges]
+
+    def serve(self, leaves: Iterable[Tensor]) -> None:
+        """Delivers to leaves whose gradient is complete."""
+        for leaf in leaves:
+            if leaf not in self.pending: continue
+            g = hooked(vars(leaf).get("_hooks"), self.pending.pop(leaf))
+            if self.targets is None: self.deliver(leaf, g)
+            elif leaf in self.targets: self.deliver(self.targets[leaf], g)

@@ -16,7 +16,6 @@
 #| export
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable
 from operator import attrgetter
@@ -29,9 +28,9 @@ from tinytorch.dtypes import DTYPES
 from tinytorch.elementwise import where
 from tinytorch.indexing import scatter
 from tinytorch.journeys import (
+    Journey,
     add_to_grad,
     first_gradient,
-    hooked,
     leading_to,
     rules_run,
     served_after,
@@ -49,6 +48,7 @@ from tinytorch.receipts import (
     wants_gradient,
     write_receipt,
 )
+from tinytorch.rulebook import bare, counted, handed_on, listed, over
 from tinytorch.shaping import squeeze, unsqueeze
 from tinytorch.tensor import (
     Engine,
@@ -167,10 +167,6 @@ def neg_rule(g, _out, _x):
 
 # %%
 #| check 1
-def handed_on(rule, *values, **settings):
-    """The gradients that a rule gives, with those that wait computed."""
-    return [g() if callable(g) else g for g in rule(*values, **settings)]
-
 assert handed_on(add_rule, 5.0, 7.0, 3.0, 4.0, alpha=1) == [5.0, 5.0], \
     "a sum hands the gradient on to both terms"
 assert handed_on(add_rule, 5.0, 11.0, 3.0, 4.0, alpha=2) == [5.0, 10.0], \
@@ -294,13 +290,20 @@ set_default_engine(Autograd())
 
 # %%
 #| check 2
+class Inner(Engine):
+    def run(self, op, inputs, settings): return asked.append(op.name) or super().run(op, inputs, settings)
+
+x, y, asked = tensor([1.0, 2.0], requires_grad=True), tensor([3.0, 4.0]), []
+with using(Autograd(Inner())): x * y
 with using(Autograd()):
-    x, y = tensor([1.0, 2.0], requires_grad=True), tensor([3.0, 4.0])
     z = x * y
     plain = y * y
+    turned = y * x
     with no_grad(): quiet = x * y
 assert z.tolist() == [3.0, 8.0], "it computes like the engine inside it"
+assert asked == ["mul"], "the engine inside computes, and once: this one only remembers"
 assert z.requires_grad and z.receipt.op is mul, "what is made of x wants a gradient, and has a receipt"
+assert turned.receipt is not None, "one input that wants a gradient is enough, in whichever place it stands"
 assert plain.receipt is None and not plain.requires_grad, "nobody wants a gradient here: there is no receipt"
 assert quiet.receipt is None, "when remembering is off, nothing is remembered"
 assert z.receipt.edges[0] is x and z.receipt.edges[1] is None, \
@@ -348,6 +351,8 @@ b = a.exp()
 c = a + b
 assert newest_first([c.receipt]) == [c.receipt, b.receipt, a.receipt], \
     "newest first, and each once, though two ways lead to it"
+assert newest_first([(b + a).receipt])[1:] == [b.receipt, a.receipt], \
+    "the number says what is newer, not the place of an input"
 assert newest_first([b.receipt]) == [b.receipt, a.receipt], "what is not below is not visited"
 chain = x
 for _ in range(3000): chain = chain + 1.0
@@ -376,7 +381,7 @@ def unbroadcast(g, shape: tuple[int, ...]):
 
 def settled(dx, x):
     """A gradient in the shape and dtype of the array, or outline, that it is for."""
-    if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)      # z[0] = x, of shape (1, 3)
+    if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)    # z[0] = x, of shape (1, 3)
     if dx.shape != x.shape: dx = unbroadcast(dx, x.shape)
     if dx.shape != x.shape: dx = dx.reshape(x.shape)
     if dx.dtype == x.dtype: return dx
@@ -391,7 +396,7 @@ assert unbroadcast(g, (3, 1)).tolist() == [[8.0]] * 3, "a 1 that has grown is su
 assert unbroadcast(g, ()).item() == 24.0, "a single number is paid for by all its copies"
 assert unbroadcast(np.ones((2, 0), np.float32), (2, 1)).tolist() == [[0.0], [0.0]], \
     "copied to no place, it is not paid for"
-assert unbroadcast(g, (1, 3, 4)).dtype == np.float32, "float32 stays float32"
+assert unbroadcast(g, (1, 3, 4)).dtype == unbroadcast(g, (4,)).dtype == np.float32, "float32 stays float32"
 assert unbroadcast(Tensor(g), (3, 1)).tolist() == [[8.0]] * 3, "a tensor has a sum, too"
 
 # %% [markdown]
@@ -431,6 +436,12 @@ total = pending["x"]
 gather(pending, mine, "x", first)
 assert pending["x"].tolist() == [3.0, 3.0] and pending["x"] is total, \
     "the sum is mine: the third is added in place"
+pending, mine, first = {}, set(), tensor([1.0, 1.0])
+for _ in range(2): gather(pending, mine, "x", first)
+total = pending["x"]
+gather(pending, mine, "x", first)
+assert pending["x"].tolist() == [3.0, 3.0] and total.tolist() == [2.0, 2.0], \
+    "gradients that are tensors have a history: they are never added to in place"
 
 # %% [markdown]
 # **Your turn**, and this is the heart of it: one journey of gradients. `run` starts it and visits the
@@ -439,20 +450,8 @@ assert pending["x"].tolist() == [3.0, 3.0] and pending["x"] is total, \
 
 # %%
 #| export exercise
-class Flow:
+class Flow(Journey):
     """One journey of gradients, from outputs back to leaves, or to the targets alone."""
-
-    def __init__(
-        self, engine: Autograd,
-        deliver: Callable,                              # is called with a tensor and its gradient
-        targets: Iterable[Tensor] | None = None,        # None: all leaves
-        retain_graph: bool | None = None, create_graph: bool = False,
-    ):
-        self.engine, self.deliver, self.create_graph = engine, deliver, create_graph
-        self.retain = create_graph if retain_graph is None else retain_graph
-        self.targets = None if targets is None else {edge_of(x): x for x in targets}
-        self.useful: set | None = None                  # the edges that lead to a target; None: all do
-        self.pending, self.mine = {}, set()
 
     def run(self, outputs: list[Tensor], gradients: list) -> None:
         """Sends the gradients of the outputs on their way."""
@@ -473,12 +472,9 @@ class Flow:
 
     def visit(self, receipt: Receipt) -> None:
         """Takes what has gathered at a receipt, and hands it on to its edges."""
-        g = self.pending.pop(receipt)
-        if receipt.hooks: g = hooked(receipt.hooks, g)
-        if self.targets is not None and receipt in self.targets: self.deliver(self.targets[receipt], g)
+        g = self.take(receipt)
         if isinstance(receipt, Part): return receipt.put(g, self.pending)
-        edges, useful = receipt.edges, self.useful
-        if useful is not None: edges = [edge if edge in useful else None for edge in edges]
+        edges = self.ways(receipt)
         if not any([edge is not None for edge in edges]): return None
         found = self.engine.pull(receipt, g, self.create_graph)
         for edge, x, dx in zip(edges, receipt.inputs, found):
@@ -493,14 +489,6 @@ class Flow:
             gather(self.pending, self.mine, edge, dx)
         if not self.retain: receipt.let_go()
         return None
-
-    def serve(self, leaves: Iterable[Tensor]) -> None:
-        """Delivers to leaves whose gradient is complete."""
-        for leaf in leaves:
-            if leaf not in self.pending: continue
-            g = hooked(vars(leaf).get("_hooks"), self.pending.pop(leaf))
-            if self.targets is None: self.deliver(leaf, g)
-            elif leaf in self.targets: self.deliver(self.targets[leaf], g)
 
 # %% [markdown]
 # Two doors lead to it: `loss.backward()` adds to `.grad` of every leaf, and `grad(loss, [x])` hands the
@@ -519,7 +507,8 @@ def remembering_engine() -> Engine:
 def backward(tensor: Tensor, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
     """Adds to .grad of every leaf, or of the `inputs`, how this tensor answers to a nudge of it."""
     if isinstance(inputs, Tensor): inputs = [inputs]
-    if inputs is not None and not inputs: raise RuntimeError("`inputs` argument to `backward()` cannot be empty")
+    if inputs is not None and not inputs:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty")
     remembering_engine().backward(tensor, gradient=gradient, retain_graph=retain_graph,
                                   create_graph=create_graph, inputs=inputs)
 
@@ -544,11 +533,6 @@ def grad(
                            "the outputs were not made from it. allow_unused=True gives None for it")
     return tuple([found.get(x) for x in inputs])
 
-
-def listed(x) -> list:
-    """One or several, as a list."""
-    return [x] if isinstance(x, Tensor) or x is None else list(x)
-
 # %%
 #| check 3
 def gradients_of(f, *arrays):
@@ -563,6 +547,10 @@ assert gradients_of(lambda x: x * x, 3.0) == [6.0], "used twice, paid for twice:
 assert gradients_of(lambda x: (x + x) * x, 3.0) == [12.0], \
     "a receipt is visited when all of its gradient has arrived"
 assert gradients_of(lambda x, y: (x / y) * y, 3.0, 2.0) == [1.0, 0.0], "ways that cancel, cancel"
+x, y = tensor([2.0, 3.0], requires_grad=True), tensor(5.0, requires_grad=True)
+(x * y).backward(tensor([1.0, 1.0]))
+assert x.grad.tolist() == [5.0, 5.0] and y.grad.tolist() == 5.0, \
+    "what was stretched is settled: the sum over its copies, in the shape of the input"
 x = tensor(2.0, requires_grad=True)
 (x * x).backward()
 (x * x).backward()
@@ -575,6 +563,7 @@ except RuntimeError as error: told = str(error)
 assert "retain_graph=True" in told, "what a receipt kept is let go after its visit, unless it is retained"
 x, w = tensor(2.0, requires_grad=True), tensor(5.0, requires_grad=True)
 assert grad(x * x * w, [x])[0].item() == 20.0 and w.grad is None, "grad goes to its targets alone"
+assert grad(x * x + w * w, [x])[0].item() == 4.0, "where no gradient is pending, nobody is visited"
 
 # %% [markdown]
 # ## More rules
@@ -583,7 +572,8 @@ assert grad(x * x * w, [x])[0].item() == 20.0 and w.grad is None, "grad goes to 
 # wrote first: `agrees` compares `grad` with central differences.
 
 # %%
-def agrees(f, *shapes, seed=0):
+#| export
+def agrees(f: Callable, *shapes, seed: int = 0) -> bool:
     """Whether the gradients of f, with respect to inputs of these shapes, are what nudging says."""
     numbers = np.random.default_rng(seed)
     arrays = [numbers.uniform(0.5, 1.5, shape) * numbers.choice([-1, 1], shape) for shape in shapes]
@@ -595,32 +585,8 @@ def agrees(f, *shapes, seed=0):
     return all([np.allclose(dx.array, slope, 1e-5, 1e-7) for dx, slope in zip(found, slopes)])
 
 # %% [markdown]
-# A sum hands its gradient to every number that went in: it is *stretched* back over them. `over` puts back a
-# 1 for each dimension that a reduction took away.
-
-# %%
-#| export
-def over(g, dim, keepdim: bool, ndim: int):
-    """The gradient of a reduction, with a 1 for each dimension that was taken away."""
-    if keepdim or ndim == 0: return g
-    places = range(ndim) if dim is None or dim in ((), []) else sorted([d % ndim for d in dims_of(dim)])
-    shape = list(g.shape)
-    for place in places: shape.insert(place, 1)
-    return g.reshape(tuple(shape))
-
-
-def counted(shape: tuple, dim) -> int:
-    """How many numbers a reduction over `dim` makes one of."""
-    if dim is None or dim in ((), []) or not shape: return math.prod(shape)
-    return math.prod([shape[d] for d in dims_of(dim)])
-
-
-def dims_of(dim) -> tuple:
-    """One dimension or several, as a tuple."""
-    return tuple(dim) if isinstance(dim, (list, tuple)) else (dim,)
-
-# %% [markdown]
-# **Your turn.**
+# A sum hands its gradient to every number that went in: it is *stretched* back over them. But `x.sum(1)` took
+# a dimension away, so that first a 1 has to be put back: `over` does that, from the appendix on rules.
 
 # %%
 #| export exercise
@@ -826,16 +792,13 @@ def surprise_rule(g, _out, x, target, ignore_index):
     return (softmax(x, dim) - one_hot) * g, None
     ### END SOLUTION
 
-
-def bare(x):
-    """The array in a tensor's box; anything else as it is."""
-    return x.array if isinstance(x, Tensor) else x
-
 # %%
 #| check 2
 labels = tensor([2, 0])
 assert agrees(lambda x: surprise(x, labels), (2, 3)), \
     "the shares that were given, less the one that should have been"
+assert agrees(lambda x: surprise(x, tensor([[2, 0], [1, 1]])), (2, 3, 2)), \
+    "shares are shared out along the dimension of the classes, which is 1 for pictures"
 assert agrees(lambda x: surprise(x, tensor([2, -100])), (2, 3)), "a label that is ignored pays nothing"
 x = tensor([[0.0, 0.0]], requires_grad=True)
 surprise(x, tensor([1])).backward()
