@@ -359,6 +359,36 @@ for _ in range(3000): chain = chain + 1.0
 assert len(newest_first([chain.receipt])) == 3000, "three thousand ops deep, without recursion"
 
 # %% [markdown]
+# In this loss, `a` is used three times. In which order will its receipts stand? Guess, then look: all arrows
+# point down. Whoever is visited has been paid by everybody who owes it something.
+
+# %%
+a = x * 2.0
+b = a.exp()
+loss = (a + b) * a
+
+class Ladder:
+    """The receipts below a tensor, newest first, and an arrow along each edge."""
+
+    def __init__(self, tensor): self.order = newest_first([tensor.receipt])
+
+    def arc(self, a, b):
+        top, foot = [30 * self.order.index(receipt) + 20 for receipt in (a, b)]
+        left = 60 - 0.7 * (foot - top)
+        return f'<path d="M60 {top}C{left} {top} {left} {foot} 58 {foot}" marker-end="url(#tip)"/>'
+
+    def _repr_svg_(self):
+        names = [f'<text x="66" y="{30 * n + 25}">{r.op.name}</text>' for n, r in enumerate(self.order)]
+        arcs = [self.arc(r, e) for r in self.order for e in r.edges if isinstance(e, Receipt)]
+        tip = '<marker id="tip" orient="auto" refX="5" refY="3" markerWidth="6" markerHeight="6">' \
+              '<path fill="#c8452c" stroke="none" d="M0 0 6 3 0 6"/></marker>'
+        return f'<svg xmlns="http://www.w3.org/2000/svg" width="120" height="{30 * len(names) + 10}">{tip}' \
+               f'<g fill="none" stroke="#c8452c">{"".join(arcs)}</g>' \
+               f'<g fill="#7b8794">{"".join(names)}</g></svg>'
+
+Ladder(loss)
+
+# %% [markdown]
 # ## Broadcasting, undone
 #
 # `(3, 1) + (4,)` stretched both. A stretched number was used many times, and is paid for as often: its
@@ -446,7 +476,8 @@ assert pending["x"].tolist() == [3.0, 3.0] and total.tolist() == [2.0, 2.0], \
 # %% [markdown]
 # **Your turn**, and this is the heart of it: one journey of gradients. `run` starts it and visits the
 # receipts in order; `visit` takes what has gathered at one, and hands it on. When the last receipt that leads
-# to a leaf has been visited, that leaf is served.
+# to a leaf has been visited, that leaf is served. (The bag that is carried along, with `pending` and `serve`,
+# is a `Journey` of the appendix on the way back.)
 
 # %%
 #| export exercise
@@ -561,7 +592,13 @@ y.backward()
 try: told = str(y.backward())
 except RuntimeError as error: told = str(error)
 assert "retain_graph=True" in told, "what a receipt kept is let go after its visit, unless it is retained"
-x, w = tensor(2.0, requires_grad=True), tensor(5.0, requires_grad=True)
+x, w, way = tensor(2.0, requires_grad=True), tensor(5.0, requires_grad=True), []
+class Watched(Autograd):
+    def pull(self, receipt, *rest): return way.append(receipt.op.name) or super().pull(receipt, *rest)
+
+Flow(Watched(), lambda leaf, g: way.append("w" if leaf is w else "x")).run([(x * 2.0).exp() * w], [None])
+assert way == ["mul", "w", "exp", "mul", "x"], \
+    "a leaf is served as soon as the last receipt that leads to it has been visited"
 assert grad(x * x * w, [x])[0].item() == 20.0 and w.grad is None, "grad goes to its targets alone"
 assert grad(x * x + w * w, [x])[0].item() == 4.0, "where no gradient is pending, nobody is visited"
 
@@ -576,7 +613,7 @@ assert grad(x * x + w * w, [x])[0].item() == 4.0, "where no gradient is pending,
 def agrees(f: Callable, *shapes, seed: int = 0) -> bool:
     """Whether the gradients of f, with respect to inputs of these shapes, are what nudging says."""
     numbers = np.random.default_rng(seed)
-    arrays = [numbers.uniform(0.5, 1.5, shape) * numbers.choice([-1, 1], shape) for shape in shapes]
+    arrays = [np.asarray(numbers.uniform(0.5, 1.5, s) * numbers.choice([-1, 1], s)) for s in shapes]
     weigh = numbers.uniform(-1, 1, f(*[Tensor(a) for a in arrays]).shape)       # a loss that looks everywhere
     inputs = [tensor(a, requires_grad=True) for a in arrays]
     found = grad((f(*inputs) * Tensor(weigh)).sum(), inputs)
@@ -639,7 +676,13 @@ assert agrees(matmul, (2, 3), (3, 4)), "the gradient of a factor is g times the 
 assert agrees(matmul, (5, 2, 3), (3, 4)), "a matrix that met a batch is paid for by the whole batch"
 assert agrees(matmul, (3,), (3,)) and agrees(matmul, (2, 3), (3,)) and agrees(matmul, (3,), (3, 2)), \
     "vectors are rows on the left and columns on the right"
-assert all(callable(part) for part in matmul_rule(np.ones((2, 4)), None, np.ones((2, 3)), np.ones((3, 4)))), \
+class Matrix:
+    ndim, mT = 2, property(lambda self: self)
+    def __matmul__(self, other): products.append("a product")
+
+products = []
+matmul_rule(Matrix(), None, Matrix(), Matrix())
+assert products == [], \
     "half of the work is for nothing if only one gradient is wanted: let both wait behind a lambda"
 
 # %% [markdown]
@@ -683,9 +726,35 @@ assert agrees(lambda x: x.transpose(0, 2), (2, 3, 4)), "a transpose goes back th
 assert agrees(lambda x: x.permute(1, 2, 0), (2, 3, 4)) and agrees(lambda x: x.permute(-1, 0, 1), (2, 3, 4)), \
     "a permutation is undone by its inverse"
 assert agrees(lambda x: x.reshape(3, 2), (2, 3)), "the gradient of a reshape has the shape that was before"
+assert reshape_rule(Tensor(3, 2), None, Tensor(2, 3))[0].shape == (2, 3), \
+    "the gradient of a reshape has the shape that was before"
 assert agrees(lambda x: x.expand(4, 2, 3), (2, 1)), "the engine adds up what was stretched"
 
 # %% [markdown]
+# ## A bug hunt
+#
+# This rule is wrong. Three judges look at it: the first compares shapes; the second measures, for a loss that
+# adds up everything; the third is `agrees`, whose loss weighs each number differently. Which of them find the
+# mistake? Write down three answers before you run the cell.
+
+# %%
+@Op
+def turned(x, /): return x.T
+
+@gradient(turned)
+def turned_rule(g, _out, _x): return g.reshape(_x.shape),
+
+there = np.arange(6.0).reshape(2, 3)
+x = tensor(there, requires_grad=True)
+dx = grad(turned(x).sum(), x)[0].array
+measured = central_difference(lambda x: float(x.T.sum()), there)
+dx.shape == there.shape, np.allclose(dx, measured), agrees(turned, (2, 3))
+
+# %% [markdown]
+# Where all that arrives is 1, it does not matter in which order it is handed on: a plain sum is blind to
+# every mistake that only moves numbers about. (Would `agrees` with a `(1, 3)` have found it? Try, then put
+# the rule right.)
+#
 # ## Bends
 #
 # The output tells all that these need: whether it is positive, how far it is from its ends.
@@ -832,21 +901,26 @@ losses[0], losses[-1], network(points).argmax(1)
 #
 # ## What does it cost?
 #
-# Remembering is one receipt an op. Pulling a gradient through an op costs about as much as the op did for
-# each input: two products for a product. So a step costs about three times the forward pass, however many
-# weights there are. Central differences would take two forward passes for *each* weight.
+# Remembering is one receipt an op. Pulling a gradient through an op costs about as much as the op did, once
+# for each input that wants one: two products for a product. So a step costs about three times the forward
+# pass, however many weights there are. Central differences would take two forward passes for *each* of the
+# 101,770 weights of this network. How long is that?
 
 # %%
-x, w = tensor(np.ones((64, 784), np.float32)), tensor(np.ones((128, 784), np.float32), requires_grad=True)
+weights = [tensor(numbers.normal(0, 0.1, shape), dtype=points.dtype, requires_grad=True)
+           for shape in [(128, 784), (128,), (10, 128), (10,)]]
+pictures, labels = tensor(numbers.normal(size=(64, 784)), dtype=points.dtype), tensor([3] * 64)
 
-def seconds(run, times=200):
+def seconds(run, times=100):
     start = time.perf_counter()
     for _ in range(times): run()
     return (time.perf_counter() - start) / times
 
-with no_grad(): forward = seconds(lambda: linear(x, w).sum())
-both = seconds(lambda: linear(x, w).sum().backward())
-print(f"forward {1e6 * forward:.0f} µs, and back {1e6 * both:.0f} µs ({both / forward:.1f} times)")
+with no_grad(): forward = seconds(lambda: surprise(network(pictures), labels).mean())
+step = seconds(lambda: surprise(network(pictures), labels).mean().backward())
+nudges = 2 * forward * sum([w.array.size for w in weights])
+print(f"forward {1e6 * forward:.0f} µs, with backward {1e6 * step:.0f} µs ({step / forward:.1f} times); "
+      f"by nudging {nudges:.0f} s")
 
 # %% [markdown]
 # ## Challenges

@@ -238,7 +238,7 @@ def grad(
 def agrees(f: Callable, *shapes, seed: int = 0) -> bool:
     """Whether the gradients of f, with respect to inputs of these shapes, are what nudging says."""
     numbers = np.random.default_rng(seed)
-    arrays = [numbers.uniform(0.5, 1.5, shape) * numbers.choice([-1, 1], shape) for shape in shapes]
+    arrays = [np.asarray(numbers.uniform(0.5, 1.5, s) * numbers.choice([-1, 1], s)) for s in shapes]
     weigh = numbers.uniform(-1, 1, f(*[Tensor(a) for a in arrays]).shape)       # a loss that looks everywhere
     inputs = [tensor(a, requires_grad=True) for a in arrays]
     found = grad((f(*inputs) * Tensor(weigh)).sum(), inputs)
