@@ -14,7 +14,7 @@ from .tensor import Engine, Kept, Op, Tensor, current_engine, using
 
 __all__ = [
     "Bare", "rules_run", "boxes", "first_gradient", "served_after", "leading_to", "hooked", "add_to_grad",
-    "own", "Journey",
+    "own", "check_targets", "delivered", "Journey",
 ]
 
 
@@ -113,6 +113,21 @@ def own(g):
     """The gradient in memory of its own, laid out in order: a single number in an array, a view copied."""
     if g.ndim == 0: return np.array(g)
     return g if g.base is None and g.flags.c_contiguous else g.copy()
+
+
+def check_targets(inputs: list) -> None:
+    """Raises where no gradient could ever arrive."""
+    if not all([wants_gradient(x) for x in inputs]):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+
+
+def delivered(found: dict, inputs: list, allow_unused: bool | None, materialize: bool) -> tuple:
+    """What arrived for the inputs, in their order; for those that nothing led to, zeros, None or an error."""
+    if materialize: found = {x: Tensor(np.zeros_like(x.array)) for x in inputs} | found
+    if not allow_unused and any([x not in found for x in inputs]):
+        raise RuntimeError("One of the differentiated Tensors appears to not have been used in the graph: "
+                           "the outputs were not made from it. allow_unused=True gives None for it")
+    return tuple([found.get(x) for x in inputs])
 
 
 class Journey:

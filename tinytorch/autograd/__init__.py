@@ -14,7 +14,9 @@ from ..dense import labels_of, linear, surprise
 from ..dtypes import DTYPES
 from ..elementwise import where
 from ..indexing import scatter
-from ..journeys import Journey, add_to_grad, first_gradient, leading_to, rules_run, served_after
+from ..journeys import (
+    Journey, add_to_grad, check_targets, delivered, first_gradient, leading_to, rules_run, served_after,
+)
 from ..methods import METHODS, method
 from ..modes import no_grad
 from ..overwriting import write_over, zeros_beside
@@ -219,20 +221,15 @@ def grad(
     is_grads_batched: bool = False, allow_unused: bool | None = None, materialize_grads: bool = False,
 ) -> tuple:
     """The gradients of the outputs for the inputs, in a tuple; no .grad is touched."""
-    outputs, inputs = listed(outputs), listed(inputs)
-    if not all([wants_gradient(x) for x in inputs]):
-        raise RuntimeError("One of the differentiated Tensors does not require grad")
-    gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
     if is_grads_batched: raise NotImplementedError("is_grads_batched needs vmap: lesson 17 builds it")
+    outputs, inputs = listed(outputs), listed(inputs)
+    check_targets(inputs)
+    gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
     found: dict = {}
 
     def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
     Flow(remembering_engine(), deliver, inputs, retain_graph, create_graph).run(outputs, gradients)
-    if materialize_grads: found = {x: Tensor(np.zeros_like(x.array)) for x in inputs} | found
-    if not allow_unused and any([x not in found for x in inputs]):
-        raise RuntimeError("One of the differentiated Tensors appears to not have been used in the graph: "
-                           "the outputs were not made from it. allow_unused=True gives None for it")
-    return tuple([found.get(x) for x in inputs])
+    return delivered(found, inputs, allow_unused, materialize_grads)
 
 
 def agrees(f: Callable, *shapes, seed: int = 0) -> bool:
