@@ -3,7 +3,7 @@
 # make check       style, types, generated files, the architecture and tito's own tests, in a minute
 # make test-slow   the tests that build, install or train for minutes
 # make book        every lesson as a notebook with its solutions, in build/book
-# make bench       measures, and writes the table of benchmarks/README.md
+# make bench       measures, and writes the tables of benchmarks/README.md
 # make clean       removes what these made
 #
 # Every target makes the virtual environment it needs; VENV and PYTHON say where and from what.
@@ -40,8 +40,9 @@ book: $(VENV)/ready
 	for chapter in modules/[0-9]*; do \
 	    $(BIN)/tito notebook $$(basename $$chapter) --solutions --force -o build/book || exit; done
 
-bench: $(VENV)/ready
+bench: $(VENV)/ready-dev
 	$(BIN)/python benchmarks/bench_door.py
+	$(BIN)/python benchmarks/bench_forward.py
 
 clean:
 	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

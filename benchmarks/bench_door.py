@@ -7,30 +7,26 @@ Medians, one thread. What is compared runs in turns, so that a slow moment of th
 
 from __future__ import annotations
 
-import os
-import platform
 import subprocess
 import sys
 import tempfile
-import timeit
-from datetime import date
 from pathlib import Path
 from statistics import median
-from time import perf_counter, process_time
+from time import perf_counter
 
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+from versus import in_turns, machine, table, write  # first: it sets the number of threads
+
+# isort: split
+import numpy as np
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "scripts"))
-
-import numpy as np  # noqa: E402      after the number of threads is set
 
 import tinytorch as tt  # noqa: E402
 from tito.app import open_course  # noqa: E402
 
 # isort: split
 from demo import TITO, UTF8, Learner  # noqa: E402      scripts/demo.py
-
-BEGIN, END = "<!-- measured by make bench -->", "<!-- end -->"
 
 
 def through_the_door(rounds=61, calls=5000):
@@ -45,10 +41,9 @@ def through_the_door(rounds=61, calls=5000):
         "`x.sum(1)`, 4×4": (lambda: a.sum(1), lambda: x.sum(1)),
     }
     for name, functions in pairs.items():
-        timers = [timeit.Timer(f, timer=process_time) for f in functions]
-        times = [[timer.timeit(calls) / calls * 1e6 for timer in timers] for _ in range(rounds)]
-        raw, door = (min(column) for column in zip(*times))     # what else runs can only add to a time
-        yield name, raw, door, median(through - plain for plain, through in times)
+        plain, through = [[1e6 * t for t in times] for times in in_turns(functions, rounds, calls)]
+        on_top = median([b - a for a, b in zip(plain, through)])
+        yield name, min(plain), min(through), on_top            # what else runs can only add to a time
 
 
 def imports(rounds=15) -> float:
@@ -83,35 +78,16 @@ def commands(rounds=11):
             yield f"`tito {line}`", median(seconds(command, folder) for _ in range(times)), limit
 
 
-def machine() -> str:
-    """What the numbers were measured on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    model = next((x.split(": ", 1)[1] for x in lines if x.startswith("model name")), platform.processor())
-    return (f"{date.today():%d %B %Y}, {model}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-            f"NumPy {np.__version__}, one thread, load {os.getloadavg()[0]:.1f}.")
-
-
-def table() -> str:
-    lines = [machine(), ""]
-    lines += ["| one op | raw NumPy | through the door | on top | limit | median on top |",
-              "|---|---:|---:|---:|---:|---:|"]
-    lines += [f"| {name} | {raw:.2f} µs | {door:.2f} µs | {door - raw:.2f} µs | 1.5 µs | {usual:.2f} µs |"
-              for name, raw, door, usual in through_the_door()]
-    lines += ["", "| what a learner waits for | median | limit |", "|---|---:|---:|",
-              f"| `import tinytorch`, after NumPy | {imports():.0f} ms | 60 ms |"]
-    lines += [f"| {what} | {time * 1e3:.0f} ms | {f'{limit * 1e3:.0f} ms' if limit else ''} |"
+def measured() -> str:
+    ops = [[name, f"{raw:.2f} µs", f"{door:.2f} µs", f"{door - raw:.2f} µs", "1.5 µs", f"{usual:.2f} µs"]
+           for name, raw, door, usual in through_the_door()]
+    waits = [["`import tinytorch`, after NumPy", f"{imports():.0f} ms", "60 ms"]]
+    waits += [[what, f"{time * 1e3:.0f} ms", f"{limit * 1e3:.0f} ms" if limit else ""]
               for what, time, limit in commands()]
-    return "\n".join(lines)
-
-
-def main():
-    page = HERE / "README.md"
-    before, rest = page.read_text("utf-8").split(BEGIN)
-    measured = table()
-    page.write_text(f"{before}{BEGIN}\n\n{measured}\n\n{END}{rest.split(END)[1]}", "utf-8")
-    print(f"\n{measured}\n\nwritten to {page}")
+    columns = ["one op", "raw NumPy", "through the door", "on top", "limit", "median on top"]
+    return "\n\n".join([machine(), table(columns, ops),
+                        table(["what a learner waits for", "median", "limit"], waits)])
 
 
 if __name__ == "__main__":
-    main()
+    write("bench_door.py", measured())

@@ -3,11 +3,11 @@
     make bench                                      writes the table into benchmarks/README.md
     python benchmarks/bench_training.py LeNet-5     some networks only, shown and not written
 
-Both start from the same weights, and before anything is timed the gradients must be the same. The step downhill is
-the plainest, in place: `p -= lr * p.grad`, so that what is compared is the gradients and not an optimizer.
+Both start from the same weights, and before anything is timed the gradients must be the same. The step
+downhill is the plainest, `SGD` without momentum.
 
-The memory is that of a process of its own, for each network in each package: how much the most that it ever held
-grows from before the first step to behind the fifth.
+The memory is that of a process of its own, for each network in each package: how much the most that it ever
+held grows from before the first step to behind the fifth.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ class Case(NamedTuple):
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and what should be said of them."""
         random = np.random.default_rng(0)
-        x = random.integers(0, self.words, self.shape) if self.words else random.standard_normal(self.shape, np.float32)
-        if not self.classes: return x, random.standard_normal(self.shape, np.float32)
+        def floats(): return random.standard_normal(self.shape, np.float32)
+        x = random.integers(0, self.words, self.shape) if self.words else floats()
+        if not self.classes: return x, floats()
         return x, random.integers(0, self.classes, self.shape if self.words else self.shape[:1])
 
     def title(self) -> str: return f"{self.name}, {'×'.join(map(str, self.shape))}"
@@ -68,6 +69,7 @@ class Trainer:
         if weights: self.net.load_state_dict({name: torch.tensor(x) for name, x in weights.items()})
         self.x, self.y = [torch.tensor(array) for array in case.batch()]
         self.parameters = list(self.net.parameters())
+        self.optimizer = torch.optim.SGD(self.parameters, RATE)
 
     def loss(self):
         out, F = self.net(self.x), self.torch.nn.functional
@@ -75,10 +77,9 @@ class Trainer:
         return F.cross_entropy(out.reshape(-1, out.shape[-1]), self.y.reshape(-1))
 
     def step(self) -> None:
-        for p in self.parameters: p.grad = None
+        self.optimizer.zero_grad()
         self.loss().backward()
-        with self.torch.no_grad():
-            for p in self.parameters: p -= RATE * p.grad
+        self.optimizer.step()
 
 
 def training(case: Case) -> Versus:
@@ -107,8 +108,8 @@ def grown(package: str, place: int) -> None:
 
 def memory(package: str, place: int) -> int:
     """The same, of a process of its own."""
-    done = subprocess.run([sys.executable, __file__, "--grown", package, str(place)], capture_output=True, text=True, check=True)
-    return int(done.stdout)
+    command = [sys.executable, __file__, "--grown", package, str(place)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def row(case: Case) -> list[str]:
@@ -120,7 +121,6 @@ def row(case: Case) -> list[str]:
 
 
 def main():
-    if sys.argv[1:2] == ["--grown"]: return grown(sys.argv[2], int(sys.argv[3]))
     import torch
     wanted = [case for case in CASES if len(sys.argv) == 1 or case.name in sys.argv[1:]]
     columns = ["one step", "TinyTorch", "PyTorch", "ratio", "at best", "limit", "memory", "PyTorch's"]
@@ -130,4 +130,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--grown"]: grown(sys.argv[2], int(sys.argv[3]))
+    else: main()

@@ -61,7 +61,7 @@ def networks(torch) -> SimpleNamespace:
     class GPT(nn.Module):
         """Scores for the next word, at every place.  (B, T) -> (B, T, words)"""
 
-        def __init__(self, words: int = 1000, places: int = 128, layers: int = 4, C: int = 128, heads: int = 4):
+        def __init__(self, words=1000, places=128, layers=4, C=128, heads=4):
             super().__init__()
             self.wte, self.wpe = nn.Embedding(words, C), nn.Embedding(places, C)
             self.blocks = nn.Sequential(*[Block(C, heads) for _ in range(layers)])
@@ -81,7 +81,8 @@ def networks(torch) -> SimpleNamespace:
         def forward(self, x): return self.layer(x)[0]
 
     def mlp():
-        return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 10))
+        return nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(),
+                             nn.Linear(128, 10))
 
     def resnet8():
         net = ResNet20()

@@ -22,7 +22,8 @@ BEGIN = "<!-- from here on written by scripts/differences.py -->"
 END = "<!-- to here -->"
 BUILT_IN = ("", "Tensor", "linalg", "random")       # most of what is there does not tell its signature
 PLACES = ("nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize",
-          "nn.utils.parametrizations")
+          "nn.utils.parametrizations", "autograd", "autograd.function", "autograd.graph", "utils.data",
+          "utils.checkpoint", "optim", "optim.lr_scheduler", "optim.swa_utils", "amp")
 
 OLD = "deprecated since 2018: `reduction` says the same in one word"
 GUESSED = "PyTorch guesses a missing `dim`, and warns"
@@ -45,12 +46,20 @@ LEFT_OUT = {                # why names are missing, by pattern; the first that 
     r"NLLLoss2d|Container$": "deprecated in PyTorch",
     r"boolean_dispatch|assert_int|handle_torch|has_torch|^bind$|copy_method": "the inside of PyTorch",
     r"_swap_module|traceable_wrapper|opaque|transfer_param": "the inside of PyTorch",
-    r"clip_grad|get_total_norm": "comes with lesson 11, training",
+    r"^SparseAdam$": "there is one layout of tensors here: dense",
+    r"^swap_in_optimizer": "for PyTorch's compiler, which runs steps without numbers",
+    r"^custom_[fb]wd$": "a door for hand-written kernels",
     r"SyncBatchNorm": "comes with lesson 19, distributed",
     r"CrossMapLRN": "its sum never lets go of the first channel; `LocalResponseNorm` does what both promise",
     r"_with_indices|native_channel": "what the function without this word calls inside",
+    r"is_multithreading|is_view_replay|kineto|is_tensor_like|^variable$": "the inside of PyTorch",
+    r"allow_mutation|get_gradient_edge|region_activ|set_override_stale|set_warn_on": "rarely wanted",
+    r"capture_logs|tree_map|device_states|detach_variable": "what checkpointing calls inside",
+    r"selective_checkpoint|set_checkpoint_": "chooses op by op what is kept; left out",
     r"Base$": "a base class",
     r"Options$": "chooses between chunked kernels, which change the speed and not the result",
+    r"DataPipe|DataChunk|datapipe|deterministic|argument_validation|runtime_validation":
+        "data pipes: PyTorch no longer develops them",
     r"convert_conv2d|convert_conv3d": "belongs to PyTorch's compiler",
     r"scaled_mm|scaled_grouped|grouped_mm|ScalingType|Swizzle": "products of 8-bit floats, on some GPUs",
     r"multi_head_attention_forward|_native_multi": "what MultiheadAttention calls inside",
@@ -133,7 +142,8 @@ def plain(default) -> object:
     if default is inspect.Parameter.empty: return ...
     if isinstance(default, (bool, str, type(None))): return default
     if isinstance(default, (int, float)): return float(default)
-    return re.sub(r"\b(torch|tinytorch)\.|<(?:op|function) (\w+)[^>]*>", r"\2", repr(default))
+    told = re.sub(r"<[\w.]*?(\w+) object at \w+>", r"a \1", repr(default))
+    return re.sub(r"\b(torch|tinytorch)\.|<(?:op|function) (\w+)[^>]*>", r"\2", told)
 
 
 def written(found: dict | None) -> str:
@@ -155,7 +165,9 @@ def why(name: str, theirs: dict, ours: dict) -> str:
 def public(place: str) -> list[str]:
     """What PyTorch means to be used there: its own classes of modules, and its functions."""
     home = found_at("torch", place)
-    def counts(x): return inspect.isclass(x) if place == "nn" else inspect.isroutine(x)
+    kinds = {"nn": inspect.isclass, "utils.data": callable, "amp": callable}
+    counts = kinds.get(place, inspect.isroutine)
+    if place.startswith("optim"): return [name for name in home.__all__ if callable(getattr(home, name))]
     if place == "Tensor": return [name for name in dir(home) if name[0] != "_"]
     return [name for name in dir(home) if name[0] != "_" and counts(getattr(home, name))
             and (getattr(getattr(home, name), "__module__", None) or "torch").startswith("torch")]
@@ -179,7 +191,7 @@ def compared(place: str) -> tuple[list[Row], list[str], int]:
         if place in BUILT_IN:
             agree += 1
             continue
-        wanted, found = parameters(getattr(theirs, name)), parameters(getattr(ours, name))
+        wanted, found = [parameters(getattr(home, name)) for home in (theirs, ours)]
         if found is None: found = {"*args": ...}
         if wanted is None or (wanted == found and list(wanted) == list(found)): agree += 1
         else: rows.append(Row(name, written(wanted), written(found), why(name, wanted, found)))

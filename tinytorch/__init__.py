@@ -6,8 +6,8 @@ from . import _missing  # has a sentence for each name that is not here
 
 # what these define is not handed on: they fill tables
 from . import (
-    receipts, journeys, overwriting, modes, rulebook, autograd, rules_elementwise, rules_bends, rules_shaping,
-    rules_indexing, rules_reductions, rules_linalg, rules_dense, rules_normalization, rules_pooling,
+    receipts, journeys, overwriting, modes, rulebook, autograd, rules_numbers, rules_bends, rules_shaping,
+    rules_places, rules_totals, rules_linalg, rules_dense, rules_normalization, rules_pooling,
     rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, checkpoint,
     anomaly, checking, drawing,
 )
@@ -97,10 +97,12 @@ from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
 from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
+from .training import save, load
+from .precision import autocast, is_autocast_enabled, get_autocast_dtype
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import autograd, models, nn, random, utils
+    from . import amp, autograd, datasets, metrics, models, nn, optim, random, tokenizers, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -156,7 +158,8 @@ __all__ = [
     "conv_transpose3d", "max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d",
     "adaptive_max_pool1d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm_cell", "gru_cell",
     "rnn_tanh_cell", "rnn_relu_cell", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled",
-    "is_grad_enabled", "is_anomaly_enabled", "is_anomaly_check_nan_enabled",
+    "is_grad_enabled", "is_anomaly_enabled", "is_anomaly_check_nan_enabled", "save", "load", "autocast",
+    "is_autocast_enabled", "get_autocast_dtype",
 ]
 
 
@@ -166,6 +169,7 @@ def __getattr__(name: str):
 
 
 def __dir__(): return [
-    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "autograd",
-    "models", "nn", "random", "utils", "__version__",
+    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp",
+    "autograd", "datasets", "metrics", "models", "nn", "optim", "random", "tokenizers", "transforms", "utils",
+    "__version__",
 ]

@@ -3,11 +3,7 @@
 
 LATER = {                   # face -> lesson -> the names it brings
     "tinytorch": {
-        "11 training": "save load autocast",
         "18 compiler": "compile",
-    },
-    "tinytorch.amp": {
-        "11 training": "autocast GradScaler",
     },
     "tinytorch.ao.quantization": {
         "12 compression": "quantize_dynamic",
@@ -35,28 +31,11 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch.onnx": {
         "15 mlops": "export",
     },
-    "tinytorch.optim": {
-        "10 optimizers": (
-            "Optimizer SGD Adam AdamW RMSprop Adagrad Adadelta Adamax NAdam RAdam ASGD Rprop LBFGS "
-        ),
-    },
-    "tinytorch.optim.lr_scheduler": {
-        "10 optimizers": (
-            "LRScheduler LambdaLR StepLR MultiStepLR ExponentialLR CosineAnnealingLR OneCycleLR "
-            "ReduceLROnPlateau SequentialLR "
-        ),
-    },
     "tinytorch.profiler": {
         "14 benchmarking": "profile record_function",
     },
     "tinytorch.serve": {
         "16 capstone": "Server Batcher generate",
-    },
-    "tinytorch.utils.data": {
-        "08 dataloader": (
-            "Dataset TensorDataset IterableDataset ConcatDataset Subset random_split DataLoader "
-            "SequentialSampler RandomSampler WeightedRandomSampler BatchSampler "
-        ),
     },
     "tinytorch.utils.dlpack": {
         "20 interop": "to_dlpack",
@@ -64,7 +43,6 @@ LATER = {                   # face -> lesson -> the names it brings
 }
 
 CLOSED = {                  # face without any name yet -> the lesson that opens it
-    "tinytorch.amp": "11 training",
     "tinytorch.ao": "12 compression",
     "tinytorch.ao.quantization": "12 compression",
     "tinytorch.backends": "13 kernels",
@@ -74,24 +52,24 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.nn.parallel": "19 distributed",
     "tinytorch.nn.utils.prune": "12 compression",
     "tinytorch.onnx": "15 mlops",
-    "tinytorch.optim": "10 optimizers",
-    "tinytorch.optim.lr_scheduler": "10 optimizers",
     "tinytorch.profiler": "14 benchmarking",
     "tinytorch.serve": "16 capstone",
-    "tinytorch.utils.data": "08 dataloader",
     "tinytorch.utils.dlpack": "20 interop",
 }
 
 OPEN = [
-    "tinytorch", "tinytorch.autograd", "tinytorch.autograd.function", "tinytorch.autograd.graph",
-    "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
-    "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
-    "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.parametrizations",
-    "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn", "tinytorch.random", "tinytorch.utils",
-    "tinytorch.utils.checkpoint", "tinytorch.utils.hooks",
+    "tinytorch", "tinytorch.amp", "tinytorch.autograd", "tinytorch.autograd.function",
+    "tinytorch.autograd.graph", "tinytorch.datasets", "tinytorch.metrics", "tinytorch.models", "tinytorch.nn",
+    "tinytorch.nn.functional", "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.lazy",
+    "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
+    "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn",
+    "tinytorch.optim", "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer",
+    "tinytorch.optim.swa_utils", "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms",
+    "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
+    "tinytorch.utils.data.distributed", "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [
-    "08 dataloader", "10 optimizers", "11 training", "12 compression", "13 kernels", "14 benchmarking",
-    "15 mlops", "16 capstone", "17 functional", "18 compiler", "19 distributed", "20 interop",
+    "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "16 capstone", "17 functional",
+    "18 compiler", "19 distributed", "20 interop",
 ]

@@ -56,9 +56,11 @@ class Watchful(Autograd):
     def tell(self, receipt: Receipt) -> None:
         """Warns, with the lines that led to the op."""
         if receipt in LINES:
-            told = "Traceback of forward call that caused the error:\n" + "".join(traceback.format_list(LINES[receipt]))
+            lines = "".join(traceback.format_list(LINES[receipt]))
+            told = f"Traceback of forward call that caused the error:\n{lines}"
         else:
-            told = "No forward pass information available. Enable detect anomaly during forward pass for more information."
+            told = ("No forward pass information available. Enable detect anomaly during forward pass for "
+                    "more information.")
         warnings.warn(f"Error detected in {receipt.name()}. {told}", stacklevel=3)
 
 
@@ -70,15 +72,18 @@ def whole(receipt: Receipt) -> Receipt:
 def callers() -> traceback.StackSummary:
     """The lines that led here, up to where this package begins."""
     frames = traceback.StackSummary.extract(traceback.walk_stack(None), lookup_lines=False)
-    return traceback.StackSummary.from_list([frame for frame in reversed(frames) if not frame.filename.startswith(PACKAGE)])
+    return traceback.StackSummary.from_list([frame for frame in reversed(frames)
+                                             if not frame.filename.startswith(PACKAGE)])
 
 
 class detect_anomaly:
-    """`with detect_anomaly():` the forward line of an op whose rule raises, or gives nan, is named in a warning."""
+    """`with detect_anomaly():` the forward line of an op whose rule raises, or gives nan, is named in a
+    warning."""
 
     def __init__(self, check_nan: bool = True):
         self.check_nan = check_nan
-        warnings.warn("Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for "
+        warnings.warn("Anomaly Detection has been enabled. This mode will increase the runtime and should "
+                      "only be enabled for "
                       "debugging.", stacklevel=2)
 
     def __enter__(self) -> None:

@@ -14,6 +14,7 @@ from .dense import Dropout, LayerNorm, Linear, dropout
 from .elementwise import where
 from .embeddings import Embedding
 from .errors import ShapeError, shape_of
+from .fitting import row_max, row_sums
 from .layers import Module
 from .shaping import cat, repeat_interleave, split
 from .tensor import Kept, Op, Tensor, tensor
@@ -60,10 +61,10 @@ def attend(query, key, value, mask=None, keep=None, /, *, scale=None):
     if scale is None: scale = 1 / math.sqrt(query.shape[-1])
     scores = (query * scale) @ key.swapaxes(-1, -2)
     if mask is not None: scores += mask
-    top = np.maximum(scores.max(-1, keepdims=True), np.finfo(scores.dtype).min)     # finite, even of -inf
+    top = np.maximum(row_max(scores), np.finfo(scores.dtype).min)     # finite, even of -inf
     scores -= top
     np.exp(scores, out=scores)
-    total = scores.sum(-1, keepdims=True)
+    total = row_sums(scores)
     total[total == 0] = 1
     if keep is not None: scores *= keep
     out = np.matmul(scores, value, out=room_like(query, (*scores.shape[:-1], value.shape[-1])))

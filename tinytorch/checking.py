@@ -51,17 +51,21 @@ def wanting(some) -> list[Tensor]: return [x for x in some if isinstance(x, Tens
 
 
 def gradcheck(
-    func: Callable, inputs, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3, raise_exception: bool = True,
-    nondet_tol: float = 0.0, check_undefined_grad: bool = True, check_grad_dtypes: bool = False, check_batched_grad: bool = False,
+    func: Callable, inputs, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0, check_undefined_grad: bool = True, check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
     check_batched_forward_grad: bool = False, check_forward_ad: bool = False, check_backward_ad: bool = True,
     fast_mode: bool = False, masked: bool | None = None,
 ) -> bool:
-    """Whether the gradients of func at these inputs are those that central differences measure; else GradcheckError.
+    """Whether the gradients of func at these inputs are those that central differences measure; else
+    GradcheckError.
 
     `fast_mode` compares one number, u · J · v for two random directions, instead of the table J.
     """
     try:
-        examine(func, as_tuple(inputs), eps, atol, rtol, nondet_tol, check_undefined_grad, check_grad_dtypes, fast_mode)
+        examine(func, as_tuple(inputs), eps, atol, rtol, nondet_tol, check_undefined_grad,
+                check_grad_dtypes, fast_mode)
     except GradcheckError:
         if raise_exception: raise
         return False
@@ -83,8 +87,10 @@ def examine(func, inputs, eps, atol, rtol, nondet_tol, check_zeros, check_dtypes
                 continue
             compare(func, inputs, place, out, y, eps, atol, rtol)
             if abs(derived(y, x) - derived(as_tuple(func(*inputs))[out], x)).max(initial=0) > nondet_tol:
-                raise GradcheckError("Backward is not reentrant, i.e., running backward with same input and grad_output multiple times "
-                                     "gives different values, although analytical gradient matches numerical gradient. The "
+                raise GradcheckError("Backward is not reentrant, i.e., running backward with same input and "
+                                     "grad_output multiple times "
+                                     "gives different values, although analytical gradient matches numerical "
+                                     "gradient. The "
                                      f"tolerance for nondeterminism was {nondet_tol}.")
             check_zero(y, x, check_zeros, check_dtypes)
 
@@ -94,14 +100,19 @@ def refuse_unfit(inputs: tuple) -> None:
     for n, x in enumerate(inputs):
         if not (isinstance(x, Tensor) and x.requires_grad): continue
         if x.array.dtype != np.float64:
-            warnings.warn(f"Input #{n} requires gradient and is not a double precision floating point or complex. This check will "
-                          "likely fail if all the inputs are not of double precision floating point or complex. ", stacklevel=4)
+            warnings.warn(f"Input #{n} requires gradient and is not a double precision floating point or "
+                          f"complex. This check will "
+                          "likely fail if all the inputs are not of double precision floating point or "
+                          "complex. ", stacklevel=4)
         if any([step <= 0 and length > 1 for step, length in zip(x.array.strides, x.shape)]):
-            raise RuntimeError(f"The {n}th input has a dimension with stride 0. gradcheck only supports inputs that are non-"
-                               "overlapping to be able to compute the numerical gradients correctly. You should call .contiguous "
+            raise RuntimeError(f"The {n}th input has a dimension with stride 0. gradcheck only supports "
+                               f"inputs that are non-"
+                               "overlapping to be able to compute the numerical gradients correctly. You "
+                               "should call .contiguous "
                                "on the input before passing it to gradcheck.")
     if not wanting(inputs):
-        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of them have "
+        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of them "
+                         "have "
                          "requires_grad=True.")
 
 
@@ -127,7 +138,8 @@ def compare_directions(func, inputs, place, out, y, eps, atol, rtol) -> None:
     analytical = 0.0 if dx is None else float((dx.array * u).sum())
     if np.allclose(analytical, numerical, rtol, atol * np.abs(u).sum() * np.abs(v).sum()): return
     raise GradcheckError(f"Jacobian mismatch for output {out} with respect to input {place},\n"
-                         f"numerical:{numerical}\nanalytical:{analytical}\n\nin fast mode: seen in one random direction")
+                         f"numerical:{numerical}\nanalytical:{analytical}\n\nin fast mode: seen in one "
+                         f"random direction")
 
 
 def direction(random: np.random.Generator, shape: tuple) -> np.ndarray:
@@ -141,7 +153,8 @@ def check_zero(y: Tensor, x: Tensor, check_zeros: bool, check_dtypes: bool) -> N
     dx, = grad(y, x, Tensor(np.zeros_like(y.array)), retain_graph=True, allow_unused=True)
     if dx is None: return
     if check_zeros and dx.array.any():
-        raise GradcheckError("Expected all input grads to be undefined or zero when all output grads are undefined or zero.")
+        raise GradcheckError("Expected all input grads to be undefined or zero when all output grads are "
+                             "undefined or zero.")
     if check_dtypes and dx.dtype is not x.dtype:
         raise GradcheckError(f"the gradient has dtype {dx.dtype}, the input {x.dtype}")
     if dx.shape != x.shape: raise GradcheckError("grad is incorrect size")
@@ -151,7 +164,8 @@ def gradgradcheck(
     func: Callable, inputs, grad_outputs=None, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3,
     gen_non_contig_grad_outputs: bool = False, raise_exception: bool = True, nondet_tol: float = 0.0,
     check_undefined_grad: bool = True, check_grad_dtypes: bool = False, check_batched_grad: bool = False,
-    check_fwd_over_rev: bool = False, check_rev_over_rev: bool = True, fast_mode: bool = False, masked: bool = False,
+    check_fwd_over_rev: bool = False, check_rev_over_rev: bool = True, fast_mode: bool = False,
+    masked: bool = False,
 ) -> bool:
     """gradcheck of the gradients of func, for the inputs and for what arrives at the outputs."""
     inputs = as_tuple(inputs)
@@ -160,10 +174,13 @@ def gradgradcheck(
 
     def gradients(*args) -> tuple:
         some, arrived = args[: len(inputs)], args[len(inputs) :]
-        found = grad(wanting(as_tuple(func(*some))), wanting(some), arrived, create_graph=True, allow_unused=True)
+        found = grad(wanting(as_tuple(func(*some))), wanting(some), arrived, create_graph=True,
+                     allow_unused=True)
         return tuple([dx for dx in found if dx is not None])
-    return gradcheck(gradients, inputs + given, eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
-                     nondet_tol=nondet_tol, check_undefined_grad=check_undefined_grad, check_grad_dtypes=check_grad_dtypes,
+    return gradcheck(gradients, inputs + given, eps=eps, atol=atol, rtol=rtol,
+                     raise_exception=raise_exception,
+                     nondet_tol=nondet_tol, check_undefined_grad=check_undefined_grad,
+                     check_grad_dtypes=check_grad_dtypes,
                      fast_mode=fast_mode)
 
 

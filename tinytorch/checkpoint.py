@@ -6,6 +6,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from itertools import pairwise
 from weakref import ref
 
 from .custom import Function
@@ -49,7 +50,8 @@ class Ticket:
 class Piece:
     """A piece of a computation that can run once more."""
 
-    def __init__(self, function: Callable, args: tuple, kwargs: dict, preserve: bool, around, check: bool, early: bool):
+    def __init__(self, function: Callable, args: tuple, kwargs: dict, preserve: bool, around, check: bool,
+                 early: bool):
         self.function, self.around, self.check, self.early = function, around, check, early
         self.random = get_rng_state() if preserve else None
         self.args = [kept(x) for x in args]
@@ -82,7 +84,8 @@ class Piece:
 
 
 def number_of(ticket: Ticket) -> Tensor:
-    """Backward: a ticket is handed in. Who hands it in twice, after retain_graph, has the number computed again."""
+    """Backward: a ticket is handed in. Who hands it in twice, after retain_graph, has the number computed
+    again."""
     if ticket.number is None: ticket.piece.run_again()
     found, ticket.number = ticket.number, None
     return found
@@ -91,13 +94,15 @@ def number_of(ticket: Ticket) -> Tensor:
 def compare(looks: list[str], again: list[str], check: bool) -> None:
     """Raises CheckpointError if the second run was not like the first."""
     if len(again) != len(looks):
-        raise CheckpointError("torch.utils.checkpoint: A different number of tensors was saved during the original forward and "
+        raise CheckpointError("torch.utils.checkpoint: A different number of tensors was saved during the "
+                              "original forward and "
                               f"recomputation.\nNumber of tensors saved during forward: {len(looks)}\n"
                               f"Number of tensors saved during recomputation: {len(again)}.")
     changed = [f"tensor at position {n}:\nsaved metadata: {old}\nrecomputed metadata: {new}"
                for n, (old, new) in enumerate(zip(looks, again)) if check and old != new]
     if changed:
-        raise CheckpointError("torch.utils.checkpoint: Recomputed values for the following tensors have different metadata than "
+        raise CheckpointError("torch.utils.checkpoint: Recomputed values for the following tensors have "
+                              "different metadata than "
                               "during the forward pass.\n" + "\n".join(changed))
 
 
@@ -114,7 +119,8 @@ def kept(x) -> Callable:
 
     def again() -> Tensor:
         if x._version == version: return as_leaf(x, wants)
-        raise RuntimeError("an argument of a checkpointed function has been modified by an inplace operation since: the function "
+        raise RuntimeError("an argument of a checkpointed function has been modified by an inplace operation "
+                           "since: the function "
                            "cannot run on it once more")
     return again
 
@@ -154,7 +160,8 @@ class CheckpointFunction(Function):
             outs = ctx.run_function(*inputs)
         pairs = [(y, g) for y, g in zip(outs if isinstance(outs, tuple) else (outs,), gradients)
                  if isinstance(y, Tensor) and wants_gradient(y)]
-        if not pairs: raise RuntimeError("none of output has requires_grad=True, this checkpoint() is not necessary")
+        if not pairs: raise RuntimeError("none of output has requires_grad=True, this checkpoint() is not "
+                                         "necessary")
         backward(*zip(*pairs))
         return None, None, *[x.grad if isinstance(x, Tensor) else None for x in inputs]
 
@@ -188,15 +195,18 @@ def checkpoint(
 
 
 def checkpoint_sequential(functions, segments: int, input, use_reentrant: bool | None = None, **kwargs):
-    """Runs functions, or the parts of a Sequential, one after the other, in `segments` pieces; all but the last are
+    """Runs functions, or the parts of a Sequential, one after the other, in `segments` pieces; all but the
+    last are
     checkpointed."""
-    use_reentrant, preserve = settled_way("checkpoint_sequential", use_reentrant), kwargs.pop("preserve_rng_state", True)
+    use_reentrant, preserve = settled_way("checkpoint_sequential",
+                                          use_reentrant), kwargs.pop("preserve_rng_state", True)
     if kwargs: raise ValueError("Unexpected keyword arguments: " + ",".join(kwargs))
     functions = list(functions.children()) if isinstance(functions, Sequential) else list(functions)
     size = len(functions) // segments
     starts = [n * size for n in range(segments)]
-    for start, end in zip(starts, starts[1:]):
-        input = checkpoint(in_a_row(functions[start:end]), input, use_reentrant=use_reentrant, preserve_rng_state=preserve)
+    for start, end in pairwise(starts):
+        input = checkpoint(in_a_row(functions[start:end]), input, use_reentrant=use_reentrant,
+                           preserve_rng_state=preserve)
     return in_a_row(functions[starts[-1] :])(input)
 
 
@@ -211,6 +221,7 @@ def settled_way(name: str, use_reentrant: bool | None) -> bool:
     """PyTorch asks for an answer, and takes the older way if there is none."""
     if use_reentrant is not None: return use_reentrant
     where = "torch.utils.checkpoint" + ("" if name == "checkpoint" else f".{name}")
-    warnings.warn(f"{where}: the use_reentrant parameter should be passed explicitly; without it the older way is taken. "
+    warnings.warn(f"{where}: the use_reentrant parameter should be passed explicitly; without it the older "
+                  f"way is taken. "
                   "use_reentrant=False is recommended", stacklevel=3)
     return True

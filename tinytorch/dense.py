@@ -12,7 +12,9 @@ import numpy as np
 from .activations import relu
 from .creation import empty, empty_like, ones, zeros
 from .errors import ShapeError, shape_of
-from .fitting import as_rows, as_shape, check_probability, ends_in, labels_of, row_sums, same_shape, weighed
+from .fitting import (
+    as_rows, as_shape, check_probability, ends_in, labels_of, row_sums, rows_times, same_shape, weighed,
+)
 from .layers import Module, Parameter, Sequential
 from .shaping import cat
 from .tensor import Kept, Op, Tensor, floating, tensor
@@ -30,7 +32,7 @@ def linear(input, weight, bias=None, /):
         raise ShapeError(f"linear with a weight of {shape_of(weight)} takes inputs that end in "
                          f"{weight.shape[-1]} numbers, not {shape_of(input)}")
     rows = input.reshape(math.prod(input.shape[:-1]), weight.shape[-1])
-    out = rows @ weight.T
+    out = rows_times(rows, weight)
     if bias is not None: out += bias
     return out.reshape(input.shape[:-1] + weight.shape[:-1])
 

@@ -616,7 +616,8 @@ def digamma_slope(input, /, n):
 
     def value(x):
         if n > 1: return above(np.where(x < 0, np.nan, x))
-        return np.where(x < 0, (math.pi / np.sin(turns(x))) ** 2 - above(np.where(x < 0, 1 - x, 1)), above(np.abs(x)))
+        mirrored = (math.pi / np.sin(turns(x))) ** 2 - above(np.where(x < 0, 1 - x, 1))
+        return np.where(x < 0, mirrored, above(np.abs(x)))
     return in_double(value, input)
 
 

@@ -12,8 +12,8 @@ from .errors import ShapeError, shape_of
 from .tensor import Tensor
 
 __all__ = [
-    "row_sums", "as_rows", "reduced", "weighed", "same_shape", "labels_of", "ends_in", "as_shape",
-    "check_probability",
+    "row_sums", "row_max", "rows_times", "as_rows", "reduced", "weighed", "same_shape", "labels_of",
+    "ends_in", "as_shape", "check_probability",
 ]
 
 
@@ -24,6 +24,17 @@ def row_sums(x, y=None):
     """
     if y is None: return (x @ np.ones_like(x, shape=x.shape[-1:]))[..., None]
     return np.einsum("...i,...i->...", x, y)[..., None]
+
+
+def row_max(x):
+    """The largest number of each row, which leaves a 1 behind.  (*, n) -> (*, 1)"""
+    return np.take_along_axis(x, x.argmax(-1, keepdims=True), -1)
+
+
+def rows_times(rows, weight):
+    """Each row with each row of the weight.  (n, i), (o, i) -> (n, o)"""
+    if len(rows) >= len(weight): return rows @ weight.T
+    return np.ascontiguousarray((weight @ rows.T).T)
 
 
 def as_rows(x, last: int):

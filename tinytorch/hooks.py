@@ -61,7 +61,8 @@ class Hooks:
         mine = self.__dict__
         if not (mine["_forward_hooks"] or mine["_forward_pre_hooks"]
                 or mine["_backward_hooks"]
-                or EVERY_FORWARD_HOOK or EVERY_FORWARD_PRE_HOOK or EVERY_BACKWARD_HOOK): return self.forward(*args, **kwargs)
+                or EVERY_FORWARD_HOOK or EVERY_FORWARD_PRE_HOOK
+                or EVERY_BACKWARD_HOOK): return self.forward(*args, **kwargs)
         return hooked(self, args, kwargs)
 
     def register_forward_pre_hook(
@@ -102,7 +103,8 @@ class Hooks:
         return RemovableHandle(self._load_state_dict_post_hooks, hook)
 
 
-HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_state_dict_pre_hooks", "_state_dict_hooks",
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_state_dict_pre_hooks",
+         "_state_dict_hooks",
          "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks")
 
 

@@ -17,13 +17,13 @@ from .errors import shape_of
 from .indices import numbers_first
 from .printing import receipt_name
 from .shaping import detach
-from .tensor import Op, Tensor, select_index
+from .tensor import Op, Tensor, expand, select_index
 
 __all__ = [
     "Rule", "defaults", "RULES", "SHORTCUTS", "UNWRITTEN", "gradient", "shortcut", "no_gradient", "entry",
-    "Outline", "Receipt", "Part", "remembering", "PACKING", "wants_gradient", "edge_of", "write_receipt",
-    "sign", "sign_parts", "pull", "asked_for", "check_unchanged", "seen_by_rule", "overwritten",
-    "unpacked_output", "set_apart", "joined", "see_again", "places_of",
+    "Outline", "Receipt", "Part", "AccumulateGrad", "node_of", "remembering", "PACKING", "wants_gradient",
+    "edge_of", "write_receipt", "sign", "sign_parts", "pull", "asked_for", "check_unchanged", "seen_by_rule",
+    "overwritten", "unpacked_output", "set_apart", "joined", "see_again", "places_of",
 ]
 
 
@@ -104,7 +104,7 @@ class Receipt:
     hooks = None                    # what wants to see the gradient that arrives here
     seen = 0                        # for a view: how often its memory had been written over
     spoilt = False                  # whether the output has been written over since
-    around = None                   # who stands around the pull: hooks, or somebody who keeps the numbers elsewhere
+    around = None                   # who stands around the pull: hooks, or tickets for the numbers
 
     def __init__(self, op: Op, edges: list, inputs: list | None, settings: dict, boxes=(), versions=()):
         self.op, self.settings, self.number = op, settings, next(_numbers)
@@ -119,15 +119,16 @@ class Receipt:
 
     @property
     def next_functions(self) -> tuple:
-        """The receipts, or leaves, that gradients go to from here, as PyTorch lists them."""
-        return tuple([edge.node if isinstance(edge, Part) else (edge, 0) for edge in self.edges])
+        """Where gradients go from here, as PyTorch lists it: pairs of a receipt and which of its outputs."""
+        return tuple([node_of(edge) for edge in self.edges])
 
     def pull(self, g, create_graph: bool) -> tuple:
         """What goes to each input: a gradient, or a function that computes it, or None."""
         return (self.around or pull)(self, g, create_graph)
 
     def let_go(self) -> None:
-        """Forgets the numbers. Who has none, such as a sum, has nothing to forget, and may be passed again."""
+        """Forgets the numbers. Who has none, such as a sum, has nothing to forget, and may be passed
+        again."""
         if not (self.holds(self.out) or self.kept or any([box is not None for box in self.boxes])): return
         self.inputs = self.out = self.around = None
         self.boxes = self.kept = ()
@@ -147,14 +148,26 @@ class Part(Receipt):
         super().__init__(whole.op, [whole], [], {})
         self.place, self.places = place, places
 
-    @property
-    def node(self) -> tuple:
-        """The receipt of all outputs, and which of them this is."""
-        return self.edges[0], self.place
-
     def put(self, g, pending: dict) -> None:
         """Puts the gradient of this output beside those of the others."""
         pending.setdefault(self.edges[0], [None] * self.places)[self.place] = g
+
+class AccumulateGrad:
+    """What PyTorch shows at the end of the way: the leaf is its `variable`."""
+
+    next_functions = ()
+
+    def __init__(self, variable: Tensor): self.variable = variable
+    def name(self) -> str: return "torch::autograd::AccumulateGrad"
+    def __eq__(self, other): return isinstance(other, AccumulateGrad) and other.variable is self.variable
+    def __hash__(self): return hash(self.variable)
+    def __repr__(self): return "<AccumulateGrad>"
+
+
+def node_of(edge) -> tuple:
+    """An edge as PyTorch shows it."""
+    if isinstance(edge, Part): return edge.edges[0], edge.place
+    return (edge if edge is None or isinstance(edge, Receipt) else AccumulateGrad(edge)), 0
 
 
 remembering: ContextVar = ContextVar("remembering", default=True)
@@ -294,15 +307,16 @@ def see_again(x: Tensor) -> None:
     """A new receipt for a view whose memory was written over: a part of what the memory is now."""
     root = x._base
     if root.receipt is not None and (x.receipt is None or x.receipt.number < root.receipt.number):
-        shown = {"index": places_of(x, root, ...)}
+        op, shown = (select_index, {"index": places_of(x, root, ...)}) if root.ndim else (expand, {})
         outline = Outline((root.array.shape, root.array.dtype))
-        x.receipt = Receipt(select_index, [root.receipt], [outline], shown)
+        x.receipt = Receipt(op, [root.receipt], [outline], shown)
         x.requires_grad = True
     x.receipt.seen = root._changes
 
 
 def places_of(x: Tensor, root: Tensor, index) -> tuple:
     """Where in root the numbers of x[index] are, which shows memory of root: an index."""
+    if root.ndim == 0: return ()                # there is one place only
     size, (low, high) = root.array.itemsize, byte_bounds(root.array)
     line = np.empty((high - low) // size, np.int64)
 

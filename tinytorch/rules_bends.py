@@ -13,10 +13,10 @@ from .bends import (
     selu, silu, softplus, softshrink, softsign, tanhshrink, threshold,
 )
 from .elementwise import erf, where
-from .receipts import gradient
+from .receipts import gradient, shortcut
 from .shaping import cat, narrow
 
-__all__ = ["by_channel", "landing"]
+__all__ = ["by_channel", "landing", "share_of"]
 
 
 @gradient(leaky_relu)
@@ -123,3 +123,83 @@ def _(g, _out, x, dim):
     n = x.shape[dim] // 2
     s, passed = sigmoid(narrow(x, dim, n, n)), narrow(x, dim, 0, n)
     return cat([g * s, g * (passed * s * (1 - s))], dim),
+
+
+@shortcut(sigmoid)
+def _(g, out, _x):
+    dx = 1 - out
+    dx *= out
+    dx *= g
+    return dx,
+
+
+@shortcut(tanh)
+def _(g, out, _x):
+    dx = out * out
+    dx -= 1
+    dx *= g
+    dx *= -1
+    return dx,
+
+
+@shortcut(softmax)
+def _(g, out, _x, dim):
+    if not g.ndim: return g - g,
+    dx = g - np.expand_dims(np.vecdot(g, out, axis=dim), dim)
+    dx *= out
+    return dx,
+
+
+@shortcut(log_softmax)
+def _(g, out, _x, dim):
+    dx = np.exp(out)
+    dx *= -g.sum(axis=dim, keepdims=True)
+    dx += g
+    return dx,
+
+
+def share_of(out, x):
+    """out / x, and a half where x is 0."""
+    share = np.asarray(out / x)
+    if not x.all(): share[x == 0] = 0.5
+    return share
+
+
+@shortcut(silu)
+def _(g, out, x):
+    share = share_of(out, x)
+    dx = 1 - share
+    dx *= out
+    dx += share
+    dx *= g
+    return dx,
+
+
+@shortcut(gelu)
+def _(g, out, x, approximate):
+    share = share_of(out, x)
+    if approximate == "tanh":
+        dx = x * x
+        dx *= 3 * 0.044715
+        dx += 1
+        dx *= 2 * math.sqrt(2 / math.pi)
+        dx *= 1 - share
+        dx *= out
+    else:
+        dx = x * x
+        dx *= -0.5
+        dx = np.exp(dx)
+        dx *= 1 / math.sqrt(2 * math.pi)
+        dx *= x
+    dx += share
+    dx *= g
+    return dx,
+
+
+@shortcut(leaky_relu)
+def _(g, _out, x, negative_slope):
+    if g.dtype.kind != "f": return where(x > 0, g, g * negative_slope),     # bfloat16
+    dx = np.multiply(x > 0, 1 - negative_slope, dtype=g.dtype)
+    dx += negative_slope
+    dx *= g
+    return dx,

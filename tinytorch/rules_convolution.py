@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 
 from .convolution import conv1d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from .lines import FEW_WEIGHTS, as_pictures, pitches, suits_lines
 from .receipts import gradient, shortcut
-from .room import ROOMS, each_way, margins, pad
-from .spatial import SLICE, channels_last, conv2d, correlate, even, windows
+from .room import ROOMS, SLICE, each_way, even, margins, pad
+from .spatial import Slices, conv2d, correlate
 from .tensor import Op
 
 __all__ = [
     "CONVOLUTION", "TRANSPOSED", "around", "picture_gradient", "bias_gradient", "settled_ways",
-    "convolution_rule", "transposed_rule", "looked_at", "filters_seen", "add_products", "window_slices",
-    "filters_seen_rule", "turned_round", "picture_gradient_of_arrays", "convolution_shortcut",
+    "convolution_rule", "transposed_rule", "looked_at", "filters_seen", "as_far_as", "in_slices_again",
+    "on_lines_again", "filters_seen_rule", "turned_round", "gathered", "met_by_all", "convolution_shortcut",
 ]
 
 
@@ -31,7 +33,10 @@ def around(x, ends: list):
 
 
 def picture_gradient(g, weight, lengths: tuple, ends: list, stride, dilation, groups: int):
-    """What goes to the pictures: every gradient writes a window.  (N, O, *L'), (O, C / groups, …) -> (N, C, *L)"""
+    """What goes to the pictures: every gradient writes a window.
+
+    (N, O, *L'), (O, C / groups, *kernel) -> (N, C, *L)
+    """
     whole = [n + before + after for n, (before, after) in zip(lengths, ends)]
     kernel = weight.shape[2:]
     extra = [n - (m - 1) * s - d * (k - 1) - 1
@@ -78,51 +83,70 @@ def looked_at(x, weight, shape: tuple, padding, stride, dilation, groups: int):
 
 @Op
 def filters_seen(input, g, /, kernel, ends, stride, dilation, groups):
-    """For each weight the sum of all products it was part of.  (N, C, *L), (N, O, *L') -> (O, C / groups, *kernel)"""
-    ways = len(kernel)
-    if input.ndim == ways + 1: input, g = input[None], g[None]
+    """For each weight the sum of all products it was part of.
+
+    (N, C, *L), (N, O, *L') -> (O, C / groups, *kernel)
+    """
+    if input.ndim == len(kernel) + 1: input, g = input[None], g[None]
     C, O = input.shape[1] // groups, g.shape[1] // groups
-    out = np.zeros_like(g, shape=(O * groups, C, *kernel))
+    out = np.zeros_like(g, shape=(O * groups, C, *kernel), order="C")
+    if 0 in (out.size, g.size): return out
+    input, ends = as_far_as(g.shape[2:], input, kernel, ends, stride, dilation)
     for group in range(groups):
-        c, o = slice(group * C, group * C + C), slice(group * O, group * O + O)
-        add_products(input[:, c], g[:, o], ends, stride, dilation, out[o])
+        x, dy, dw = input[:, group * C :][:, :C], g[:, group * O :][:, :O], out[group * O :][:O]
+        if suits_lines(x, dw, dy.shape[2:], ends, stride): on_lines_again(x, dy, ends, dilation, dw)
+        else: in_slices_again(x, dy, ends, stride, dilation, dw)
     return out
 
 
-def add_products(x, g, ends: list, stride, dilation, out) -> None:
-    """Adds to `out` all products of windows and gradients.  (N, C, *L), (N, O, *L'), out (O, C, *kernel)"""
-    total = out.reshape(len(out), -1)
-    for matrix, part in window_slices(x, g, out.shape[2:], ends, stride, dilation):
-        total += part @ matrix.T
+def as_far_as(places: tuple, x, kernel, ends: list, stride, dilation):
+    """Pictures and margins without what no window in these places looks at."""
+    found, cut = [], []
+    for n, m, k, (before, _), s, d in zip(x.shape[2:], places, kernel, ends, stride, dilation):
+        after = (m - 1) * s + d * (k - 1) + 1 - n - before
+        found.append((before, max(after, 0)))
+        cut.append(slice(n + min(after, 0)))
+    return x[(..., *cut)], found
 
 
-def window_slices(x, g, kernel, ends: list, stride, dilation):
-    """Windows as columns, and the gradients of their places, in slices that stay in the cache.
+def in_slices_again(x, g, ends: list, stride, dilation, dw) -> None:
+    """Fills dw with the products of windows and gradients.  (N, C, *L), (N, O, *L'), dw (O, C, *kernel)"""
+    pieces, total = Slices(x, dw, g.shape[2:], ends, stride, dilation), None
+    for matrix, room, pictures, place in pieces:
+        pictures[...] = g[place]
+        part = matrix.T @ room                                          # (K, O)
+        total = part if total is None else np.add(total, part, out=total)
+    O, C, *kernel = dw.shape
+    if pieces.last: dw[...] = total.reshape(*kernel, C, O).transpose(-1, -2, *range(len(kernel)))
+    else: dw[...] = total.T.reshape(dw.shape)
 
-    (N, C, *L), (N, O, *L') -> (K, places), (O, places)
-    """
-    (N, C), places, ways = x.shape[:2], g.shape[2:], len(kernel)
-    K = C * math.prod(kernel)
-    if 0 in (N, K, *g.shape): return
-    row = K * math.prod(places[1:])
-    rows = even(places[0], SLICE // row)
-    many = even(N, SLICE // (row * rows)) if rows == places[0] else 1
-    lengths = [n + before + after for n, (before, after) in zip(x.shape[2:], ends)]
-    room = ROOMS.get("around", (C, many, *lengths), x).swapaxes(0, 1)           # (many, C, *lengths)
-    room[...] = 0
-    inner = room[(..., *[slice(before, before + n) for n, (before, _) in zip(x.shape[2:], ends)])]
-    view = windows(channels_last(room), kernel, stride, dilation)               # (many, *places, *kernel, C)
-    view = view.transpose(2 * ways + 1, *range(ways + 1, 2 * ways + 1), *range(ways + 1))
+
+def on_lines_again(x, g, ends: list, dilation, dw) -> None:
+    """The same on pictures that are written in a line, with zeros between the gradients."""
+    (N, _, *lengths), (O, C, *kernel) = x.shape, dw.shape
+    pitch = pitches(lengths, ends)
+    steps = [math.prod(pitch[way + 1 :]) for way in range(len(pitch))]
+    moves = [sum([t * d * step for t, d, step in zip(tap, dilation, steps)])
+             for tap in product(*map(range, kernel))]               # of the line, for each weight of a filter
+    copied = len(moves) if C * len(moves) <= FEW_WEIGHTS else kernel[-1]
+    one = math.prod(pitch)
+    many = even(N, SLICE // (one * (copied * C + O)))
+    end = many * one + sum([min(pair) * step for pair, step in zip(ends, steps)])
+    lines = ROOMS.get("matrix", (copied, C, end), x)
+    gradients = ROOMS.get("product", (O, max(end, many * one)), x)
+    lines[0], gradients[...] = 0, 0
+    inner = as_pictures(lines[0], many, pitch, [slice(b, b + n) for n, (b, _) in zip(lengths, ends)])
+    pictures = as_pictures(gradients, many, pitch, [slice(n) for n in g.shape[2:]])
+    far = end - moves[-1]                               # behind it there is no window any more
+    total = np.zeros_like(x, shape=(len(moves) // copied, copied * C, O))
     for n in range(0, N, many):
-        some = min(many, N - n)
-        inner[:some] = x[n : n + some]
-        for r in range(0, places[0], rows):
-            last = min(r + rows, places[0])
-            seen = view[(..., slice(some), slice(r, last), *[slice(m) for m in places[1:]])]
-            matrix = ROOMS.get("matrix", seen.shape, x)
-            np.copyto(matrix, seen)
-            part = g[n : n + some, :, r:last].swapaxes(0, 1)
-            yield matrix.reshape(K, -1), part.reshape(len(part), -1)
+        some = len(x[n : n + many])
+        inner[:some], pictures[:some] = x[n : n + many], g[n : n + many]
+        inner[some:], pictures[some:] = 0, 0
+        for line, move in zip(lines[1:], moves[1:copied]): line[:, : end - move] = lines[0][:, move:]
+        for part, move in zip(total, moves[::copied]):
+            part += lines.reshape(-1, end)[:, move : move + far] @ gradients[:, :far].T
+    dw[...] = total.reshape(-1, C, O).transpose(2, 1, 0).reshape(dw.shape)
 
 
 @gradient(filters_seen)
@@ -134,22 +158,43 @@ def filters_seen_rule(g, _out, x, dy, ends, stride, dilation, groups):
 
 
 def turned_round(weight, groups: int):
-    """Filters seen from their other side: mirrored, outputs as inputs.  (O, C / groups, *) -> (C, O / groups, *)"""
+    """Filters seen from their other side: mirrored, outputs as inputs.
+
+    (O, C / groups, *kernel) -> (C, O / groups, *kernel)
+    """
     O, C = weight.shape[:2]
     flipped = weight[(..., *[slice(None, None, -1)] * (weight.ndim - 2))]
     return flipped.reshape(groups, O // groups, *weight.shape[1:]).swapaxes(1, 2).reshape(
         groups * C, O // groups, *weight.shape[2:])
 
 
-def picture_gradient_of_arrays(g, weight, lengths, ends, stride, dilation, groups):
-    """As `picture_gradient`, by plain convolutions where that can be done."""
+def gathered(g, weight, lengths: tuple, ends: list, stride, dilation, groups: int):
+    """As `picture_gradient`, by plain convolutions of arrays."""
+    if 0 in g.shape or any([s > 1 < d for s, d in zip(stride, dilation)]):
+        return picture_gradient(g, weight, lengths, ends, stride, dilation, groups)
+    ways = len(lengths)
+    shape = (*g.shape[: g.ndim - ways - 1], weight.shape[1] * groups, *lengths)
+    if set(stride) == {1}: return met_by_all(g, weight, shape, ends, dilation, groups)
+    dx = np.zeros_like(g, shape=shape, order="C")
+    for phase in product(*map(range, stride)):
+        some = weight[(..., *[slice(r, None, s) for r, s in zip(phase, stride)])]
+        firsts = [-(-max(before - r, 0) // s) for (before, _), r, s in zip(ends, phase, stride)]
+        starts = [q * s + r - before for q, s, r, (before, _) in zip(firsts, stride, phase, ends)]
+        counts = [-(-(n - start) // s) for n, start, s in zip(lengths, starts, stride)]
+        if 0 in some.shape or min(counts) < 1: continue
+        room = [(q, k - 1 + m - q - n) for q, k, m, n in zip(firsts, some.shape[2:], g.shape[-ways:], counts)]
+        part = met_by_all(g, some, (*shape[: len(shape) - ways], *counts), room, dilation, groups)
+        dx[(..., *[slice(start, None, s) for start, s in zip(starts, stride)])] = part
+    return dx
+
+
+def met_by_all(g, weight, shape: tuple, ends: list, dilation, groups: int):
+    """The gradient of pictures of which every number meets all weights: stride 1."""
     spans = [d * (k - 1) for k, d in zip(weight.shape[2:], dilation)]
-    plain = set(stride) == {1} and all([max(e) <= span for e, span in zip(ends, spans)])
-    if not plain or 0 in g.shape: return picture_gradient(g, weight, lengths, ends, stride, dilation, groups)
     room = [(span - before, span - after) for span, (before, after) in zip(spans, ends)]
-    before = [min(e) for e in room]
-    whole = around(g, [(b - m, a - m) for (b, a), m in zip(room, before)])
-    return correlate("convolution", whole, turned_round(weight, groups), None, 1, before, dilation, groups)
+    even = [max(0, min(pair)) for pair in room]
+    whole = around(g, [(before - m, after - m) for (before, after), m in zip(room, even)])
+    return correlate("convolution", whole, turned_round(weight, groups), None, 1, even, dilation, groups)
 
 
 @shortcut(conv1d, conv2d, conv3d)
@@ -157,6 +202,6 @@ def convolution_shortcut(g, _out, x, weight, _bias, stride, padding, dilation, g
     kernel = weight.shape[2:]
     stride, dilation = settled_ways(len(kernel), stride, dilation)
     ends, lengths = margins(padding, kernel, stride, dilation), x.shape[-len(kernel) :]
-    return (lambda: picture_gradient_of_arrays(g, weight, lengths, ends, stride, dilation, groups),
+    return (lambda: gathered(g, weight, lengths, ends, stride, dilation, groups),
             lambda: filters_seen(x, g, kernel, ends, stride, dilation, groups),
             lambda: bias_gradient(g, len(kernel)))

@@ -18,9 +18,9 @@ from .tensor import Op
 
 __all__ = [
     "renormed", "standard", "standardize_rule", "rescale_rule", "column_sums", "standardize_shortcut",
-    "rescale_shortcut", "flat_rows", "linear_shortcut", "surprise_shortcut", "binary_surprise_rule",
-    "uneven_surprise_rule", "certainty_rule", "remaining", "one_back", "alignment_slope", "alignment_rule",
-    "alignment_shortcut",
+    "rescale_shortcut", "flat_rows", "linear_shortcut", "as_shaped", "surprise_shortcut",
+    "binary_surprise_rule", "uneven_surprise_rule", "certainty_rule", "remaining", "one_back", "slope",
+    "alignment_slope", "alignment_slope_rule", "alignment_rule", "alignment_shortcut",
 ]
 
 
@@ -77,7 +77,8 @@ def standardize_shortcut(g, _out, x, weight, _bias, last, kept):
         dx -= normal * along
         dx *= scale
         return dx.reshape(x.shape)
-    return before, lambda: column_sums(dy, normal).reshape(weight.shape), lambda: column_sums(dy).reshape(_bias.shape)
+    return (before, lambda: as_shaped(column_sums(dy, normal), weight.shape),
+            lambda: as_shaped(column_sums(dy), _bias.shape))
 
 
 @shortcut(rescale)
@@ -91,7 +92,7 @@ def rescale_shortcut(g, _out, x, weight, last, kept):
         dx -= normal * (row_sums(dx, normal) / dx.shape[1])
         dx *= scale
         return dx.reshape(x.shape)
-    return before, lambda: column_sums(dy, normal).reshape(weight.shape)
+    return before, lambda: as_shaped(column_sums(dy, normal), weight.shape)
 
 
 def flat_rows(x, last: int):
@@ -102,11 +103,17 @@ def flat_rows(x, last: int):
 
 @shortcut(linear)
 def linear_shortcut(g, _out, x, weight, _bias):
-    rows, matrix = x.reshape(-1, x.shape[-1]), weight.reshape(-1, weight.shape[-1])
-    g_rows = g.reshape(len(rows), len(matrix))
-    return (lambda: (g_rows @ matrix).reshape(x.shape),
-            lambda: (g_rows.T @ rows).reshape(weight.shape),
-            lambda: column_sums(g_rows).reshape(weight.shape[:-1]))
+    n, width = math.prod(x.shape[:-1]), weight.shape[-1]
+    rows, g_rows = x.reshape(n, width), g.reshape(n, math.prod(weight.shape[:-1]))
+    matrix = weight.reshape(g_rows.shape[1], width)
+    return (lambda: as_shaped(g_rows @ matrix, x.shape),
+            lambda: as_shaped(g_rows.T @ rows, weight.shape),
+            lambda: as_shaped(column_sums(g_rows), weight.shape[:-1]))
+
+
+def as_shaped(x, shape: tuple):
+    """The array in that shape: itself if it has it, since of a view a leaf would take a copy."""
+    return x if x.shape == shape else x.reshape(shape)
 
 
 @shortcut(surprise)
@@ -161,22 +168,30 @@ def one_back(x):
     return one_on(x[:, ::-1])[:, ::-1]
 
 
-@Op
-def alignment_slope(g, log_probs, targets, input_lengths, target_lengths, /, blank=0, reached=None, losses=None):
-    """The gradient of `alignment` for its logarithms.  (N), (T, N, C), (N, S), (N), (N) -> (T, N, C)"""
-    if reached is None:
-        losses, reached = alignment.forward(log_probs, targets, input_lengths, target_lengths, blank)
-        reached = reached[0]
+def slope(g, losses, reached, log_probs, targets, input_lengths, target_lengths, blank: int):
+    """The gradient for the logarithms, from the losses and what has been reached.  -> (T, N, C)"""
     path = spread_out(targets, blank)
     may_skip = np.zeros_like(path, dtype=bool)
     may_skip[:, 2:] = (path[:, 2:] != blank) & (path[:, 2:] != path[:, :-2])
     ways = reached + remaining(log_probs, path, may_skip, input_lengths, target_lengths)
     shares = np.exp(ways + losses[:, None])
     shares[np.arange(len(shares))[:, None] >= np.maximum(input_lengths, 1)] = 0
-    slope = np.zeros_like(log_probs)
-    rows = np.arange(len(path))
-    for place in range(path.shape[1]): slope[:, rows, path[:, place]] -= shares[:, :, place]
-    return np.where(g[:, None] == 0, 0, slope * g[:, None])
+    total, rows = np.zeros_like(log_probs), np.arange(len(path))
+    for place in range(path.shape[1]): total[:, rows, path[:, place]] -= shares[:, :, place]
+    return np.where(g[:, None] == 0, 0, total * g[:, None])
+
+
+@Op
+def alignment_slope(g, log_probs, targets, input_lengths, target_lengths, /, blank=0):
+    """The gradient of `alignment` for its logarithms.  (N), (T, N, C), (N, S), (N), (N) -> (T, N, C)"""
+    given = log_probs, targets, input_lengths, target_lengths, blank
+    losses, (reached,) = alignment.forward(*given)
+    return slope(g, losses, reached, *given)
+
+
+@gradient(alignment_slope)
+def alignment_slope_rule(g, _out, _g, _log_probs, _targets, _input_lengths, _target_lengths):
+    raise NotImplementedError("the gradient of ctc_loss has no gradient, here or in PyTorch")
 
 
 @gradient(alignment)
@@ -187,5 +202,5 @@ def alignment_rule(g, _out, log_probs, targets, input_lengths, target_lengths, b
 
 @shortcut(alignment)
 def alignment_shortcut(g, out, log_probs, targets, input_lengths, target_lengths, blank, kept):
-    return alignment_slope.forward(g, log_probs, targets, input_lengths, target_lengths, blank, kept[0], out), \
-        None, None, None
+    dx = slope(g, out, kept[0], log_probs, targets, input_lengths, target_lengths, blank)
+    return dx, None, None, None

@@ -13,19 +13,19 @@ from .linalg import cholesky, det, eigh, inv, matrix_rank, pinv, qr, slogdet, so
 from .overwriting import zeros_beside
 from .products import cdist
 from .receipts import gradient, no_gradient
-from .rules_reductions import the_others
 from .rules_shaping import given
+from .rules_totals import the_others
 from .shaping import cat, diag_embed, diagonal, narrow, places, tril, triu, unsqueeze
 from .tensor import Tensor
 
 __all__ = [
-    "direction", "nonzero", "column", "halved", "tall_qr", "diagonal_alone", "factored", "off_diagonal",
-    "gaps", "skew", "thin",
+    "direction", "nonzero", "column", "nearly_flat", "halved", "tall_qr", "diagonal_alone", "factored",
+    "off_diagonal", "gaps", "skew", "thin",
 ]
 
 
 def direction(x, length, p: float, axis):
-    """How the p-norm of the numbers along some axes, `length` with ones for these, answers to each of them."""
+    """How the p-norm of the numbers along some axes, their `length`, answers to each of them."""
     if p == 0: return x * 0
     if p == 1: return sign(x)
     if p == 2: return x / nonzero(length)
@@ -82,9 +82,15 @@ def column(g): return unsqueeze(unsqueeze(g, -1), -1)
 
 @gradient(det)
 def _(g, out, A):
-    if bare(out).all(): return column(g * out) * inv(A).mT,
+    if not nearly_flat(bare(A), bare(out)): return column(g * out) * inv(A).mT,
     U, stretch, Vh = svd(A, False)
     return column(g * det(U) * det(Vh)) * ((U * unsqueeze(the_others(stretch, -1), -2)) @ Vh),
+
+
+def nearly_flat(A, volume) -> bool:
+    """Whether a volume is 0 up to rounding; the product of the rows' lengths is the largest there can be."""
+    largest = np.sqrt((A * A).sum(axis=-1)).prod(axis=-1)
+    return bool((np.abs(volume) <= A.shape[-1] * np.finfo(A.dtype).eps * largest).any())
 
 
 @gradient(pinv)
@@ -112,7 +118,7 @@ def _(g, out, _A, upper):
 def _(g, out, A, mode):
     if mode == "r": raise RuntimeError('the gradient of qr needs Q, which the mode "r" does not compute')
     n, m = A.shape[-2:]
-    if mode == "complete" and n > m: raise RuntimeError('the mode "complete" of qr has a gradient for wide matrices only')
+    if mode == "complete" and n > m: raise RuntimeError("a complete Q of a tall matrix has no gradient")
     Q, R = factored(A, out, qr, mode)
     gQ, gR = given(g, out)
     if n >= m: return tall_qr(gQ, gR, Q, R),

@@ -116,7 +116,8 @@ def average_back(
     g, /, ways, whole, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override=None,
 ):
     """The transpose of an average pool.  (N, C, *places) -> whole, which is (N, C, *L)"""
-    pool = Pool("avg_pool", np.broadcast_to(np.zeros_like(g, shape=()), whole), ways, kernel_size, stride, padding, 1, ceil_mode)
+    nothing = np.broadcast_to(np.zeros_like(g, shape=()), whole)
+    pool = Pool("avg_pool", nothing, ways, kernel_size, stride, padding, 1, ceil_mode)
     numbers = np.array(1)
     for n, (k, s, p, _), places in zip(pool.x.shape[2:], pool.settings, pool.places):
         numbers = numbers[..., None] * np.array(counts(n, k, s, p, places, count_include_pad))

@@ -18,8 +18,8 @@ from .shaping import cat, split
 from .tensor import Tensor, current_engine, reshape, using
 
 __all__ = [
-    "by_recomputing", "stand_in", "along_the_line", "rnn_rule", "gru_rule", "lstm_rule", "WayBack", "arrived",
-    "said_by", "soft", "slopes", "rnn_shortcut", "gru_shortcut", "lstm_shortcut", "cells_of",
+    "by_recomputing", "stand_in", "along_the_line", "rnn_rule", "gru_rule", "lstm_rule", "AT_ONCE", "WayBack",
+    "softened", "rnn_shortcut", "gru_shortcut", "lstm_shortcut", "cells_of",
 ]
 
 
@@ -28,9 +28,10 @@ def by_recomputing(f: Callable, gradients: list, *inputs) -> list:
     boxed = any([isinstance(x, Tensor) for x in inputs])
     with enable_grad(), using(current_engine() if boxed else Autograd(current_engine().inner)):
         seen = [stand_in(x) for x in inputs]
-        arrived = [(y, g if isinstance(g, Tensor) else Tensor(g)) for y, g in zip(f(*seen), gradients) if g is not None]
+        arrived = [(y, g if boxed else Tensor(g)) for y, g in zip(f(*seen), gradients) if g is not None]
         wanted = [x for x in seen if wants_gradient(x)]
-        found = grad([y for y, _ in arrived], wanted, [g for _, g in arrived], create_graph=boxed, allow_unused=True)
+        outputs, started = zip(*arrived)
+        found = grad(outputs, wanted, started, create_graph=boxed, allow_unused=True)
     found = dict(zip(wanted, found if boxed else [g if g is None else g.array for g in found]))
     return [found.get(x) for x in seen]
 
@@ -45,7 +46,7 @@ def stand_in(x):
 
 
 def along_the_line(step: Callable, states: list, sizes, reverse: bool) -> list:
-    """Walks: step(start, n, states) gives the new states, and the first of them is what is said.  -> out, *states"""
+    """Walks; step(start, n, states) gives the new states, of which the first is said.  -> out, *states"""
     said = {}
     for start, n in walk(sizes, reverse):
         new = step(start, n, [x[:n] for x in states])
@@ -94,136 +95,150 @@ def lstm_rule(g, _out, x, h, c, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, reverse):
     return by_recomputing(layer, g, x, h, c, w_ih, w_hh, b_ih, b_hh, w_hr)
 
 
+AT_ONCE = 256                       # words whose gates are made again together
+
+
 class WayBack:
-    """The steps of a walk, and the states before each of them."""
+    """A walk in the other direction: what it has gathered, and the states that each step started from."""
 
-    def __init__(self, sizes, reverse: bool):
-        self.steps = walk(sizes, reverse)
-
-    def before(self, first, said):
-        """For each step the state that it started from, side by side.  (B, H), (N, H) -> (H, N)"""
-        out, state = np.empty_like(said, shape=said.shape[::-1]), first.T.copy()
+    def __init__(self, g, x, first, said, w_ih, w_hh, sizes, reverse: bool):
+        self.g, self.x, self.w_ih, self.w_hh = g, x, w_ih, w_hh
+        self.steps, self.states, state = walk(sizes, reverse), np.empty_like(said), first.copy()
         for start, n in self.steps:
-            out[:, start : start + n] = state[:, :n]
-            state[:, :n] = said[start : start + n].T
-        return out
+            self.states[start : start + n] = state[:n]
+            state[:n] = said[start : start + n]
+        self.dx = np.empty_like(x, order="C")
+        self.dh = np.zeros_like(first, order="C") if g[1] is None else g[1].copy()
+        self.weights = [np.zeros_like(w, order="C") for w in (w_ih, w_hh)]
+        self.biases = [np.zeros_like(w, shape=w.shape[:1]) for w in (w_ih, w_hh)]
 
-    def __reversed__(self): return reversed([slice(start, start + n) for start, n in self.steps])
+    def spans(self):
+        """The steps from the last to the first, some at once: their place in the line, and them within it."""
+        steps, many = self.steps[::-1], max(1, AT_ONCE // max(1, max([n for _, n in self.steps])))
+        for k in range(0, len(steps), many):
+            some = steps[k : k + many]
+            first, last = min(some)[0], sum(max(some))
+            yield slice(first, last), [slice(start - first, start - first + n) for start, n in some]
+
+    def arriving(self, span: slice, step: slice):
+        """The gradient for what was said at a step, from there and from later; a view of dh."""
+        dh = self.dh[: step.stop - step.start]
+        if self.g[0] is not None: dh += self.g[0][span][step]
+        return dh
+
+    def heard(self, span: slice, gates: int, b_ih, b_hh) -> list:
+        """What inputs and states said, gate by gate.  -> (gates, words, H), (gates, words, H)"""
+        said = []
+        for line, w, bias in ((self.x, self.w_ih, b_ih), (self.states, self.w_hh, b_hh)):
+            part = line[span] @ w.T
+            if bias is not None: part += bias
+            said.append(np.ascontiguousarray(part.reshape(len(part), gates, -1).swapaxes(0, 1)))
+        return said
+
+    def gather(self, span: slice, dx_gates, dh_gates) -> None:
+        """Adds up the gradients of weights and biases, and notes that of the input."""
+        np.matmul(dx_gates, self.w_ih, out=self.dx[span])
+        for n, (gates, line) in enumerate(((dx_gates, self.x), (dh_gates, self.states))):
+            self.weights[n] += gates.T @ line[span]
+            self.biases[n] += column_sums(gates)
 
 
-def arrived(g, like):
-    """A gradient on its side, in memory of its own; zeros where none has arrived.  (B, H) -> (H, B)"""
-    return np.zeros_like(like, shape=like.shape[::-1]) if g is None else g.T.copy()
-
-
-def said_by(weight, line, bias):
-    """What the numbers along a line say to the gates.  (gates, H), (H, N), (gates) -> (gates, N)"""
-    out = weight @ line
-    if bias is not None: out += bias[:, None]
-    return out
-
-
-def soft(x):
+def softened(x) -> None:
     """Over x, its sigmoid."""
     x *= 0.5
     np.tanh(x, out=x)
     x *= 0.5
     x += 0.5
-    return x
-
-
-def slopes(dx_gates, dh_gates, x, states, w_ih, dh) -> list:
-    """The gradients for input, state and weights from those of what was said to the gates."""
-    return [lambda: dx_gates.T @ w_ih, dh.T, lambda: dx_gates @ x, lambda: dh_gates @ states.T,
-            lambda: dx_gates.sum(axis=1), lambda: dh_gates.sum(axis=1)]
 
 
 @shortcut(rnn_layer)
 def rnn_shortcut(g, out, x, h, w_ih, w_hh, b_ih, b_hh, sizes, nonlinearity, reverse):
-    out, way = out[0], WayBack(sizes, reverse)
-    states, dh = way.before(h, out), arrived(g[1], h)
-    slope = (1 - out * out if nonlinearity == "tanh" else (out > 0).astype(out.dtype)).T.copy()
-    for step in reversed(way):
-        now, n = slope[:, step], step.stop - step.start
-        if g[0] is not None: dh[:, :n] += g[0][step].T
-        now *= dh[:, :n]
-        dh[:, :n] = w_hh.T @ now
-    return slopes(slope, slope, x, states, w_ih, dh)
+    back = WayBack(g, x, h, out[0], w_ih, w_hh, sizes, reverse)
+    for span, steps in back.spans():
+        said = out[0][span]
+        slope = 1 - said * said if nonlinearity == "tanh" else np.greater(said, 0, out=np.empty_like(said))
+        for step in steps:
+            dh = back.arriving(span, step)
+            slope[step] *= dh
+            np.matmul(slope[step], w_hh, out=dh)
+        back.gather(span, slope, slope)
+    return back.dx, back.dh, *back.weights, *back.biases
 
 
 @shortcut(gru_layer)
 def gru_shortcut(g, out, x, h, w_ih, w_hh, b_ih, b_hh, sizes, reverse):
-    out, way, H = out[0], WayBack(sizes, reverse), w_hh.shape[1]
-    states, dh = way.before(h, out), arrived(g[1], h)
-    dx, dstate = said_by(w_ih, x.T, b_ih), said_by(w_hh, states, b_hh)
-    both = dx[: 2 * H]
-    both += dstate[: 2 * H]
-    soft(both)
-    reset, keep, new, of_state = dx[:H].copy(), dx[H : 2 * H].copy(), dx[2 * H :], dstate[2 * H :]
-    new += reset * of_state
-    np.tanh(new, out=new)
-    dx[H : 2 * H] = (states - new) * keep * (1 - keep)              # from here on dx holds slopes for dh
-    new *= new
-    np.subtract(1, new, out=new)
-    new *= 1 - keep
-    dx[:H] = new * of_state * reset * (1 - reset)
-    for step in reversed(way):
-        n = step.stop - step.start
-        state, gates = dh[:, :n], dx[:, step].reshape(3, H, n)
-        if g[0] is not None: state += g[0][step].T
-        gates *= state
-        dx[:, step] = gates.reshape(3 * H, n)
-        dstate[: 2 * H, step] = dx[: 2 * H, step]
-        np.multiply(dx[2 * H :, step], reset[:, step], out=dstate[2 * H :, step])
-        state *= keep[:, step]
-        state += w_hh.T @ dstate[:, step]
-    return slopes(dx, dstate, x, states, w_ih, dh)
+    back, H = WayBack(g, x, h, out[0], w_ih, w_hh, sizes, reverse), w_hh.shape[1]
+    for span, steps in back.spans():
+        slopes, of_states = back.heard(span, 3, b_ih, b_hh)
+        slopes[:2] += of_states[:2]
+        softened(slopes[:2])
+        (reset, keep, new), of_state = slopes, of_states[2]
+        passed = reset.copy()
+        new += reset * of_state
+        np.tanh(new, out=new)
+        left = 1 - keep
+        moved = (back.states[span] - new) * keep * left
+        np.multiply(1 - new * new, left, out=new)                   # from here on: how far h moves the gates
+        reset *= (1 - reset) * new * of_state
+        dx, dstate = [np.empty_like(x, shape=(left.shape[0], 3 * H)) for _ in range(2)]
+        for step in steps:
+            dh = back.arriving(span, step)
+            now, before = [d[step].reshape(len(dh), 3, H).swapaxes(0, 1) for d in (dx, dstate)]
+            np.multiply(reset[step], dh, out=now[0])
+            np.multiply(moved[step], dh, out=now[1])
+            np.multiply(new[step], dh, out=now[2])
+            before[:2] = now[:2]
+            np.multiply(now[2], passed[step], out=before[2])
+            dh *= keep[step]
+            dh += dstate[step] @ w_hh
+        back.gather(span, dx, dstate)
+    return back.dx, back.dh, *back.weights, *back.biases
 
 
 @shortcut(lstm_layer)
 def lstm_shortcut(g, out, x, h, c, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, reverse, kept):
-    out, way, H = out[0], WayBack(sizes, reverse), w_hh.shape[0] // 4
-    states, dh, dc = way.before(h, out), arrived(g[1], h), arrived(g[2], c)
-    gates = said_by(w_ih, x.T, b_ih)
-    gates += said_by(w_hh, states, b_hh)
-    cell, before = cells_of(way, c, kept[0])
-    write, keep, new, say = gates.reshape(4, H, -1)
-    soft(gates[: 2 * H])
-    soft(say)
-    np.tanh(new, out=new)
-    bent = np.tanh(cell, out=cell)
-    told = say * bent if w_hr is not None else None                 # (H, N), what was made shorter
-    through = (1 - bent * bent) * say                               # how far c moves what is said
-    remember = keep.copy()
-    bent *= say * (1 - say)                                         # from here on gates hold slopes
-    say[...] = bent
-    keep *= (1 - keep) * before
-    slope = write * (1 - new * new)
-    write *= (1 - write) * new
-    new[...] = slope
-    dtold = None if w_hr is None else np.empty_like(out, shape=out.shape[::-1])
-    for step in reversed(way):
-        n = step.stop - step.start
-        dsaid, dcell, now = dh[:, :n], dc[:, :n], gates[:, step].reshape(4, H, n)
-        if g[0] is not None: dsaid += g[0][step].T
-        if w_hr is not None:
-            dtold[:, step] = dsaid
-            dsaid = w_hr.T @ dsaid
-        dcell += dsaid * through[:, step]
-        now[:3] *= dcell
-        now[3] *= dsaid
-        gates[:, step] = now.reshape(4 * H, n)
-        dcell *= remember[:, step]
-        dh[:, :n] = w_hh.T @ gates[:, step]
-    dx, dh, *rest = slopes(gates, gates, x, states, w_ih, dh)
-    return [dx, dh, dc.T, *rest, lambda: dtold @ told.T]
+    back, H = WayBack(g, x, h, out[0], w_ih, w_hh, sizes, reverse), w_hh.shape[0] // 4
+    dc, (cells, before) = np.zeros_like(c) if g[2] is None else g[2].copy(), cells_of(back.steps, c, kept[0])
+    shorter = None if w_hr is None else np.zeros_like(w_hr, order="C")
+    for span, steps in back.spans():
+        slopes, of_states = back.heard(span, 4, b_ih, b_hh)
+        slopes += of_states
+        write, keep, new, say = slopes
+        softened(slopes[:2])
+        np.tanh(new, out=new)
+        softened(say)
+        bent, remember = np.tanh(cells[span]), keep.copy()
+        told = None if w_hr is None else say * bent
+        through = (1 - bent * bent) * say                           # how far c moves what is said
+        say *= (1 - say) * bent                     # from here on: how far c and h move the gates
+        keep *= (1 - keep) * before[span]
+        slope = (1 - new * new) * write
+        write *= (1 - write) * new
+        new[...] = slope
+        gates = np.empty_like(x, shape=(len(slope), 4 * H))
+        dsaid = None if w_hr is None else np.empty_like(x, shape=(len(told), len(w_hr)))
+        for step in steps:
+            dh = dtold = back.arriving(span, step)
+            if w_hr is not None:
+                dsaid[step] = dh
+                dtold = dh @ w_hr
+            dcell, now = dc[: len(dh)], gates[step].reshape(len(dh), 4, H).swapaxes(0, 1)
+            dcell += through[step] * dtold
+            np.multiply(slopes[:3, step], dcell, out=now[:3])
+            np.multiply(say[step], dtold, out=now[3])
+            dcell *= remember[step]
+            np.matmul(gates[step], w_hh, out=dh)
+        back.gather(span, gates, gates)
+        if w_hr is not None: shorter += dsaid.T @ told
+    return back.dx, back.dh, dc, *back.weights, *back.biases, shorter
 
 
-def cells_of(way: WayBack, first, kept: list):
-    """The states c after and before each step, side by side, from those kept.  (B, H) -> (H, N), (H, N)"""
-    N = sum([c.shape[1] for c in kept])
-    after, before, state = *[np.empty_like(first, shape=(first.shape[1], N)) for _ in range(2)], first.T.copy()
-    for (start, n), c in zip(way.steps, kept):
-        before[:, start : start + n] = state[:, :n]
-        after[:, start : start + n] = state[:, :n] = c
+def cells_of(steps: list, first, kept: list):
+    """The states c after and before each step, in a line, from those kept.  (B, H) -> (N, H), (N, H)"""
+    after, state = np.empty_like(first, shape=(sum([c.shape[1] for c in kept]), first.shape[1])), first.copy()
+    before = np.empty_like(after)
+    for (start, n), c in zip(steps, kept):
+        before[start : start + n] = state[:n]
+        after[start : start + n] = c.T
+        state[:n] = after[start : start + n]
     return after, before

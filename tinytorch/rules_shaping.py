@@ -44,7 +44,8 @@ def _(g, _out, *_tensors, dim): return unbind(g, dim)
 def given(parts, outlines) -> list:
     """The gradients of several outputs, with zeros for those of which none arrived."""
     like = next(part for part in parts if part is not None)
-    return [zeros_beside(like, outline.shape) if part is None else part for part, outline in zip(parts, outlines)]
+    return [zeros_beside(like, outline.shape) if part is None else part
+            for part, outline in zip(parts, outlines)]
 
 
 @gradient(split)
@@ -76,7 +77,8 @@ def _(g, _out, _x, _src, dim, index): return pasted(g, along(place(dim, _x.ndim)
 
 
 @gradient(slice_scatter)
-def _(g, _out, _x, _src, dim, start, end, step): return pasted(g, along(place(dim, _x.ndim), slice(start, end, step)))
+def _(g, _out, _x, _src, dim, start, end, step):
+    return pasted(g, along(place(dim, _x.ndim), slice(start, end, step)))
 
 
 def pasted(g, index):
@@ -172,7 +174,8 @@ def _(g, _out, x, size, stride, shift):
     memory, itemsize = owner(array), array.itemsize
     line, first = np.arange(memory.size, like=array), (address(array) - address(memory)) // itemsize
 
-    def walk(shape, steps, start): return window(line[start:], shape, [line.itemsize * step for step in steps])
+    def walk(shape, steps, start):
+        return window(line[start:], shape, [line.itemsize * step for step in steps])
     here = walk(array.shape, [step // itemsize for step in array.strides], first)
     there = walk(tuple(size), tuple(stride), first + shift)
     arrived = put_index(zeros_beside(g, line.shape), g, (there,), True)

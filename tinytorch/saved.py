@@ -33,7 +33,8 @@ class Packer:
     def fetch(self, ticket) -> Tensor:
         with boxes(): found = self.unpack(ticket)
         if isinstance(found, Tensor): return found
-        raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(found)}")
+        raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+                        f"{type(found)}")
 
 
 class Tickets:
@@ -60,12 +61,14 @@ class Tickets:
     def __call__(self, receipt: Receipt, g, create_graph: bool) -> tuple:
         if receipt.inputs is None: return pull(receipt, g, create_graph)        # and raise
         outlines, spoilt = receipt.inputs, receipt.spoilt
-        found = {n: with_history(self.packer.fetch(ticket), receipt.edges[n]) for n, ticket in self.inputs.items()}
+        found = {n: with_history(self.packer.fetch(ticket), receipt.edges[n]) for n,
+                 ticket in self.inputs.items()}
         outs = [self.numbers(*x) for x in self.outs]
         receipt.boxes = [found.get(n) for n in range(len(outlines))]
         receipt.versions = [0 if box is None else box._version for box in receipt.boxes]
         receipt.inputs = [x if box is None else box.array for x, box in zip(outlines, receipt.boxes)]
-        receipt.out, receipt.kept = outs if self.several else outs[0], tuple([self.numbers(*x) for x in self.kept])
+        receipt.out, receipt.kept = outs if self.several else outs[0], tuple([self.numbers(*x)
+                                                                              for x in self.kept])
         receipt.spoilt = False                  # what was put away cannot have been written over
         try: return pull(receipt, g, create_graph)
         finally:
@@ -87,7 +90,8 @@ def with_history(x: Tensor, edge) -> Tensor:
 
 
 class saved_tensors_hooks:
-    """`with saved_tensors_hooks(pack, unpack):` every tensor kept for backward is put away as `pack(tensor)`, and comes
+    """`with saved_tensors_hooks(pack, unpack):` every tensor kept for backward is put away as
+    `pack(tensor)`, and comes
     back as `unpack(ticket)`."""
 
     def __init__(self, pack_hook: Callable, unpack_hook: Callable):

@@ -127,9 +127,12 @@ class Workspace:
 
     def start(self, lesson: str | Lesson, anyway: bool = False) -> Started:
         """Makes the notebook if it is missing and gives the given files; Locked if needs are missing."""
+        from tito.services_create import give_datasets
+
         lesson = self._unlocked(lesson, anyway)
         record, path = self.progress().lesson(lesson.name), self.notebook(lesson)
         created = not path.exists()
+        give_datasets(self.root, self.course)           # to workspaces that are older than their data
         given = {} if record.completed else self.course.sources(lesson, lesson.given)
         if record.started and not created and not self.news(self.course.package(self.sources() | given)):
             return Started(lesson, path, False, (), False)

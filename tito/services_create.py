@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,15 +27,27 @@ def make_folder(root: Path, course: Course) -> None:
     sources = {m: s for lesson in given for m, s in course.sources(lesson, lesson.given).items()}
     files = {f"tinytorch/{name}": text for name, text in course.package(sources).items()}
     texts = {"README.md": readme(course), ".gitignore": IGNORED}
-    names = [*texts, "tinytorch", *(lesson.notebook for lesson in lessons)]
+    names = [*texts, "tinytorch", "datasets", *(lesson.notebook for lesson in lessons)]
     refuse_full(root, names)
     with whole(root, [*names, ".tito"]):
         write_tree(root, {**texts, **files})
+        give_datasets(root, course)
         for lesson in lessons:
             course.notebooks.write(notebook(course.chapter(lesson)), root / lesson.notebook)
         write(root / ".tito" / "progress.json", to_json(Progress()))
         write(root / ".tito" / "progress.json.bak", to_json(Progress()))
         write(root / ".tito" / "workspace.json", marker(course))      # last: from now on it is a workspace
+
+
+def give_datasets(root: Path, course: Course) -> None:
+    """Copies the small data of the course beside the package, where its readers look; once."""
+    if not course.datasets.is_dir() or (root / "datasets").exists(): return
+    new = root / f".datasets.{os.getpid()}.new"
+    try:
+        shutil.copytree(course.datasets, new, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+        new.rename(root / "datasets")
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 @contextmanager
@@ -105,5 +118,6 @@ The notebooks are lessons; what I write in them becomes the package `tinytorch/`
     tito undo               take the last change back
 
 {lessons}
-`tinytorch/` is written by tito: edit the notebooks. `.tito/` holds progress and backups.
+`tinytorch/` is written by tito: edit the notebooks. `datasets/` came with the course. `.tito/` holds progress
+and backups.
 """

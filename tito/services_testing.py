@@ -166,9 +166,14 @@ class Tests:
             write_tree(place / "tinytorch", files)
             yield place.resolve()
 
-    def plan(self, kind: Kind, place: Path, limits: Limits, folder: Path | None = None, **more: Any) -> Plan:
+    def plan(
+        self, kind: Kind, place: Path, limits: Limits, folder: Path | None = None,
+        environment: Mapping[str, str] | None = None, **more: Any,
+    ) -> Plan:
         reference = str(self.course.reference)
-        return Plan(kind, str(place), str(folder or place), limits, reference=reference, **more)
+        surroundings = {"TINYTORCH_SHIPPED": str(self.course.datasets), **(environment or {})}
+        return Plan(kind, str(place), str(folder or place), limits, reference=reference,
+                    environment=surroundings, **more)
 
     def own(self, folder: Path) -> None:
         """Refuses a ./tinytorch that is somewhere else, or no folder."""

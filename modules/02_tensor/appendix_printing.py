@@ -156,7 +156,8 @@ def facts(array, requires_grad: bool, receipt) -> Iterator[str]:
 
 
 def receipt_name(receipt) -> str:
-    """`MulBackward0` for what `mul` made, as PyTorch calls it; `CubeBackward` if a class of the user's made it."""
+    """`MulBackward0` for what `mul` made, as PyTorch calls it; `CubeBackward` if a class of the user's made
+    it."""
     if isinstance(receipt.op, type): return f"{receipt.op.__name__}Backward"
     name = {"true_divide": "div"}.get(receipt.op.name, receipt.op.name)
     return "".join([word.capitalize() for word in name.split("_")]) + "Backward0"

@@ -206,10 +206,10 @@ def count_nonzero(input, /, dim=None):
 # %% [markdown]
 # ## Spread
 #
-# The standard deviation is the root of the variance: the length of the distances from the mean, divided by the
-# root of n - 1. (A length rather than a root, because where all numbers are equal a root is infinitely steep.)
-# PyTorch has three ways to say by what to divide: `correction=1`, `unbiased=True`, and a bool where a dimension
-# should be.
+# The standard deviation is the root of the variance: the length of the distances from the mean, divided by
+# the root of n - 1. (A length rather than a root, because where all numbers are equal a root is infinitely
+# steep.) PyTorch has three ways to say by what to divide: `correction=1`, `unbiased=True`, and a bool where a
+# dimension should be.
 
 # %%
 #| export

@@ -863,7 +863,8 @@ def requires_grad_(tensor, requires_grad: bool = True):
     if requires_grad and not tensor.dtype.is_floating_point:
         raise RuntimeError(f"only floats can have gradients, and this tensor holds {tensor.dtype}")
     if not (requires_grad or tensor.is_leaf):
-        raise RuntimeError("you can only change requires_grad flags of leaf variables: take tensor.detach() instead")
+        raise RuntimeError("you can only change requires_grad flags of leaf variables: take tensor.detach() "
+                           "instead")
     tensor.requires_grad = requires_grad
     return tensor
 

@@ -79,7 +79,8 @@ class Hooks:
         mine = self.__dict__
         if not (mine["_forward_hooks"] or mine["_forward_pre_hooks"]
                 or mine["_backward_hooks"]
-                or EVERY_FORWARD_HOOK or EVERY_FORWARD_PRE_HOOK or EVERY_BACKWARD_HOOK): return self.forward(*args, **kwargs)
+                or EVERY_FORWARD_HOOK or EVERY_FORWARD_PRE_HOOK
+                or EVERY_BACKWARD_HOOK): return self.forward(*args, **kwargs)
         return hooked(self, args, kwargs)
 
     def register_forward_pre_hook(
@@ -120,12 +121,14 @@ class Hooks:
         return RemovableHandle(self._load_state_dict_post_hooks, hook)
 
 
-HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_state_dict_pre_hooks", "_state_dict_hooks",
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_state_dict_pre_hooks",
+         "_state_dict_hooks",
          "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks")
 
 # %% [markdown]
-# Hooks on gradients need gradients, which lesson 09 brings. It hangs a function in here that is asked between the
-# hooks around forward: it may exchange the arguments, and says what is to be done with the output.
+# Hooks on gradients need gradients, which lesson 09 brings. It hangs a function in here that is asked
+# between the hooks around forward: it may exchange the arguments, and says what is to be done with the
+# output.
 
 # %%
 #| export

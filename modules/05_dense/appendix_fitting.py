@@ -23,7 +23,9 @@ from tinytorch.tensor import Tensor
 # ## Rows
 #
 # NumPy adds up each short row by itself, with a little ado. A product with ones gives the same sums, and
-# matrix products are the one thing that all of a computer has been polished for.
+# matrix products are the one thing that all of a computer has been polished for. Where the largest number of
+# a row stands, NumPy finds out in half the time that it takes to say which number it is. And when a product
+# has few rows and a large weight, BLAS would rather have the weight on the left.
 
 # %%
 #| export
@@ -34,6 +36,17 @@ def row_sums(x, y=None):
     """
     if y is None: return (x @ np.ones_like(x, shape=x.shape[-1:]))[..., None]
     return np.einsum("...i,...i->...", x, y)[..., None]
+
+
+def row_max(x):
+    """The largest number of each row, which leaves a 1 behind.  (*, n) -> (*, 1)"""
+    return np.take_along_axis(x, x.argmax(-1, keepdims=True), -1)
+
+
+def rows_times(rows, weight):
+    """Each row with each row of the weight.  (n, i), (o, i) -> (n, o)"""
+    if len(rows) >= len(weight): return rows @ weight.T
+    return np.ascontiguousarray((weight @ rows.T).T)
 
 
 def as_rows(x, last: int):

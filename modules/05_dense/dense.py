@@ -34,6 +34,7 @@ from tinytorch.fitting import (
     ends_in,
     labels_of,
     row_sums,
+    rows_times,
     same_shape,
     weighed,
 )
@@ -72,8 +73,9 @@ def linear(input, weight, bias=None, /):
     rows = input.reshape(math.prod(input.shape[:-1]), weight.shape[-1])
     #| hint rows is (n, in) and weight is (out, in). Which of the two must be turned to give (n, out)?
     #| hint out = rows @ weight.T, and the bias, if there is one, is added in place: out += bias.
+    #| hint rows_times(rows, weight) of the appendix is the same product; with few rows it is faster.
     ### BEGIN SOLUTION
-    out = rows @ weight.T
+    out = rows_times(rows, weight)
     if bias is not None: out += bias
     ### END SOLUTION
     return out.reshape(input.shape[:-1] + weight.shape[:-1])

@@ -37,10 +37,12 @@ from tinytorch.tensor import METHODS, Kept, Op, Tensor, reshape, transpose
 # All three walk along a line of words like the one in the appendix on packing: `sizes` says how many
 # sequences there are at each step. For a box of T steps they are all the same.
 #
-# Half of the work does not depend on the state: what the input says to the gates. It is one large matrix
-# product for many steps at once. Many, but not all: the result should still be in the cache when its step
-# comes. What is left for each step is a small product and a few short walks, and there every walk counts.
-# So the state lies on its side, (hidden, batch): then each gate is one piece of memory.
+# The state lies on its side, (hidden, batch): then each gate is one piece of memory. There are two ways to
+# the gates. Half of the work does not depend on the state: what the input says to them. The RNN and the GRU
+# have it done for many steps in one product; many, but not all: the result should still be in the cache when
+# its step comes. The LSTM writes what it hears now below what it said last, with a row of ones for the bias
+# below that, and has one product for everything. What is left for each step are short walks, and there every
+# one counts: they all have their memory before the first step.
 
 # %%
 #| export
@@ -134,28 +136,33 @@ def lstm_layer(input, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None, we
                reverse=False):
     """i, f, o = σ(…), g = tanh(…), c = f c + i g, h = o tanh(c), by w_hr made shorter if it is there.
 
-    (N, in), (B, H), (B, H) … -> (N, H), (B, H), (B, H); the states c of all steps are kept.
+    (N, in), (B, H), (B, H) … -> (N, H), (B, H), (B, H). Kept for each step of the walk, of its n sequences:
+    c, (H, n), and i, f, o, g, (4, H, n).
     """
-    H = weight_hh.shape[0] // 4
-    out, h, c, cells = np.empty_like(input, shape=(len(input), h.shape[1])), h.T.copy(), c.T.copy(), []
-    weight_ih, weight_hh, bias = [
-        halved(x, 4, 3, [0, 1, 3, 2]) for x in (weight_ih, weight_hh, total(bias_ih, bias_hh))]
-    weight_hh = np.asfortranarray(weight_hh)                    # BLAS likes a tall matrix column by column
-    for start, n, said in heard(input, weight_ih, bias, walk(sizes, reverse)):
-        gates, cell = weight_hh @ h[:, :n], c[:, :n]
-        gates += said
-        np.tanh(gates, out=gates)
-        switched(gates[: 3 * H])
-        write, keep, say, new = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
-        cell *= keep
-        new *= write
-        cell += new
-        cells.append(cell.copy())
-        np.tanh(cell, out=new)
-        if weight_hr is None: np.multiply(say, new, out=h[:, :n])
-        else: h[:, :n] = weight_hr @ np.multiply(say, new, out=new)
-        out[start : start + n] = h[:, :n].T
-    return Kept((out, h.T.copy(), c.T.copy()), cells)
+    (N, into), (B, width), H, steps = input.shape, h.shape, c.shape[1], walk(sizes, reverse)
+    parts = [halved(x, 4, 3, [0, 1, 3, 2]) for x in (weight_ih, weight_hh, total(bias_ih, bias_hh))]
+    weight = np.concatenate([x.reshape(4 * H, -1) for x in parts if x is not None], axis=1)
+    heard = np.ones_like(weight, shape=(weight.shape[1], B))        # the input, the state, 1 for the bias
+    now, said = heard[:into], heard[into : into + width]
+    said[...], c = h.T, c.T.copy()
+    out, room = np.empty_like(input, shape=(N, width)), np.empty_like(c)
+    gates, cells = [np.empty_like(c, shape=(len(steps), *shape)) for shape in ((4, H, B), (H, B))]
+    for (start, n), gate, cell in zip(steps, gates, cells):
+        now[:, :n] = input[start : start + n].T
+        flat, (write, keep, say, new) = gate.reshape(4 * H, B)[:, :n], gate[..., :n]
+        np.matmul(weight, heard[:, :n], out=flat)
+        np.tanh(flat, out=flat)
+        switched(flat[: 3 * H])
+        cell, told = cell[:, :n], room[:, :n]
+        np.multiply(keep, c[:, :n], out=cell)
+        cell += np.multiply(write, new, out=told)
+        c[:, :n] = cell
+        np.tanh(cell, out=told)
+        if weight_hr is None: np.multiply(say, told, out=said[:, :n])
+        else: said[:, :n] = weight_hr @ np.multiply(say, told, out=told)
+        out[start : start + n] = said[:, :n].T
+    told = [[one[..., :n] for one, (_, n) in zip(many, steps)] for many in (cells, gates)]
+    return Kept((out, said.T.copy(), c.T.copy()), *told)
 
 # %% [markdown]
 # ## The modules

@@ -27,6 +27,7 @@ from tinytorch.creation import arange, ones
 from tinytorch.dense import Dropout, LayerNorm, Linear, dropout
 from tinytorch.embeddings import Embedding
 from tinytorch.errors import ShapeError, shape_of
+from tinytorch.fitting import row_max, row_sums
 from tinytorch.layers import Module
 from tinytorch.elementwise import where
 from tinytorch.shaping import cat, repeat_interleave, split
@@ -232,14 +233,14 @@ def attend(query, key, value, mask=None, keep=None, /, *, scale=None):
     if scale is None: scale = 1 / math.sqrt(query.shape[-1])
     scores = (query * scale) @ key.swapaxes(-1, -2)
     if mask is not None: scores += mask
-    top = np.maximum(scores.max(-1, keepdims=True), np.finfo(scores.dtype).min)     # finite, even of -inf
-    #| hint Subtract top and take exp, both in place. Then total, the sum of each row: keepdims.
+    top = np.maximum(row_max(scores), np.finfo(scores.dtype).min)     # finite, even of -inf
+    #| hint Subtract top and take exp, both in place. Then total: row_sums(scores), from lesson 05.
     #| hint Where may total be 0? Make it 1 there: nothing divided by 1 is nothing.
     #| hint Multiply by keep if there is one, mix the values, and divide the mixture by total.
     ### BEGIN SOLUTION
     scores -= top
     np.exp(scores, out=scores)
-    total = scores.sum(-1, keepdims=True)
+    total = row_sums(scores)
     total[total == 0] = 1
     if keep is not None: scores *= keep
     out = np.matmul(scores, value, out=room_like(query, (*scores.shape[:-1], value.shape[-1])))

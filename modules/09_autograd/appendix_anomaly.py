@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Appendix: where does the nan come from?
 #
-# A loss of nan says nothing about where it began, and a gradient of nan even less: it began in some rule, deep in
-# backward, whose op ran long ago in a line of the forward that nobody remembers. So let somebody remember. Here is an
-# engine that notes for every receipt the line that asked for it, and looks at what each rule hands on. It is slow,
-# and it is on only while you search.
+# A loss of nan says nothing about where it began, and a gradient of nan even less: it began in some rule,
+# deep in backward, whose op ran long ago in a line of the forward that nobody remembers. So let somebody
+# remember. Here is an engine that notes for every receipt the line that asked for it, and looks at what
+# each rule hands on. It is slow, and it is on only while you search.
 
 # %%
 #| export
@@ -62,9 +62,11 @@ class Watchful(Autograd):
     def tell(self, receipt: Receipt) -> None:
         """Warns, with the lines that led to the op."""
         if receipt in LINES:
-            told = "Traceback of forward call that caused the error:\n" + "".join(traceback.format_list(LINES[receipt]))
+            lines = "".join(traceback.format_list(LINES[receipt]))
+            told = f"Traceback of forward call that caused the error:\n{lines}"
         else:
-            told = "No forward pass information available. Enable detect anomaly during forward pass for more information."
+            told = ("No forward pass information available. Enable detect anomaly during forward pass for "
+                    "more information.")
         warnings.warn(f"Error detected in {receipt.name()}. {told}", stacklevel=3)
 
 
@@ -76,7 +78,8 @@ def whole(receipt: Receipt) -> Receipt:
 def callers() -> traceback.StackSummary:
     """The lines that led here, up to where this package begins."""
     frames = traceback.StackSummary.extract(traceback.walk_stack(None), lookup_lines=False)
-    return traceback.StackSummary.from_list([frame for frame in reversed(frames) if not frame.filename.startswith(PACKAGE)])
+    return traceback.StackSummary.from_list([frame for frame in reversed(frames)
+                                             if not frame.filename.startswith(PACKAGE)])
 
 # %% [markdown]
 # It stands at the door for the length of a block, or, by `set_detect_anomaly(True)`, until it is sent away.
@@ -84,11 +87,13 @@ def callers() -> traceback.StackSummary:
 # %%
 #| export
 class detect_anomaly:
-    """`with detect_anomaly():` the forward line of an op whose rule raises, or gives nan, is named in a warning."""
+    """`with detect_anomaly():` the forward line of an op whose rule raises, or gives nan, is named in a
+    warning."""
 
     def __init__(self, check_nan: bool = True):
         self.check_nan = check_nan
-        warnings.warn("Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for "
+        warnings.warn("Anomaly Detection has been enabled. This mode will increase the runtime and should "
+                      "only be enabled for "
                       "debugging.", stacklevel=2)
 
     def __enter__(self) -> None:

@@ -28,9 +28,9 @@
 # y = Cube.apply(x)
 # ```
 #
-# What the class has to say by hand, what is saved and which gradients are wanted, the pair of functions says by
-# the names of its parameters. The class is worth its lines where `forward` is a program of its own: it may call
-# anything, keep anything, and write over its inputs.
+# What the class has to say by hand, what is saved and which gradients are wanted, the pair of functions
+# says by the names of its parameters. The class is worth its lines where `forward` is a program of its own:
+# it may call anything, keep anything, and write over its inputs.
 
 # %%
 #| export
@@ -52,7 +52,16 @@ from tinytorch.errors import shape_of
 from tinytorch.indexing import put_index
 from tinytorch.journeys import boxes
 from tinytorch.modes import is_grad_enabled, no_grad
-from tinytorch.receipts import PACKING, Outline, Part, Receipt, edge_of, places_of, wants_gradient, write_receipt
+from tinytorch.receipts import (
+    PACKING,
+    Outline,
+    Part,
+    Receipt,
+    edge_of,
+    places_of,
+    wants_gradient,
+    write_receipt,
+)
 from tinytorch.saved import Packer, outline, with_history
 from tinytorch.shaping import detach
 from tinytorch.tensor import Tensor, look_at
@@ -95,7 +104,8 @@ class FunctionCtx:
         return tuple([fetch() for fetch in self._saved])
 
 
-GONE = ("Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
+GONE = ("Trying to backward through the graph a second time (or directly access saved tensors after they "
+        "have already been "
         "freed): say retain_graph=True the first time")
 
 # %%
@@ -116,13 +126,15 @@ class Function:
     @staticmethod
     def backward(ctx: FunctionCtx, *grad_outputs):
         """One gradient for each argument of forward, None where there is none."""
-        raise NotImplementedError("You must implement either the backward or vjp method for your custom autograd.Function to "
+        raise NotImplementedError("You must implement either the backward or vjp method for your custom "
+                                  "autograd.Function to "
                                   "use it with backward mode AD.")
 
     vjp = backward
 
     def __init__(self, *args, **kwargs):
-        raise RuntimeError("an autograd.Function is not called, and has no instances: its methods are static, and "
+        raise RuntimeError("an autograd.Function is not called, and has no instances: its methods are "
+                           "static, and "
                            f"{type(self).__name__}.apply(...) runs it")
 
     @classmethod
@@ -146,8 +158,8 @@ def by_position(forward: Callable, args: tuple, kwargs: dict, skip: int) -> tupl
     return found.args[skip:]
 
 # %% [markdown]
-# The receipt of such a function. Its op is the class itself, and it pulls by calling backward. Backward is written
-# for tensors, so it gets them.
+# The receipt of such a function. Its op is the class itself, and it pulls by calling backward. Backward is
+# written for tensors, so it gets them.
 
 # %%
 #| export
@@ -156,7 +168,8 @@ class Applied(Receipt):
 
     def __init__(self, function: type[Function], ctx: FunctionCtx, args: tuple):
         edges = [edge_of(x) if want else None for x, want in zip(args, ctx.needs_input_grad)]
-        super().__init__(function, edges, [outline(x.array) if isinstance(x, Tensor) else x for x in args], {})
+        inputs = [outline(x.array) if isinstance(x, Tensor) else x for x in args]
+        super().__init__(function, edges, inputs, {})
         self.ctx, self.around, self.outlines = ctx, backward_of, []
 
     def let_go(self) -> None: self.ctx._saved = None
@@ -169,13 +182,16 @@ class Applied(Receipt):
 def backward_of(receipt: Applied, g, create_graph: bool) -> list:
     """What the backward of an autograd.Function makes of g."""
     arrived = g if isinstance(g, list) else [g]
-    with boxes(): found = chosen(receipt.op)(receipt.ctx, *[boxed(receipt, *x) for x in zip(arrived, receipt.outlines)])
+    arrived = [boxed(receipt, *x) for x in zip(arrived, receipt.outlines)]
+    with boxes(): found = chosen(receipt.op)(receipt.ctx, *arrived)
     found = found if isinstance(found, tuple) else (found,)
     count, name = len(receipt.edges), receipt.name()
     if len(found) < count or any([dx is not None for dx in found[count:]]):
-        raise RuntimeError(f"function {name} returned an incorrect number of gradients (expected {count}, got {len(found)})")
+        raise RuntimeError(f"function {name} returned an incorrect number of gradients (expected {count}, "
+                           f"got {len(found)})")
     for n, (dx, x) in enumerate(zip(found, receipt.inputs)): check(name, n, dx, x)
-    return found if create_graph else [None if dx is None else bare(dx, edge) for dx, edge in zip(found, receipt.edges)]
+    if create_graph: return found
+    return [None if dx is None else bare(dx, edge) for dx, edge in zip(found, receipt.edges)]
 
 
 def bare(dx: Tensor, edge):
@@ -188,9 +204,9 @@ def chosen(function: type[Function]) -> Callable:
     return function.vjp if function.backward is Function.backward else function.backward
 
 
-def boxed(receipt: Applied, g, outline: Outline) -> Tensor | None:
+def boxed(receipt: Applied, g, outline: Outline | None) -> Tensor | None:
     """The gradient of one output as backward wants to see it."""
-    if g is None and receipt.ctx.materialize_grads: g = np.zeros(outline.shape, outline.dtype)
+    if g is None and outline and receipt.ctx.materialize_grads: g = np.zeros(outline.shape, outline.dtype)
     return g if g is None or isinstance(g, Tensor) else Tensor(np.asarray(g))
 
 
@@ -199,18 +215,21 @@ def check(name: str, n: int, dx, x) -> None:
     if dx is None: return
     if not isinstance(dx, Tensor): raise RuntimeError(f"expected Variable or None (got {type(dx).__name__})")
     if not isinstance(x, Outline):
-        raise RuntimeError(f"function {name} returned a gradient different than None at position {n + 1}, but the corresponding "
+        raise RuntimeError(f"function {name} returned a gradient different than None at position {n + 1}, "
+                           f"but the corresponding "
                            "forward input was not a Variable")
     short = dx.ndim - x.ndim
     if short < 0 or any([old not in (1, new) for old, new in zip(x.shape, dx.shape[short:])]):
-        raise RuntimeError(f"Function {name} returned an invalid gradient at index {n} - got {list(dx.shape)} but expected shape "
+        raise RuntimeError(f"Function {name} returned an invalid gradient at index {n} - got "
+                           f"{list(dx.shape)} but expected shape "
                            f"compatible with {list(x.shape)}")
 
 # %% [markdown]
 # ## What forward returned
 #
-# Four things may be among it: new tensors; inputs that it has written over; inputs that it handed through, which
-# become views, so that the tensor of the caller keeps its own history; and anything else, which is handed on.
+# Four things may be among it: new tensors; inputs that it has written over; inputs that it handed through,
+# which become views, so that the tensor of the caller keeps its own history; and anything else, which is
+# handed on.
 
 # %%
 #| export
@@ -219,10 +238,12 @@ def signed(receipt: Applied, args: tuple, out):
     ctx, outs = receipt.ctx, out if type(out) is tuple else (out,)
     for x in ctx.to_save:
         if x is not None and not isinstance(x, Tensor):
-            raise TypeError(f"save_for_backward can only save variables, but argument {index_of(x, ctx.to_save)} is of type "
+            raise TypeError(f"save_for_backward can only save variables, but argument "
+                            f"{index_of(x, ctx.to_save)} is of type "
                             f"{type(x).__name__}")
     if any([index_of(x, outs) is None for x in ctx.dirty_tensors]):
-        raise RuntimeError("Some elements marked as dirty during the forward method were not returned as output. The inputs that "
+        raise RuntimeError("Some elements marked as dirty during the forward method were not returned as "
+                           "output. The inputs that "
                            "are modified inplace must all be outputs of the Function.")
     wanted = is_grad_enabled() and any(ctx.needs_input_grad)
     if wanted: receipt.outlines = [outline(x.array) if isinstance(x, Tensor) else None for x in outs]
@@ -264,15 +285,16 @@ def written_over(x: Tensor, receipt: Receipt) -> Tensor:
     return x
 
 # %% [markdown]
-# What is saved must not keep its own receipt alive: an output is kept as bare numbers, and gets its receipt back
-# when somebody looks.
+# What is saved must not keep its own receipt alive: an output is kept as bare numbers, and gets its receipt
+# back when somebody looks.
 
 # %%
 #| export
 def keep(x: Tensor | None, args: tuple, outs: tuple, receipts: list, ctx: FunctionCtx) -> Callable:
     """A function that gives x when backward asks for it."""
     place = index_of(x, outs)
-    if place is not None and index_of(x, args) is not None and index_of(x, ctx.dirty_tensors) is None: place = None
+    handed_through = index_of(x, args) is not None and index_of(x, ctx.dirty_tensors) is None
+    if handed_through: place = None
     if x is None: return lambda: None
     edge_again = history_of(x) if place is None else history_of_output(receipts[place], place, len(outs))
     packer, version, array = PACKING.get(), x._version, x.array
@@ -300,7 +322,8 @@ def history_of_output(receipt: Receipt, place: int, places: int) -> Callable:
 
 
 def overwritten(x: Tensor):
-    raise RuntimeError(f"a saved tensor of shape {shape_of(x)} is needed for gradient computation, and has been modified by an "
+    raise RuntimeError(f"a saved tensor of shape {shape_of(x)} is needed for gradient computation, and has "
+                       f"been modified by an "
                        "inplace operation since")
 
 # %%
@@ -309,18 +332,21 @@ class Refusal(Receipt):
     """Stands behind gradients that must not be differentiated once more."""
 
     def pull(self, g, create_graph):
-        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
+        raise RuntimeError("trying to differentiate twice a function that was marked with "
+                           "@once_differentiable")
 
 
 def once_differentiable(fn: Callable) -> Callable:
-    """Above a backward that uses more than tensors' own ops, NumPy for example: nobody may differentiate it."""
+    """Above a backward that uses more than tensors' own ops, NumPy for example: nobody may differentiate
+    it."""
     @wraps(fn)
     def backward(ctx, *args):
         with no_grad(): found = fn(ctx, *args)
         if not (is_grad_enabled() and any([wants_gradient(x) for x in args])): return found
         made = found if isinstance(found, tuple) else (found,)
-        for n, x in enumerate(made):
+        for x in made:
             if isinstance(x, Tensor):
-                x.receipt, x.requires_grad = Refusal(Refusal, [edge_of(g) for g in args if wants_gradient(g)], [], {}), True
+                edges = [edge_of(g) for g in args if wants_gradient(g)]
+                x.receipt, x.requires_grad = Refusal(Refusal, edges, [], {}), True
         return found
     return backward

@@ -1,13 +1,14 @@
 # %% [markdown]
 # # Appendix: a picture of the graph
 #
-# Receipts are a graph, and a graph wants to be seen. `draw(loss, model)` walks from a loss back to the leaves and
-# draws what it meets: ops as boxes, parameters with their names, data in grey, and on each line the shape of what
-# flows along it. Numbers flow down, gradients flow up.
+# Receipts are a graph, and a graph wants to be seen. `draw(loss, model)` walks from a loss back to the
+# leaves and draws what it meets: ops as boxes, parameters with their names, data in grey, and on each line
+# the shape of what flows along it. Numbers flow down, gradients flow up.
 #
-# A good drawing of a graph is found in three steps, an idea of Sugiyama, Tagawa and Toda (1981). Give each node a
-# row, so that everything flows down. Order each row so that few lines cross: put each node in the middle of its
-# neighbours, again and again. Then move the nodes sideways until lines are short and nothing overlaps.
+# A good drawing of a graph is found in three steps, an idea of Sugiyama, Tagawa and Toda (1981). Give each
+# node a row, so that everything flows down. Order each row so that few lines cross: put each node in the
+# middle of its neighbours, again and again. Then move the nodes sideways until lines are short and nothing
+# overlaps.
 
 # %%
 #| export
@@ -17,7 +18,6 @@
 #| export
 from __future__ import annotations
 
-from collections.abc import Iterable
 from html import escape
 from itertools import count, pairwise
 from pathlib import Path
@@ -94,8 +94,8 @@ def shape_text(x) -> str:
 # %% [markdown]
 # ## Where it stands
 #
-# Rows first: a node stands one row above the highest of those that use it. A line that passes through rows gets an
-# invisible node in each of them, so that it has a place in their order, too.
+# Rows first: a node stands one row above the highest of those that use it. A line that passes through rows
+# gets an invisible node in each of them, so that it has a place in their order, too.
 
 # %%
 #| export
@@ -152,7 +152,8 @@ def ordered(rows: list[list], paths: list[list], sweeps: int = 8) -> None:
             row.sort(key=lambda node: middle([place[x] for x in near.get(node, ()) if x in place], own[node]))
 
 
-def middle(places: list[float], otherwise: float) -> float: return sum(places) / len(places) if places else otherwise
+def middle(places: list[float], otherwise: float) -> float:
+    return sum(places) / len(places) if places else otherwise
 
 
 def across(rows: list[list], paths: list[list], width, sweeps: int = 40) -> dict:
@@ -186,8 +187,8 @@ def spread(row: list, x: dict, wish: dict, width) -> None:
 ROW, HEIGHT, LETTER, GAP = 68, 34, 7.4, 22      # pixels: between rows, of a box, of a letter, between boxes
 
 STYLE = """
-.graph{--ink:#1f2933;--line:#7b8794;--op:#eef2f7;--leaf:#dff3e4;--leafline:#2f8f57;--end:#fde5df;--endline:#c8452c;--paper:#ffffff;
-font:13px ui-sans-serif,system-ui,sans-serif}
+.graph{--ink:#1f2933;--line:#7b8794;--op:#eef2f7;--leaf:#dff3e4;--leafline:#2f8f57;
+--end:#fde5df;--endline:#c8452c;--paper:#ffffff;font:13px ui-sans-serif,system-ui,sans-serif}
 .graph text{fill:var(--ink);text-anchor:middle}
 .graph .small{font:11px ui-monospace,monospace;opacity:.75}
 .graph .label{stroke:var(--paper);stroke-width:6px;paint-order:stroke;opacity:1}
@@ -198,8 +199,8 @@ font:13px ui-sans-serif,system-ui,sans-serif}
 .graph .end{fill:var(--end);stroke:var(--endline)}
 .graph .data{fill:none;stroke-dasharray:4 3}
 """
-DARK = ("--ink:#e4e7eb;--line:#9aa5b1;--op:#2b3744;--leaf:#173f2a;--leafline:#5ecb8d;--end:#4a221a;--endline:#f08a73;"
-        "--paper:#14181d")
+DARK = ("--ink:#e4e7eb;--line:#9aa5b1;--op:#2b3744;--leaf:#173f2a;--leafline:#5ecb8d;"
+        "--end:#4a221a;--endline:#f08a73;--paper:#14181d")
 MOODS = f"""@media(prefers-color-scheme:dark){{.graph{{{DARK}}}}}
 [data-theme=dark] .graph,[data-jp-theme-light=false] .graph{{{DARK}}}
 """
@@ -217,9 +218,12 @@ def svg_of(graph: Graph) -> str:
     place = {v: (x[v] - left, y[v] + HEIGHT / 2 + 8) for v in x}
     lines = [line([place[v] for v in path], label) for path, (_, _, label) in zip(paths, graph.edges)]
     boxes = [box(title, kind, below, *place[node]) for node, (title, kind, below) in enumerate(graph.titles)]
-    return (f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="a graph of {len(boxes)} nodes" '
-            f'width="{right:.0f}" height="{bottom}" viewBox="0 0 {right:.0f} {bottom}"><style>{STYLE}{MOODS}</style>'
-            '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+    return (f'<svg class="graph" xmlns="http://www.w3.org/2000/svg" role="img" '
+            f'aria-label="a graph of {len(boxes)} nodes" '
+            f'width="{right:.0f}" height="{bottom}" viewBox="0 0 {right:.0f} {bottom}">'
+            f'<style>{STYLE}{MOODS}</style>'
+            '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" '
+            'markerWidth="7" markerHeight="7" orient="auto">'
             '<path d="M0 0L8 4L0 8z"/></marker></defs>\n' + "\n".join([*lines, *boxes]) + "</svg>")
 
 
@@ -229,13 +233,14 @@ def box_width(title: str, kind: str, below: str) -> float: return max(len(title)
 def box(title: str, kind: str, below: str, x: float, y: float) -> str:
     w, radius = box_width(title, kind, below), HEIGHT / 2 if kind == "leaf" else 7
     lower = f'<text class="small" x="{x:.1f}" y="{y + 12:.1f}">{escape(below)}</text>' if below else ""
-    return (f'<rect class="{kind}" x="{x - w / 2:.1f}" y="{y - HEIGHT / 2:.1f}" width="{w:.1f}" height="{HEIGHT}" rx="{radius}"/>'
+    return (f'<rect class="{kind}" x="{x - w / 2:.1f}" y="{y - HEIGHT / 2:.1f}" '
+            f'width="{w:.1f}" height="{HEIGHT}" rx="{radius}"/>'
             f'<text x="{x:.1f}" y="{y + (-1 if below else 4.5):.1f}">{escape(title)}</text>{lower}')
 
 
 def line(points: list[tuple[float, float]], label: str) -> str:
     """A smooth line down through some points, with its label in the middle of the first piece."""
-    (x, y), d = points[0], ""
+    x, y = points[0]
     y += HEIGHT / 2
     d = f"M{x:.1f} {y:.1f}"
     for n, (to_x, to_y) in enumerate(points[1:], 2):
@@ -244,5 +249,6 @@ def line(points: list[tuple[float, float]], label: str) -> str:
         d += f"C{x:.1f} {bend:.1f} {to_x:.1f} {bend:.1f} {to_x:.1f} {to_y:.1f}"
         if n == 2: middle = ((x + to_x) / 2, bend + 4)
         x, y = to_x, to_y
-    text = f'<text class="small label" x="{middle[0]:.1f}" y="{middle[1]:.1f}">{escape(label)}</text>' if label else ""
-    return f'<path d="{d}" marker-end="url(#tip)"/>{text}'
+    path = f'<path d="{d}" marker-end="url(#tip)"/>'
+    if not label: return path
+    return f'{path}<text class="small label" x="{middle[0]:.1f}" y="{middle[1]:.1f}">{escape(label)}</text>'

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Appendix: watching gradients go by
 #
-# Whoever wants to know why a network does not learn looks at its gradients on their way: how large they are at
-# each layer, where they vanish, where they become nan. A **hook** is a function that is shown a gradient when all of
-# it has arrived, and may hand back another one. It hangs on a tensor, on a receipt, or on a whole module.
+# Whoever wants to know why a network does not learn looks at its gradients on their way: how large they are
+# at each layer, where they vanish, where they become nan. A **hook** is a function that is shown a gradient
+# when all of it has arrived, and may hand back another one. It hangs on a tensor, on a receipt, or on a
+# whole module.
 
 # %%
 #| export
@@ -33,15 +34,16 @@ from tinytorch.tensor import Tensor
 # %% [markdown]
 # ## On a tensor
 #
-# A tensor's hook hangs on its receipt: a tensor that is written over later gets a new receipt, and the hook stays with
-# what it was hung on. A leaf has no receipt, and keeps its hooks itself.
+# A tensor's hook hangs on its receipt: a tensor that is written over later gets a new receipt, and the hook
+# stays with what it was hung on. A leaf has no receipt, and keeps its hooks itself.
 
 # %%
 #| export
 @method
 def register_hook(tensor: Tensor, hook: Callable) -> RemovableHandle:
     """`hook(grad)` is called when the gradient of this tensor is complete; what it returns replaces it."""
-    if not wants_gradient(tensor): raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if not wants_gradient(tensor): raise RuntimeError("cannot register a hook on a tensor that doesn't "
+                                                      "require gradient")
     hooks = hooks_of(tensor)
     last = hooks.pop("retain", None)            # it wants to see what the others have made of it
     handle = RemovableHandle(hooks, partial(checked, hook))
@@ -61,7 +63,8 @@ def checked(hook: Callable, grad: Tensor) -> Tensor | None:
     """What the hook says, if it can stand for the gradient."""
     told, name = hook(grad), getattr(hook, "__name__", type(hook).__name__)
     if told is None: return None
-    if not isinstance(told, Tensor): raise TypeError(f"expected Variable, but hook returned '{type(told).__name__}'")
+    if not isinstance(told, Tensor): raise TypeError(f"expected Variable, but hook returned "
+                                                     f"'{type(told).__name__}'")
     if told.shape != grad.shape: raise RuntimeError(f"hook '{name}' has changed the size of value")
     if told.dtype is not grad.dtype:
         raise RuntimeError(f"hook '{name}' has changed the type of value (was {grad.dtype} got {told.dtype})")
@@ -71,8 +74,10 @@ def checked(hook: Callable, grad: Tensor) -> Tensor | None:
 @method
 def register_post_accumulate_grad_hook(tensor: Tensor, hook: Callable) -> RemovableHandle:
     """`hook(leaf)` is called after a gradient has been added to `leaf.grad`."""
-    if not wants_gradient(tensor): raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    if not tensor.is_leaf: raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    if not wants_gradient(tensor): raise RuntimeError("cannot register a hook on a tensor that doesn't "
+                                                      "require gradient")
+    if not tensor.is_leaf: raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf "
+                                              "tensors")
     return RemovableHandle(vars(tensor).setdefault("_after_grad", {}), hook)
 
 # %% [markdown]
@@ -83,10 +88,11 @@ def register_post_accumulate_grad_hook(tensor: Tensor, hook: Callable) -> Remova
 @method
 def retain_grad(tensor: Tensor) -> None:
     """Makes backward fill `.grad` of this tensor, though it is no leaf."""
-    if not wants_gradient(tensor): raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if not wants_gradient(tensor): raise RuntimeError("can't retain_grad on Tensor that has "
+                                                      "requires_grad=False")
     if tensor.receipt is None: return
     before = vars(tensor).get("_retained")
-    if before is not None: before.pop("retain", None)       # written over since: the old numbers are not its own any more
+    if before is not None: before.pop("retain", None)       # of numbers that were written over since
     tensor._retained = hooks_of(tensor)
     tensor._retained["retain"] = partial(retain, ref(tensor))
 
@@ -129,14 +135,16 @@ def shown(hook: Callable, gradients: list, create_graph: bool, *more: list) -> l
     """The gradients, or what a hook makes of them."""
     with boxes(): told = hook(*[tuple(map(box, some)) for some in (gradients, *more)])
     if told is None: return gradients
-    if not isinstance(told, tuple): raise TypeError(f"expected tuple, but hook returned '{type(told).__name__}'")
+    if not isinstance(told, tuple): raise TypeError(f"expected tuple, but hook returned "
+                                                    f"'{type(told).__name__}'")
     if len(told) != len(gradients):
-        raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of values "
+        raise RuntimeError(f"hook '{getattr(hook, '__name__', hook)}' has returned an incorrect number of "
+                           f"values "
                            f"(got {len(told)}, but expected {len(gradients)})")
     return [dx if dx is None or create_graph else dx.array for dx in told]
 
 
-def box(g) -> Tensor | None: return g if g is None or isinstance(g, Tensor) else Tensor(np.asarray(g))
+def box(g) -> Tensor | None: return g if g is None or isinstance(g, Tensor) else Tensor(np.asanyarray(g))
 
 
 def sides_of(receipt: Receipt) -> Sides:
@@ -146,7 +154,8 @@ def sides_of(receipt: Receipt) -> Sides:
 
 
 def register_receipt_hook(receipt: Receipt, fn: Callable) -> RemovableHandle:
-    """`fn(grad_inputs, grad_outputs)` runs after gradients were pulled through; it may return other grad_inputs."""
+    """`fn(grad_inputs, grad_outputs)` runs after gradients were pulled through; it may return other
+    grad_inputs."""
     return RemovableHandle(sides_of(receipt).after, fn)
 
 
@@ -160,8 +169,9 @@ Receipt.register_hook, Receipt.register_prehook = register_receipt_hook, registe
 # %% [markdown]
 # ## On a module
 #
-# A module is a piece of a graph with two sides. `Through` marks them: it does nothing, and has a receipt on which
-# hooks can hang. It stands before the module, where gradients leave it, and behind it, where they arrive.
+# A module is a piece of a graph with two sides. `Through` marks them: it does nothing, and has a receipt on
+# which hooks can hang. It stands before the module, where gradients leave it, and behind it, where they
+# arrive.
 
 # %%
 #| export
@@ -204,10 +214,11 @@ class Passage:
         for n, x in zip(places, new): found[n] = x
         return type(values)(*found) if hasattr(values, "_fields") else tuple(found)
 
-    def arrive(self, gradients: tuple, _) -> tuple:
+    def arrive(self, _, gradients: tuple) -> tuple:
         """Gradients have come to the output."""
         self.arrived = spread(gradients, self.came_out, self.outputs)
-        for hook in self.pre_hooks: self.arrived = agreed(hook(self.module, self.arrived), self.arrived, "pre hook", "output")
+        for hook in self.pre_hooks: self.arrived = agreed(hook(self.module, self.arrived), self.arrived,
+                                                          "pre hook", "output")
         handed_on = self.arrived
         if not self.entered: self.finish((None,) * self.inputs)
         return tuple([handed_on[n] for n in self.came_out])
@@ -223,14 +234,16 @@ class Passage:
         for hook in self.hooks:
             told = hook(self.module, found, self.arrived)
             if not self.entered and told is not None and any([dx is not None for dx in told]):
-                raise RuntimeError("Backward hook for Modules where no input requires gradient should always return None or None "
+                raise RuntimeError("Backward hook for Modules where no input requires gradient should always "
+                                   "return None or None "
                                    "for all gradients.")
             found = agreed(told, found, "hook", "input")
         self.arrived = None
         return found
 
 
-NO_TENSOR = "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received {}"
+NO_TENSOR = ("For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but "
+             "received {}")
 
 
 def tensor_places(values: tuple) -> list[int]:
@@ -249,7 +262,8 @@ def agreed(told, before: tuple, hook: str, side: str) -> tuple:
     """What a hook says, or what there was if it says nothing."""
     if told is None: return before
     if len(told) == len(before): return told
-    raise RuntimeError(f"Backward {hook} returned an invalid number of grad_{side}, got {len(told)}, but expected {len(before)}")
+    raise RuntimeError(f"Backward {hook} returned an invalid number of grad_{side}, got {len(told)}, but "
+                       f"expected {len(before)}")
 
 # %%
 #| export
@@ -278,19 +292,22 @@ WATCHERS.append(watch)
 #| export
 @module_method
 def register_full_backward_hook(module, hook: Callable, prepend: bool = False) -> RemovableHandle:
-    """`hook(module, grad_input, grad_output)` runs when both are known; what it returns replaces grad_input."""
+    """`hook(module, grad_input, grad_output)` runs when both are known; what it returns replaces
+    grad_input."""
     return backward_handle(module._backward_hooks, hook, "full", prepend)
 
 
 @module_method
 def register_full_backward_pre_hook(module, hook: Callable, prepend: bool = False) -> RemovableHandle:
-    """`hook(module, grad_output)` runs when gradients arrive at the output; what it returns replaces grad_output."""
+    """`hook(module, grad_output)` runs when gradients arrive at the output; what it returns replaces
+    grad_output."""
     return backward_handle(module._backward_hooks, hook, "pre", prepend)
 
 
 @module_method
 def register_backward_hook(module, hook: Callable) -> RemovableHandle:
-    """The older kind: `hook(module, grad_input, grad_output)` around the last op of the module, not around the module."""
+    """The older kind: `hook(module, grad_input, grad_output)` around the last op of the module, not around
+    the module."""
     return backward_handle(module._backward_hooks, hook, "old")
 
 
@@ -312,6 +329,7 @@ def register_module_backward_hook(hook: Callable) -> RemovableHandle:
 def backward_handle(hooks: dict, hook: Callable, kind: str, first: bool = False) -> RemovableHandle:
     there = {how["kind"] for _, how in asked(hooks)}
     if (kind == "old" and "full" in there) or (kind == "full" and "old" in there):
-        raise RuntimeError("Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only "
+        raise RuntimeError("Cannot use both regular backward hooks and full backward hooks on a single "
+                           "Module. Please use only "
                            "one of them.")
     return RemovableHandle(hooks, hook, first, kind=kind)

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Appendix: starting, and looking on
 #
-# `loss.backward()` starts at one tensor. A network may have several ends, and who trains it may want to hear when a
-# whole group of gradients has come.
+# `loss.backward()` starts at one tensor. A network may have several ends, and who trains it may want to
+# hear when a whole group of gradients has come.
 
 # %%
 #| export
@@ -27,7 +27,8 @@ Node = Receipt                      # PyTorch's name for it
 # %%
 #| export
 def backward(
-    tensors, grad_tensors=None, retain_graph: bool | None = None, create_graph: bool = False, grad_variables=None, inputs=None,
+    tensors, grad_tensors=None, retain_graph: bool | None = None, create_graph: bool = False,
+    grad_variables=None, inputs=None,
 ) -> None:
     """Adds to .grad of the leaves how several tensors answer to a nudge of them, in one journey.
 
@@ -61,8 +62,10 @@ class MultiHandle(tuple):
 
 
 def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable, *, mode: str = "all") -> MultiHandle:
-    """Calls `fn` when the gradients of several tensors have come: with all of them, or ("any") with the first."""
-    if mode not in ("all", "any"): raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    """Calls `fn` when the gradients of several tensors have come: with all of them, or ("any") with the
+    first."""
+    if mode not in ("all", "any"): raise ValueError(f"Expects mode to be one of ('all', 'any') but got "
+                                                    f"{mode}")
     seen: dict[int, Tensor] = {}
     lock = threading.Lock()
 

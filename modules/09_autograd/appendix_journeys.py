@@ -109,7 +109,7 @@ def leading_to(order: list[Receipt], targets: dict) -> set:
 def hooked(hooks: dict | None, g):
     """The gradient after these hooks have seen it, and perhaps replaced it."""
     if not hooks or isinstance(g, list): return g
-    box = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
+    box = g if isinstance(g, Tensor) else Tensor(np.asanyarray(g))
     with boxes():
         for hook in list(hooks.values()):
             told = hook(box)
@@ -122,7 +122,7 @@ def add_to_grad(leaf: Tensor, g) -> None:
     if isinstance(g, Tensor):
         leaf.grad = g if leaf.grad is None else leaf.grad + g
     elif leaf.grad is None:
-        leaf.grad = Tensor(own(g))
+        leaf.grad = Tensor(np.asanyarray(g))
     else:
         leaf.grad.array += g
         leaf.grad._changes += 1
@@ -130,10 +130,11 @@ def add_to_grad(leaf: Tensor, g) -> None:
         with boxes(): hook(leaf)
 
 
-def own(g):
-    """The gradient in memory of its own, laid out in order: a single number in an array, a view copied."""
-    if g.ndim == 0: return np.array(g)
-    return g if g.base is None and g.flags.c_contiguous else g.copy()
+def own(g, held: list):
+    """The gradient in memory of its own, laid out in order: copied if it shows what is held already."""
+    if isinstance(g, Tensor): return g
+    if not (g.flags.c_contiguous and g.flags.writeable): return g.copy()
+    return g.copy() if any([isinstance(x, np.ndarray) and np.may_share_memory(g, x) for x in held]) else g
 
 
 def check_targets(inputs: list) -> None:

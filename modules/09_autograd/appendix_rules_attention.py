@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Appendix: the rules of tables and of attention
 #
-# A table of rows learns only in the rows that were asked for, and a row that was asked for twice is paid for twice.
-# Attention hands on to five: to the values by how much they were looked at; and to queries and keys by how much better
-# or worse a key did than what its query saw on average, which is the rule of softmax.
+# A table of rows learns only in the rows that were asked for, and a row that was asked for twice is
+# paid for twice. Attention hands on to five: to the values by how much they were looked at; and to
+# queries and keys by how much better or worse a key did than what its query saw on average, which is
+# the rule of softmax.
 
 # %%
 #| export
@@ -28,8 +29,8 @@ from tinytorch.tensor import Op
 # %% [markdown]
 # ## Rows added up
 #
-# The transpose of looking up: rows are sent to where they came from. Many may be sent to the same place. Sorted by
-# place they stand in runs, and `reduceat` adds up each run.
+# The transpose of looking up: rows are sent to where they came from. Many may be sent to the same
+# place. Sorted by place they stand in runs, and `reduceat` adds up each run.
 
 # %%
 #| export
@@ -67,8 +68,8 @@ def look_up_rule(g, _out, ids, _weight, padding_idx, scale_grad_by_freq):
 # %% [markdown]
 # ## Bags
 #
-# Every row of a bag gets the gradient of the bag: all of it, its part of it, or, where the maximum was asked for, the
-# numbers in which it was the first to be largest.
+# Every row of a bag gets the gradient of the bag: all of it, its part of it, or, where the maximum was
+# asked for, the numbers in which it was the first to be largest.
 
 # %%
 #| export
@@ -109,9 +110,10 @@ def first_of_bags(rows, bag, there):
 # %% [markdown]
 # ## Attention
 #
-# Nothing of the large array of weights has been kept. It is made again; in the quick way with one `exp`, since the
-# logarithm of each row's sum was kept. There is one more saving (Dao and others, 2022): the average that softmax wants,
-# over all keys, is the product of the output with its own gradient, which is a row as short as a value.
+# Nothing of the large array of weights has been kept. It is made again; in the quick way with one
+# `exp`, since the logarithm of each row's sum was kept. There is one more saving (Dao and others,
+# 2022): the average that softmax wants, over all keys, is the product of the output with its own
+# gradient, which is a row as short as a value.
 
 # %%
 #| export

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Appendix: rules for bends
 #
-# A bend is worth having for its slope. These are the slopes of the twenty-four, and where a bend has a corner,
-# PyTorch's answer at the corner: relu and most of its children call the corner flat.
+# A bend is worth having for its slope. These are the slopes of the twenty-four, and where a bend has a
+# corner, PyTorch's answer at the corner: relu and most of its children call the corner flat.
 
 # %%
 #| export
@@ -39,7 +39,7 @@ from tinytorch.bends import (
     threshold,
 )
 from tinytorch.elementwise import erf, where
-from tinytorch.receipts import gradient
+from tinytorch.receipts import gradient, shortcut
 from tinytorch.shaping import cat, narrow
 
 # %% [markdown]
@@ -91,9 +91,9 @@ def _(g, _out, x, lambd): return where((x >= -lambd) & (x <= lambd), 0.0, g),
 # %% [markdown]
 # ## A soft landing
 #
-# Left of zero the slope of an exponential is that exponential. The `-relu(-x)`, which is x there and 0 to the
-# right, is for the right: a branch that is not taken must not overflow, for infinity times the 0 of `where` is
-# nan in the gradient of the gradient.
+# Left of zero the slope of an exponential is that exponential. The `-relu(-x)`, which is x there and 0 to
+# the right, is for the right: a branch that is not taken must not overflow, for infinity times the 0 of
+# `where` is nan in the gradient of the gradient.
 
 # %%
 #| export
@@ -152,8 +152,9 @@ def _(g, _out, x):
     return g * (t * t),
 
 # %% [markdown]
-# `gelu(x)` is x times the share of a bell curve that lies left of it. Nudge x, and both move: the slope is the
-# share plus x times the height of the bell. By tanh it is the same, with the slope of tanh for the bell.
+# `gelu(x)` is x times the share of a bell curve that lies left of it. Nudge x, and both move: the slope is
+# the share plus x times the height of the bell. By tanh it is the same, with the slope of tanh for the
+# bell.
 
 # %%
 #| export
@@ -172,3 +173,91 @@ def _(g, _out, x, dim):
     n = x.shape[dim] // 2
     s, passed = sigmoid(narrow(x, dim, n, n)), narrow(x, dim, 0, n)
     return cat([g * s, g * (passed * s * (1 - s))], dim),
+
+# %% [markdown]
+# ## In fewer passes
+#
+# A plain rule makes a new array for each of its steps. For the bends that stand in every network there are
+# shortcuts, which write over what they have made themselves. And they read more out of the output:
+# `gelu(x)` and `silu(x)` are x times a share, so the share is `out / x`, and need not be computed again.
+
+# %%
+#| export
+@shortcut(sigmoid)
+def _(g, out, _x):
+    dx = 1 - out
+    dx *= out
+    dx *= g
+    return dx,
+
+
+@shortcut(tanh)
+def _(g, out, _x):
+    dx = out * out
+    dx -= 1
+    dx *= g
+    dx *= -1
+    return dx,
+
+
+@shortcut(softmax)
+def _(g, out, _x, dim):
+    if not g.ndim: return g - g,
+    dx = g - np.expand_dims(np.vecdot(g, out, axis=dim), dim)
+    dx *= out
+    return dx,
+
+
+@shortcut(log_softmax)
+def _(g, out, _x, dim):
+    dx = np.exp(out)
+    dx *= -g.sum(axis=dim, keepdims=True)
+    dx += g
+    return dx,
+
+
+def share_of(out, x):
+    """out / x, and a half where x is 0."""
+    share = np.asarray(out / x)
+    if not x.all(): share[x == 0] = 0.5
+    return share
+
+
+@shortcut(silu)
+def _(g, out, x):
+    share = share_of(out, x)
+    dx = 1 - share
+    dx *= out
+    dx += share
+    dx *= g
+    return dx,
+
+
+@shortcut(gelu)
+def _(g, out, x, approximate):
+    share = share_of(out, x)
+    if approximate == "tanh":
+        dx = x * x
+        dx *= 3 * 0.044715
+        dx += 1
+        dx *= 2 * math.sqrt(2 / math.pi)
+        dx *= 1 - share
+        dx *= out
+    else:
+        dx = x * x
+        dx *= -0.5
+        dx = np.exp(dx)
+        dx *= 1 / math.sqrt(2 * math.pi)
+        dx *= x
+    dx += share
+    dx *= g
+    return dx,
+
+
+@shortcut(leaky_relu)
+def _(g, _out, x, negative_slope):
+    if g.dtype.kind != "f": return where(x > 0, g, g * negative_slope),     # bfloat16
+    dx = np.multiply(x > 0, 1 - negative_slope, dtype=g.dtype)
+    dx += negative_slope
+    dx *= g
+    return dx,

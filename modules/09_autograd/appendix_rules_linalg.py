@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Appendix: rules for linear algebra
 #
-# How does the inverse of a matrix answer, when one of its entries is nudged? For numbers: 1/x falls by 1/x² times
-# the nudge. For matrices that is `-inv @ nudge @ inv`, and the order matters. Nearly every rule below is found
-# in this way: nudge both sides of the equation that the result fulfils, `A X = B` or `Q R = A`, solve for the
-# nudge of the result, and read the answer backwards.
+# How does the inverse of a matrix answer, when one of its entries is nudged? For numbers: 1/x falls by 1/x²
+# times the nudge. For matrices that is `-inv @ nudge @ inv`, and the order matters. Nearly every rule below
+# is found in this way: nudge both sides of the equation that the result fulfils, `A X = B` or `Q R = A`,
+# solve for the nudge of the result, and read the answer backwards.
 
 # %%
 #| export
@@ -24,7 +24,7 @@ from tinytorch.linalg import cholesky, det, eigh, inv, matrix_rank, pinv, qr, sl
 from tinytorch.overwriting import zeros_beside
 from tinytorch.products import cdist
 from tinytorch.receipts import gradient, no_gradient
-from tinytorch.rules_reductions import the_others
+from tinytorch.rules_totals import the_others
 from tinytorch.shaping import cat, diag_embed, diagonal, narrow, places, tril, triu, unsqueeze
 from tinytorch.rules_shaping import given
 from tinytorch.tensor import Tensor
@@ -33,14 +33,14 @@ from tinytorch.tensor import Tensor
 # ## Lengths and distances
 #
 # A vector gets longer fastest in its own direction: the slope of its length is the vector, divided by its
-# length. The zero vector has no direction. Its length has a corner there, like |x|, and gets the same answer, 0.
-# For other orders the direction is bent, towards the largest numbers for a large p; with p infinite the largest
-# alone count, and share.
+# length. The zero vector has no direction. Its length has a corner there, like |x|, and gets the same
+# answer, 0. For other orders the direction is bent, towards the largest numbers for a large p; with p
+# infinite the largest alone count, and share.
 
 # %%
 #| export
 def direction(x, length, p: float, axis):
-    """How the p-norm of the numbers along some axes, `length` with ones for these, answers to each of them."""
+    """How the p-norm of the numbers along some axes, their `length`, answers to each of them."""
     if p == 0: return x * 0
     if p == 1: return sign(x)
     if p == 2: return x / nonzero(length)
@@ -63,8 +63,8 @@ def _(g, out, x, ord, dim, keepdim):
     return g * direction(x, length, ord, axis),
 
 # %% [markdown]
-# Between two rows, the direction is that of their difference, and each row hears from all the rows of the other
-# side. For Euclidean distances, the sums of differences can be had from a matrix product.
+# Between two rows, the direction is that of their difference, and each row hears from all the rows of the
+# other side. For Euclidean distances, the sums of differences can be had from a matrix product.
 
 # %%
 #| export
@@ -105,16 +105,22 @@ def column(g): return unsqueeze(unsqueeze(g, -1), -1)
 
 # %% [markdown]
 # The determinant answers with its **cofactors**, which are `det * inv` where there is an inverse. There are
-# cofactors also where there is none: then a turn, a stretch and a turn show them, as products of the other
-# stretches.
+# cofactors also where there is none, or hardly one: then a turn, a stretch and a turn show them, as
+# products of the other stretches.
 
 # %%
 #| export
 @gradient(det)
 def _(g, out, A):
-    if bare(out).all(): return column(g * out) * inv(A).mT,
+    if not nearly_flat(bare(A), bare(out)): return column(g * out) * inv(A).mT,
     U, stretch, Vh = svd(A, False)
     return column(g * det(U) * det(Vh)) * ((U * unsqueeze(the_others(stretch, -1), -2)) @ Vh),
+
+
+def nearly_flat(A, volume) -> bool:
+    """Whether a volume is 0 up to rounding; the product of the rows' lengths is the largest there can be."""
+    largest = np.sqrt((A * A).sum(axis=-1)).prod(axis=-1)
+    return bool((np.abs(volume) <= A.shape[-1] * np.finfo(A.dtype).eps * largest).any())
 
 
 @gradient(pinv)
@@ -127,8 +133,8 @@ def _(g, out, A):
 # %% [markdown]
 # ## Taken apart
 #
-# The factors of a matrix are not free: a triangle stays a triangle, a turn a turn. A nudge of A may move
-# Q only as turns move, which is by something skew, and that leaves halves of matrices in these rules.
+# The factors of a matrix are not free: a triangle stays a triangle, a turn a turn. A nudge of A may move Q
+# only as turns move, which is by something skew, and that leaves halves of matrices in these rules.
 
 # %%
 #| export
@@ -149,7 +155,7 @@ def _(g, out, _A, upper):
 def _(g, out, A, mode):
     if mode == "r": raise RuntimeError('the gradient of qr needs Q, which the mode "r" does not compute')
     n, m = A.shape[-2:]
-    if mode == "complete" and n > m: raise RuntimeError('the mode "complete" of qr has a gradient for wide matrices only')
+    if mode == "complete" and n > m: raise RuntimeError("a complete Q of a tall matrix has no gradient")
     Q, R = factored(A, out, qr, mode)
     gQ, gR = given(g, out)
     if n >= m: return tall_qr(gQ, gR, Q, R),
@@ -166,10 +172,11 @@ def tall_qr(gQ, gR, Q, R):
 def diagonal_alone(X): return diag_embed(diagonal(X, 0, -2, -1))
 
 # %% [markdown]
-# The directions of `eigh` and `svd` turn towards each other, the faster the closer their stretches are: hence the
-# differences of stretches below the line. Where two are equal, any direction between them will do as well, and
-# the gradient is nan. Of the stretches alone there is always a gradient. An output hands on its history with
-# the rule, so these compute themselves once more if somebody wants a gradient of the gradient.
+# The directions of `eigh` and `svd` turn towards each other, the faster the closer their stretches are:
+# hence the differences of stretches below the line. Where two are equal, any direction between them will do
+# as well, and the gradient is nan. Of the stretches alone there is always a gradient. An output hands on
+# its history with the rule, so these compute themselves once more if somebody wants a gradient of the
+# gradient.
 
 # %%
 #| export

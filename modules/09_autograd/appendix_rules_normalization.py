@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Appendix: the rules of norms over channels
 #
-# Batch norm and group norm are layer norm over other numbers: the same three terms, with other means. Only the weights
-# differ. One of them scales a whole channel, so it is paid for by all pictures and all pixels.
+# Batch norm and group norm are layer norm over other numbers: the same three terms, with other means.
+# Only the weights differ. One of them scales a whole channel, so it is paid for by all pictures and all
+# pixels.
 
 # %%
 #| export
@@ -63,8 +64,9 @@ def standardize_groups_rule(g, _out, x, weight, _bias, num_groups, eps):
 # %% [markdown]
 # ## Fewer walks
 #
-# Written out, the gradient of a channel is `a * g + b * x + c` with three numbers a channel, and these need two sums:
-# of `g`, and of `g` times the distance from the mean. So it takes four walks instead of a dozen.
+# Written out, the gradient of a channel is `a * g + b * x + c` with three numbers a channel, and these
+# need two sums: of `g`, and of `g` times the distance from the mean. So it takes four walks instead of
+# a dozen.
 
 # %%
 #| export

@@ -1,10 +1,11 @@
 # %% [markdown]
 # # Appendix: the rules of pools, margins and sizes
 #
-# Most of what is done to pictures is **linear**: averages, margins, other sizes, windows. Such an op is a matrix, if a
-# huge one with mostly zeros, and its rule is the transpose of that matrix: what was read is written to, what was
-# written is read. The transpose is linear too, and its transpose is the op it came from. So each of these ops gets a
-# partner, and each of the two is the other's rule, as often as you like.
+# Most of what is done to pictures is **linear**: averages, margins, other sizes, windows. Such an op is
+# a matrix, if a huge one with mostly zeros, and its rule is the transpose of that matrix: what was read
+# is written to, what was written is read. The transpose is linear too, and its transpose is the op it
+# came from. So each of these ops gets a partner, and each of the two is the other's rule, as often as
+# you like.
 #
 # A maximum is not linear, but once it is known where it stood, the rest is picking and putting.
 
@@ -55,8 +56,8 @@ ADAPTIVE_AVERAGE = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_
 # %% [markdown]
 # ## The largest
 #
-# All of the gradient goes to the number that was largest. Windows may overlap, and a number may be the largest of
-# several: then it is paid for by each of them.
+# All of the gradient goes to the number that was largest. Windows may overlap, and a number may be the
+# largest of several: then it is paid for by each of them.
 
 # %%
 #| export
@@ -98,9 +99,9 @@ def put_back_rule(g, _out, _input, indices, size):
     return gather(g.reshape((*line.shape[:-1], -1)), -1, line).reshape(_input.shape), None
 
 # %% [markdown]
-# The quick way never asks where the largest stood. It holds each place inside of the windows against the output: who
-# is equal was it, the first of equals, and `free` says which windows have not been paid for yet. (Nobody is equal to
-# nan. If a window is left over, the slow way has to look.)
+# The quick way never asks where the largest stood. It holds each place inside of the windows against
+# the output: who is equal was it, the first of equals, and `free` says which windows have not been paid
+# for yet. (Nobody is equal to nan. If a window is left over, the slow way has to look.)
 
 # %%
 #| export
@@ -150,7 +151,8 @@ def average_back(
     g, /, ways, whole, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override=None,
 ):
     """The transpose of an average pool.  (N, C, *places) -> whole, which is (N, C, *L)"""
-    pool = Pool("avg_pool", np.broadcast_to(np.zeros_like(g, shape=()), whole), ways, kernel_size, stride, padding, 1, ceil_mode)
+    nothing = np.broadcast_to(np.zeros_like(g, shape=()), whole)
+    pool = Pool("avg_pool", nothing, ways, kernel_size, stride, padding, 1, ceil_mode)
     numbers = np.array(1)
     for n, (k, s, p, _), places in zip(pool.x.shape[2:], pool.settings, pool.places):
         numbers = numbers[..., None] * np.array(counts(n, k, s, p, places, count_include_pad))
@@ -214,8 +216,8 @@ for ways in (1, 2, 3):
 # %% [markdown]
 # ## Margins
 #
-# A margin of one value is cut away, and cutting is a margin of less than nothing. A margin that was taken from the
-# picture is folded back onto it: what was shown twice is paid for twice.
+# A margin of one value is cut away, and cutting is a margin of less than nothing. A margin that was
+# taken from the picture is folded back onto it: what was shown twice is paid for twice.
 
 # %%
 #| export
@@ -250,7 +252,8 @@ def pad_rule(g, _out, _x, pad, mode):
 # %% [markdown]
 # ## Another size
 #
-# Along one direction a new picture is a small matrix times the old one, so the way back is its transpose, as it stands.
+# Along one direction a new picture is a small matrix times the old one, so the way back is its
+# transpose, as it stands.
 
 # %%
 #| export

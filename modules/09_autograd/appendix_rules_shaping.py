@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Appendix: rules for joining, cutting and turning
 #
-# These ops leave the numbers alone, and so their rules do: a gradient goes back to where its number came from.
-# Joining is undone by cutting, cutting by joining, and what is turned is turned back. Where something was left
-# out on the way, zeros go in; where something was copied, the copies add up.
+# These ops leave the numbers alone, and so their rules do: a gradient goes back to where its number came
+# from. Joining is undone by cutting, cutting by joining, and what is turned is turned back. Where something
+# was left out on the way, zeros go in; where something was copied, the copies add up.
 
 # %%
 #| export
@@ -87,7 +87,8 @@ def _(g, _out, *_tensors, dim): return unbind(g, dim)
 def given(parts, outlines) -> list:
     """The gradients of several outputs, with zeros for those of which none arrived."""
     like = next(part for part in parts if part is not None)
-    return [zeros_beside(like, outline.shape) if part is None else part for part, outline in zip(parts, outlines)]
+    return [zeros_beside(like, outline.shape) if part is None else part
+            for part, outline in zip(parts, outlines)]
 
 
 @gradient(split)
@@ -100,8 +101,8 @@ def _(g, _out, _x, dim): return stack(given(g, _out), dim),
 # %% [markdown]
 # ## A part, and the rest
 #
-# What was cut out goes back into a page of zeros. What was pasted over answers with the part that was pasted,
-# and the page with a hole where it was.
+# What was cut out goes back into a page of zeros. What was pasted over answers with the part that was
+# pasted, and the page with a hole where it was.
 
 # %%
 #| export
@@ -126,7 +127,8 @@ def _(g, _out, _x, _src, dim, index): return pasted(g, along(place(dim, _x.ndim)
 
 
 @gradient(slice_scatter)
-def _(g, _out, _x, _src, dim, start, end, step): return pasted(g, along(place(dim, _x.ndim), slice(start, end, step)))
+def _(g, _out, _x, _src, dim, start, end, step):
+    return pasted(g, along(place(dim, _x.ndim), slice(start, end, step)))
 
 
 def pasted(g, index):
@@ -217,8 +219,9 @@ def _(g, _out, _x, repeats, dim):
 # %% [markdown]
 # ## Windows
 #
-# A window may show a number several times, and so may a walk with steps of its own choice. Whoever wants to know
-# which number it was follows the same walk over a line of *places*, 0, 1, 2 …, and finds them written there.
+# A window may show a number several times, and so may a walk with steps of its own choice. Whoever wants to
+# know which number it was follows the same walk over a line of *places*, 0, 1, 2 …, and finds them written
+# there.
 
 # %%
 #| export
@@ -239,7 +242,8 @@ def _(g, _out, x, size, stride, shift):
     memory, itemsize = owner(array), array.itemsize
     line, first = np.arange(memory.size, like=array), (address(array) - address(memory)) // itemsize
 
-    def walk(shape, steps, start): return window(line[start:], shape, [line.itemsize * step for step in steps])
+    def walk(shape, steps, start):
+        return window(line[start:], shape, [line.itemsize * step for step in steps])
     here = walk(array.shape, [step // itemsize for step in array.strides], first)
     there = walk(tuple(size), tuple(stride), first + shift)
     arrived = put_index(zeros_beside(g, line.shape), g, (there,), True)

@@ -1,12 +1,13 @@
 # %% [markdown]
 # # Appendix: keeping numbers elsewhere
 #
-# Receipts hold on to numbers: whatever a rule will look at has to wait until gradients come by. In a large network
-# that waiting room takes more memory than the weights. Where the numbers wait is nobody's business but theirs: on
-# another device, on a disk, with fewer bits, or nowhere at all, to be computed once more (`checkpoint`).
+# Receipts hold on to numbers: whatever a rule will look at has to wait until gradients come by. In a large
+# network that waiting room takes more memory than the weights. Where the numbers wait is nobody's business
+# but theirs: on another device, on a disk, with fewer bits, or nowhere at all, to be computed once more
+# (`checkpoint`).
 #
-# A **packer** takes each number that a receipt would keep and gives a ticket for it; when gradients come by, the
-# ticket is handed in.
+# A **packer** takes each number that a receipt would keep and gives a ticket for it; when gradients come
+# by, the ticket is handed in.
 
 # %%
 #| export
@@ -42,11 +43,13 @@ class Packer:
     def fetch(self, ticket) -> Tensor:
         with boxes(): found = self.unpack(ticket)
         if isinstance(found, Tensor): return found
-        raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(found)}")
+        raise TypeError(f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+                        f"{type(found)}")
 
 # %% [markdown]
-# The tickets of a receipt stand around its pull: before it they are exchanged for numbers, and after it the numbers
-# are gone again. What came back from elsewhere has no history of its own; it takes over that of what was put away.
+# The tickets of a receipt stand around its pull: before it they are exchanged for numbers, and after it the
+# numbers are gone again. What came back from elsewhere has no history of its own; it takes over that of
+# what was put away.
 
 # %%
 #| export
@@ -74,12 +77,14 @@ class Tickets:
     def __call__(self, receipt: Receipt, g, create_graph: bool) -> tuple:
         if receipt.inputs is None: return pull(receipt, g, create_graph)        # and raise
         outlines, spoilt = receipt.inputs, receipt.spoilt
-        found = {n: with_history(self.packer.fetch(ticket), receipt.edges[n]) for n, ticket in self.inputs.items()}
+        found = {n: with_history(self.packer.fetch(ticket), receipt.edges[n]) for n,
+                 ticket in self.inputs.items()}
         outs = [self.numbers(*x) for x in self.outs]
         receipt.boxes = [found.get(n) for n in range(len(outlines))]
         receipt.versions = [0 if box is None else box._version for box in receipt.boxes]
         receipt.inputs = [x if box is None else box.array for x, box in zip(outlines, receipt.boxes)]
-        receipt.out, receipt.kept = outs if self.several else outs[0], tuple([self.numbers(*x) for x in self.kept])
+        receipt.out, receipt.kept = outs if self.several else outs[0], tuple([self.numbers(*x)
+                                                                              for x in self.kept])
         receipt.spoilt = False                  # what was put away cannot have been written over
         try: return pull(receipt, g, create_graph)
         finally:
@@ -102,13 +107,14 @@ def with_history(x: Tensor, edge) -> Tensor:
 # %% [markdown]
 # ## Hooks for saved tensors
 #
-# PyTorch's words for it. The hooks are called for every tensor that is kept, leaves too: to leave one where it is,
-# return it.
+# PyTorch's words for it. The hooks are called for every tensor that is kept, leaves too: to leave one where
+# it is, return it.
 
 # %%
 #| export
 class saved_tensors_hooks:
-    """`with saved_tensors_hooks(pack, unpack):` every tensor kept for backward is put away as `pack(tensor)`, and comes
+    """`with saved_tensors_hooks(pack, unpack):` every tensor kept for backward is put away as
+    `pack(tensor)`, and comes
     back as `unpack(ticket)`."""
 
     def __init__(self, pack_hook: Callable, unpack_hook: Callable):

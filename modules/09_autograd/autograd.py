@@ -16,6 +16,7 @@
 #| export
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from operator import attrgetter
@@ -34,6 +35,7 @@ from tinytorch.journeys import (
     delivered,
     first_gradient,
     leading_to,
+    own,
     rules_run,
     served_after,
 )
@@ -432,7 +434,7 @@ assert unbroadcast(Tensor(g), (3, 1)).tolist() == [[8.0]] * 3, "a tensor has a s
 #| export
 def settled(dx, x):
     """A gradient in the shape and dtype of the array, or outline, that it is for."""
-    if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)    # z[0] = x, of shape (1, 3)
+    if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)    # as in z[0] = x[:1]
     if dx.shape != x.shape: dx = unbroadcast(dx, x.shape)
     if dx.shape != x.shape: dx = dx.reshape(x.shape)
     if dx.dtype == x.dtype: return dx
@@ -525,7 +527,7 @@ class Flow(Journey):
             if callable(dx): dx = dx()
             dx = settled(dx, x)
             ### END SOLUTION
-            if dx is g and isinstance(edge, Tensor): dx = +dx    # a leaf shares its gradient with nobody
+            if isinstance(edge, Tensor): dx = own(dx, [g, *receipt.inputs, *self.pending.values()])
             gather(self.pending, self.mine, edge, dx)
         if not self.retain: receipt.let_go()
         return None
@@ -556,7 +558,8 @@ def backward(tensor: Tensor, gradient=None, retain_graph=None, create_graph=Fals
 #| export
 def grad(
     outputs, inputs, grad_outputs=None, retain_graph: bool | None = None, create_graph: bool = False,
-    is_grads_batched: bool = False, allow_unused: bool | None = None, materialize_grads: bool = False,
+    only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple:
     """The gradients of the outputs for the inputs, in a tuple; no .grad is touched."""
     if is_grads_batched: raise NotImplementedError("is_grads_batched needs vmap: lesson 17 builds it")
@@ -565,7 +568,7 @@ def grad(
     gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
     found: dict = {}
 
-    def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
+    def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(np.asanyarray(g))
     Flow(remembering_engine(), deliver, inputs, retain_graph, create_graph).run(outputs, gradients)
     return delivered(found, inputs, allow_unused, materialize_grads)
 
@@ -833,8 +836,9 @@ assert agrees(lambda x: log_softmax(x, -1), (2, 5)), "log-softmax takes away the
 #| export exercise
 @gradient(linear)
 def linear_rule(g, _out, x, weight, _bias):
-    rows, matrix = x.reshape((-1, x.shape[-1])), weight.reshape((-1, weight.shape[-1]))
-    g_rows = g.reshape((-1, matrix.shape[0]))
+    n, width = math.prod(x.shape[:-1]), weight.shape[-1]
+    rows, g_rows = x.reshape((n, width)), g.reshape((n, math.prod(weight.shape[:-1])))
+    matrix = weight.reshape((g_rows.shape[1], width))
     #| hint As in a product of matrices: rows is (n, in), g_rows (n, out), matrix (out, in).
     #| hint The bias was added to every row: its gradient is the sum over all of them.
     ### BEGIN SOLUTION

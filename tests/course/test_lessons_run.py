@@ -1,5 +1,6 @@
 """Every cell of every lesson runs, from top to bottom, beside a package that holds only what came before."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,5 +46,7 @@ def test_a_lesson_runs_from_top_to_bottom_with_only_what_came_before(lesson, tmp
         path.write_text(source, "utf-8")
     cells = [cell.source for cell in COURSE.chapters[lesson, lesson.name].cells if cell.kind == "code"]
     (tmp_path / "cells.txt").write_text("\f".join(cells), "utf-8")
-    done = subprocess.run([sys.executable, "-c", RUN], cwd=tmp_path, capture_output=True, text=True)
+    surroundings = {**os.environ, "TINYTORCH_SHIPPED": str(ROOT / "datasets")}
+    done = subprocess.run([sys.executable, "-c", RUN], cwd=tmp_path, capture_output=True, text=True,
+                          env=surroundings)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -4,8 +4,10 @@ Tables of such lines are the tests of the appendices. In a line, `t` is the libr
 the last expression is what both must agree on: values, dtype, shape, and which kind of error.
 """
 
+import os
 import warnings
 from numbers import Number
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,15 @@ TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-12}
 # and not against each: a sum of many terms that cancel has the rounding errors of its terms, however small it
 # is, and PyTorch, which adds them in another order, has others of the same size.
 LAYERS = {"float16": 2e-3, "float32": 1e-5, "float64": 1e-10}
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder of real data: TINYTORCH_REAL_DATA, or shared/data beside the checkout."""
+    given = os.environ.get("TINYTORCH_REAL_DATA")
+    folder = Path(given) if given else Path(__file__).resolve().parents[3] / "shared" / "data"
+    if not folder.is_dir(): pytest.skip(f"there is no real data in {folder}")
+    return folder
 
 
 @pytest.fixture
@@ -127,9 +138,9 @@ def same_walks(ours: Outcome, theirs: Outcome) -> None:
         assert ours.shows(mine) == theirs.shows(other), f"a view in one library only: {ours.shows(mine)} here"
 
 
-# Gradients. A line's floats want gradients; what comes out is weighed, added up and sent back, in both libraries,
-# in float32 and in float64, and a second time through the gradients themselves. Where a function is smooth, central
-# differences in float64 are asked as well.
+# Gradients. A line's floats want gradients; what comes out is weighed, added up and sent back, in both
+# libraries, in float32 and in float64, and a second time through the gradients themselves. Where a function
+# is smooth, central differences in float64 are asked as well.
 
 GRADIENTS_AGREE = {"float32": 1e-5, "float64": 1e-9}
 
@@ -158,10 +169,11 @@ class Slopes:
         self.library, self.line = library, line
         self.code = compile(line, line, "eval")
         self.scope = {"t": library, "np": np, "inf": np.inf, "nan": np.nan, **names(library)}
-        self.wanted = [name for name in self.code.co_names if name in self.scope and is_float(self.scope[name])]
+        given = [(name, self.scope[name]) for name in self.code.co_names if name in self.scope]
+        self.wanted = [name for name, x in given if is_float(x)]
         for name in self.wanted: self.scope[name] = leaf(self.scope[name].to(getattr(library, kind)))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Warning if library is not tinytorch else RuntimeWarning)   # inf - inf
+            warnings.simplefilter("ignore", RuntimeWarning if library is tinytorch else Warning)  # inf - inf
             self.first = self.numbers(self.grads(self.total(), True))
             self.short = self.numbers(self.grads(self.total(), False)) if library is tinytorch else None
             self.second = self.twice()
@@ -182,8 +194,9 @@ class Slopes:
 
     def numbers(self, grads) -> dict:
         """The gradients as arrays; none is zeros."""
-        return {name: np.zeros(tuple(self.scope[name].shape)) if g is None else g.numpy(force=True).astype(np.float64)
-                for name, g in zip(self.wanted, grads)}
+        found = dict(zip(self.wanted, grads))
+        return {name: np.zeros(tuple(self.scope[name].shape)) if g is None else g.numpy(force=True)
+                for name, g in found.items()}
 
     def twice(self) -> dict | None:
         """The gradients of the gradients; None where PyTorch has none."""

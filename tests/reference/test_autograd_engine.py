@@ -1,4 +1,5 @@
-"""Lesson 09's engine against PyTorch: what is remembered, what is written over, what is forgotten, what is refused."""
+"""Lesson 09's engine against PyTorch: what is remembered, what is written over, what is forgotten, what is
+refused."""
 
 import gc
 import threading
@@ -8,7 +9,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import tinytorch
@@ -42,7 +43,8 @@ class Run:
 
     @property
     def gradients(self):
-        return {name: None if x.grad is None else np.asarray(x.grad.detach()) for name, x in self.leaves.items()}
+        return {name: None if x.grad is None else np.asarray(x.grad.detach()) for name,
+                x in self.leaves.items()}
 
 
 def alike(program, *names):
@@ -63,7 +65,8 @@ def same(found, expected, name):
     assert (found is None) == (expected is None), f"{name}: {found} instead of {expected}"
     if expected is None: return
     assert found.dtype == expected.dtype and found.shape == expected.shape, name
-    np.testing.assert_allclose(found, expected, 1e-5 if found.dtype == np.float32 else 1e-12, 1e-12, err_msg=name)
+    np.testing.assert_allclose(found, expected, 1e-5 if found.dtype == np.float32 else 1e-12, 1e-12,
+                               err_msg=name)
 
 
 def same_value(found, expected, name):
@@ -123,6 +126,9 @@ WRITTEN = [
     "z = x * 1; d = z.detach(); d.mul_(2); (z + 1).sum().backward()",
     "z = x * 1; d = z.data; d[0] = 0.0; (z * c).sum().backward()",
     "z = x * 1; d = z.detach(); d.requires_grad; (d * y).sum().backward()",
+    "z = s * 1; v = z.view(1); z.mul_(2); (v * y[:1]).sum().backward()",
+    "z = s * 1; v = z.reshape(1, 1); v[0] = y[0]; (v * z).sum().backward()",
+    "z = s * 1; v = z.expand(3); z.mul_(s); (v * y).sum().backward()",
     "x.data[0] = 9.0; (x * x).sum().backward()",
     "x.data.mul_(2); (x * x).sum().backward()",
     "x.detach()[0] = 9.0; (x * x).sum().backward()",
@@ -226,8 +232,10 @@ JOURNEYS = [
     ("t.autograd.backward((x * y).sum(), inputs=[y])", ()),
     ("t.autograd.backward((x * y).sum(), inputs=[])", ()),
     ("g, = grad((x ** 3).sum(), x, create_graph=True); (g * g).sum().backward()", ()),
-    ("g, = grad((x * y).exp().sum(), x, create_graph=True); h, = grad(g.sum(), y, create_graph=True); h.sum().backward()", ()),
-    ("g, = grad((x @ w.expand(2, 3).mT).sigmoid().sum(), x, create_graph=True); (g * c).sum().backward()", ()),
+    ("g, = grad((x * y).exp().sum(), x, create_graph=True); h, = grad(g.sum(), y, create_graph=True); "
+     "h.sum().backward()", ()),
+    ("g, = grad((x @ w.expand(2, 3).mT).sigmoid().sum(), x, create_graph=True); (g * c).sum().backward()",
+     ()),
     ("(x * x).sum().backward(create_graph=True); q = x.grad.sum(); g = grad(q, x)", ("g",)),
     ("z = x * 1; z[0] = y * y; g, = grad((z * z * c).sum(), y, create_graph=True); g.sum().backward()", ()),
     ("z = s; q = z\nfor _ in range(5): q = q * z\nq.backward()", ()),
@@ -256,7 +264,8 @@ def test_a_journey_gives_what_pytorchs_gives(program, names):
     with np.errstate(all="ignore"): alike(program, *names)
 
 
-MIXED = [("float32", "float64"), ("float16", "float32"), ("bfloat16", "float32"), ("float16", "float64"), ("bfloat16", "float16")]
+MIXED = [("float32", "float64"), ("float16", "float32"), ("bfloat16", "float32"), ("float16", "float64"),
+         ("bfloat16", "float16")]
 
 
 @pytest.mark.parametrize(("first", "second"), MIXED)
@@ -280,8 +289,10 @@ def test_a_gradient_stays_the_same_tensor_while_others_are_added():
 
 
 @pytest.mark.parametrize("loss", [
-    lambda x: x.sum(), lambda x: x.T.sum(0).sum(), lambda x: x.reshape(4).sum(), lambda x: (x + x).sum(), lambda x: x.expand(3, 2, 2).sum(),
-    lambda x: x.clone().sum(), lambda x: x[0].sum() + x[1].sum(), lambda x: x.mean(), lambda x: (x * 1).view(4)[1:].sum(),
+    lambda x: x.sum(), lambda x: x.T.sum(0).sum(), lambda x: x.reshape(4).sum(), lambda x: (x + x).sum(),
+    lambda x: x.expand(3, 2, 2).sum(),
+    lambda x: x.clone().sum(), lambda x: x[0].sum() + x[1].sum(), lambda x: x.mean(),
+    lambda x: (x * 1).view(4)[1:].sum(),
 ])
 def test_a_gradient_may_be_written_into_and_nothing_else_changes(loss):
     x = tinytorch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
@@ -411,7 +422,8 @@ def test_two_threads_may_walk_back_at_once():
     for thread in threads: thread.join()
     for w in expected: learn(w, torch)
     assert not failures
-    for ours, theirs in zip(weights, expected): np.testing.assert_allclose(ours.grad.array, theirs.grad.numpy(), 1e-10)
+    for ours, theirs in zip(weights, expected): np.testing.assert_allclose(ours.grad.array,
+                                                                           theirs.grad.numpy(), 1e-10)
 
 
 # ------------------------------------------------------------------------------------------------ memory
@@ -427,7 +439,7 @@ def test_numbers_are_let_go_as_soon_as_their_last_reader_has_run():
         loss.backward()
         held, peak = tracemalloc.get_traced_memory()
     finally: tracemalloc.stop()
-    assert peak < 14e6, f"{peak / 1e6:.0f} MB above what forward had kept: gradients of all layers at once would be 80"
+    assert peak < 14e6, f"{peak / 1e6:.0f} MB above what forward kept; all gradients at once are 80"
     assert held < 3e6
 
 
@@ -437,7 +449,8 @@ def test_a_tensor_that_no_rule_needs_is_freed_by_dropping_it():
     arrays = [weakref.ref(needed.array), weakref.ref(free.array)]
     loss = needed.sum() + free.sum()
     del needed, free
-    assert [array() is not None for array in arrays] == [True, False], "exp looks at its output, a sum at nothing"
+    assert [array() is not None for array in arrays] == [True,
+                                                         False], "exp looks at its output, a sum at nothing"
     loss.backward()
     assert arrays[0]() is None, "after backward nobody needs it any more"
 
@@ -447,7 +460,8 @@ def test_a_graph_is_freed_with_its_last_tensor_and_without_the_collector():
     gc.collect()
     gc.disable()
     try:
-        for make in (lambda: (x.exp() * x).sum(), lambda: (x * 1).unbind(0)[3] * 2, lambda: x[2:].exp()[0], written):
+        for make in (lambda: (x.exp() * x).sum(), lambda: (x * 1).unbind(0)[3] * 2, lambda: x[2:].exp()[0],
+                     written):
             loss = make() if make is not written else make(x)
             receipt = weakref.ref(loss.receipt)
             del loss
@@ -482,6 +496,7 @@ class Builder:
                 action(t, values)
                 errors.append(None)
             except (RuntimeError, ValueError, IndexError) as error: errors.append(error)
+        assume("single memory location" not in str(errors[-1]))     # z[::2] = z: NumPy copies first
         assert (errors[0] is None) == (errors[-1] is None), errors
 
     def total(self, t): return sum([(x * (n + 1)).sum() for n, x in enumerate(self.values[t])])
@@ -493,7 +508,8 @@ def picks(t, name): return getattr(t, name)
 BINARY = st.sampled_from(["add", "sub", "mul"])
 UNARY = st.sampled_from(["sigmoid", "tanh", "exp", "relu", "neg"])
 VIEWS = st.sampled_from([
-    lambda x: x[0], lambda x: x[-1:], lambda x: x.reshape(-1), lambda x: x.transpose(0, -1) if x.ndim else x[...], lambda x: x.unsqueeze(0),
+    lambda x: x[0], lambda x: x[-1:], lambda x: x.reshape(-1), lambda x: x.transpose(0, -1) if x.ndim
+    else x[...], lambda x: x.unsqueeze(0),
     lambda x: x[..., 1:], lambda x: x.expand(2, *x.shape), lambda x: x[..., ::2],
 ])
 WHERE = st.sampled_from([0, -1, slice(1, None), (..., 0), (..., slice(None, None, 2)), ...])
@@ -532,10 +548,11 @@ def test_graphs_made_by_chance_have_pytorchs_gradients(steps):
         assert theirs is None, error
         return
     for n, g in enumerate(mine):
-        if theirs is None: expected = measured(steps, n)         # z.mul_(z): refused there, and right here
-        else: expected = None if theirs[n] is None else theirs[n].numpy()
+        expected = theirs[n] if theirs is not None else measured(steps, n)      # z.mul_(z) is right here
+        expected = None if expected is None else np.asarray(expected)
         if expected is None: assert g is None
-        else: np.testing.assert_allclose(np.zeros(expected.shape) if g is None else g.array, expected, 1e-5, 1e-5)
+        else: np.testing.assert_allclose(np.zeros(expected.shape) if g is None else g.array, expected, 1e-5,
+                                         1e-5)
 
 
 def measured(steps, place):

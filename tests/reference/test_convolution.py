@@ -164,3 +164,21 @@ def test_threads_do_not_share_their_rooms():
     alone = [F.conv2d(x, w, padding=1).array for x in xs]
     with ThreadPoolExecutor(4) as pool: together = list(pool.map(lambda x: F.conv2d(x, w, padding=1).array, xs))
     assert all(np.array_equal(a, b) for a, b in zip(alone, together))
+
+
+@pytest.mark.parametrize("ways, kernel, padding, dilation, few", [
+    (1, (3,), (1,), (1,), 0), (1, (4,), (0,), (2,), 64), (2, (3, 3), (1, 1), (1, 1), 0), (2, (5, 2), (2, 0), (1, 1), 0),
+    (2, (5, 5), (4, 4), (1, 1), 1000), (2, (3, 3), (2, 1), (2, 1), 0), (2, (1, 3), (0, 2), (1, 2), 64),
+    (3, (2, 3, 3), (1, 1, 2), (1, 1, 1), 0), (3, (3, 1, 2), (2, 0, 1), (2, 1, 1), 1000)])
+def test_pictures_may_stand_on_lines_whatever_their_margins(ways, kernel, padding, dilation, few, monkeypatch):
+    torch = pytest.importorskip("torch", reason="PyTorch is the reference")
+    from tinytorch import lines
+    x, w, b = [RANDOM.standard_normal(s) for s in ((5, 3, *(8, 7, 6)[:ways]), (4, 3, *kernel), (4,))]
+    run = getattr(torch.nn.functional, f"conv{ways}d")
+    want = run(*map(torch.tensor, (x, w, b)), padding=padding, dilation=dilation).numpy()
+    monkeypatch.setattr(lines, "FEW_WEIGHTS", few)
+    for size in (1, 1000, 1 << 18):
+        monkeypatch.setattr(lines, "SLICE", size)
+        found = np.full_like(want, np.nan)
+        lines.on_lines(x, w, b.reshape(-1, *(1,) * ways), [(p, p) for p in padding], dilation, found)
+        np.testing.assert_allclose(found, want, rtol=1e-10, atol=1e-12)

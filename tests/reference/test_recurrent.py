@@ -170,5 +170,8 @@ def test_the_states_of_all_steps_are_kept_for_the_gradient():
     x, h, c = [tinytorch.tensor(DATA[name]) for name in ("row", "state", "memory")]
     w, u = [tinytorch.tensor(rng.standard_normal(s).astype(np.float32)) for s in ((20, 4), (20, 5))]
     out, _, last = lstm_layer(x, h, c, w, u, sizes=[3])
-    (cells,) = out.kept
+    cells, gates = out.kept
     assert np.array_equal(cells[-1].T, last.array)
+    write, keep, say, new = gates[0]
+    assert np.allclose(cells[0], keep * c.array.T + write * new, atol=1e-6)
+    assert np.allclose(out.array.T, say * np.tanh(cells[0]), atol=1e-6)

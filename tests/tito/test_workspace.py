@@ -39,6 +39,21 @@ def test_a_new_workspace_has_notebooks_beside_an_empty_package(place):
     assert "tinytorch/counting.py" not in snapshot(place.root)
 
 
+def test_the_data_of_the_course_lies_beside_the_package(course, tmp_path, monkeypatch):
+    monkeypatch.setattr(course, "datasets", tmp_path / "of-the-course")
+    (course.datasets / "small").mkdir(parents=True)
+    for name in ("data.txt", "LICENSE", "make.py"): (course.datasets / "small" / name).write_text(name)
+    place = create_workspace(tmp_path / "with-data", course)
+    given = place.root / "datasets" / "small"
+    assert sorted(path.name for path in given.iterdir()) == ["LICENSE", "data.txt"]
+    shutil.rmtree(place.root / "datasets")
+    place.start(1)
+    assert (given / "data.txt").read_text() == "data.txt", "older workspaces get theirs when a lesson starts"
+    (given / "data.txt").write_text("mine")
+    place.start(1)
+    assert (given / "data.txt").read_text() == "mine", "what is there is left alone"
+
+
 def test_a_workspace_is_found_from_any_folder_inside_it(place, course):
     assert open_workspace(place.root / "tinytorch", course).root == place.root
     with pytest.raises(NotFound, match="is not in a workspace") as problem:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from operator import attrgetter
@@ -15,7 +16,7 @@ from ..dtypes import DTYPES
 from ..elementwise import where
 from ..indexing import scatter
 from ..journeys import (
-    Journey, add_to_grad, check_targets, delivered, first_gradient, leading_to, rules_run, served_after,
+    Journey, add_to_grad, check_targets, delivered, first_gradient, leading_to, own, rules_run, served_after,
 )
 from ..methods import METHODS, method
 from ..modes import no_grad
@@ -148,7 +149,7 @@ def unbroadcast(g, shape: tuple[int, ...]):
 
 def settled(dx, x):
     """A gradient in the shape and dtype of the array, or outline, that it is for."""
-    if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)    # z[0] = x, of shape (1, 3)
+    if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)    # as in z[0] = x[:1]
     if dx.shape != x.shape: dx = unbroadcast(dx, x.shape)
     if dx.shape != x.shape: dx = dx.reshape(x.shape)
     if dx.dtype == x.dtype: return dx
@@ -193,7 +194,7 @@ class Flow(Journey):
             if edge is None or dx is None: continue
             if callable(dx): dx = dx()
             dx = settled(dx, x)
-            if dx is g and isinstance(edge, Tensor): dx = +dx    # a leaf shares its gradient with nobody
+            if isinstance(edge, Tensor): dx = own(dx, [g, *receipt.inputs, *self.pending.values()])
             gather(self.pending, self.mine, edge, dx)
         if not self.retain: receipt.let_go()
         return None
@@ -218,7 +219,8 @@ def backward(tensor: Tensor, gradient=None, retain_graph=None, create_graph=Fals
 
 def grad(
     outputs, inputs, grad_outputs=None, retain_graph: bool | None = None, create_graph: bool = False,
-    is_grads_batched: bool = False, allow_unused: bool | None = None, materialize_grads: bool = False,
+    only_inputs: bool = True, allow_unused: bool | None = None, is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple:
     """The gradients of the outputs for the inputs, in a tuple; no .grad is touched."""
     if is_grads_batched: raise NotImplementedError("is_grads_batched needs vmap: lesson 17 builds it")
@@ -227,7 +229,7 @@ def grad(
     gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
     found: dict = {}
 
-    def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(np.asarray(g))
+    def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(np.asanyarray(g))
     Flow(remembering_engine(), deliver, inputs, retain_graph, create_graph).run(outputs, gradients)
     return delivered(found, inputs, allow_unused, materialize_grads)
 
@@ -312,8 +314,9 @@ def log_softmax_rule(g, out, _x, dim):
 
 @gradient(linear)
 def linear_rule(g, _out, x, weight, _bias):
-    rows, matrix = x.reshape((-1, x.shape[-1])), weight.reshape((-1, weight.shape[-1]))
-    g_rows = g.reshape((-1, matrix.shape[0]))
+    n, width = math.prod(x.shape[:-1]), weight.shape[-1]
+    rows, g_rows = x.reshape((n, width)), g.reshape((n, math.prod(weight.shape[:-1])))
+    matrix = weight.reshape((g_rows.shape[1], width))
     return (lambda: (g_rows @ matrix).reshape(x.shape),
             lambda: (g_rows.mT @ rows).reshape(weight.shape),
             lambda: g_rows.sum(axis=0).reshape(weight.shape[:-1]))

@@ -4,6 +4,9 @@
 from ...vectors import parameters_to_vector, vector_to_parameters, skip_init
 from ...hooked_weights import weight_norm, spectral_norm, remove_weight_norm, remove_spectral_norm
 from ...fusing import fuse_conv_bn_eval, fuse_conv_bn_weights, fuse_linear_bn_eval, fuse_linear_bn_weights
+from ...clipping import (
+    clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm, clip_grad_norm,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
@@ -12,7 +15,8 @@ if TYPE_CHECKING:           # each is imported when it is first used; editors se
 __all__ = [
     "parameters_to_vector", "vector_to_parameters", "skip_init", "weight_norm", "spectral_norm",
     "remove_weight_norm", "remove_spectral_norm", "fuse_conv_bn_eval", "fuse_conv_bn_weights",
-    "fuse_linear_bn_eval", "fuse_linear_bn_weights",
+    "fuse_linear_bn_eval", "fuse_linear_bn_weights", "clip_grad_norm_", "clip_grad_value_",
+    "clip_grads_with_norm_", "get_total_norm", "clip_grad_norm",
 ]
 
 

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Appendix: rules for many numbers into fewer
 #
-# A reduction hands one gradient back to many numbers, and the question is always how it is divided. A sum gives
-# it to each of them whole, a mean divides it evenly, a product weighs it with all the other factors. A maximum
-# gives it to the winner; where several are the largest, `amax` shares it among them. `max(dim)` does not: it has
-# told everybody at which place it found its number, and to that place the gradient goes.
+# A reduction hands one gradient back to many numbers, and the question is always how it is divided. A sum
+# gives it to each of them whole, a mean divides it evenly, a product weighs it with all the other factors.
+# A maximum gives it to the winner; where several are the largest, `amax` shares it among them. `max(dim)`
+# does not: it has told everybody at which place it found its number, and to that place the gradient goes.
 
 # %%
 #| export
@@ -44,9 +44,9 @@ from tinytorch.reductions import (
     nansum,
     prod,
 )
-from tinytorch.rules_indexing import from_places
+from tinytorch.rules_places import from_places
 from tinytorch.shaping import cat, flip, narrow, place, unsqueeze
-from tinytorch.tensor import axes, expand, reshape, transpose
+from tinytorch.tensor import axes, reshape
 
 # %% [markdown]
 # ## Extremes
@@ -93,8 +93,9 @@ def _(g, _out, x, dim, keepdim): return where(x != x, 0.0, over(g, dim, keepdim,
 # %% [markdown]
 # ## Products
 #
-# A factor answers with the product of all the others. Without zeros that is the whole product, divided by the
-# factor. With a zero it is not, and then the others are multiplied: those before it, and those behind it.
+# A factor answers with the product of all the others. Without zeros that is the whole product, divided by
+# the factor. With a zero it is not, and then the others are multiplied: those before it, and those behind
+# it.
 
 # %%
 #| export
@@ -120,8 +121,8 @@ def before(x, dim):
 # %% [markdown]
 # ## As far as here
 #
-# Number k has a part in the totals of k and of all places behind it, so what it gets is a total as well, run
-# from the end.
+# Number k has a part in the totals of k and of all places behind it, so what it gets is a total as well,
+# run from the end.
 
 # %%
 #| export
@@ -139,11 +140,11 @@ def _(g, _out, _x, dim):
     return np.flip(total, dim) if g.ndim else total,
 
 # %% [markdown]
-# In a running product, number k is a factor of every total from k on. Where a zero is among the factors, the
-# honest way is to write the products down for each k in a table, with a 1 in the place of k. A table grows with
-# the square of the length. Where nobody wants a gradient of the gradient, there is a shorter way: up to the first
-# zero the quotient will do, the zero itself is a 1 for once, and all that come later have it among their
-# factors.
+# In a running product, number k is a factor of every total from k on. Where a zero is among the factors,
+# the honest way is to write the products down for each k in a table, with a 1 in the place of k. A table
+# grows with the square of the length. Where nobody wants a gradient of the gradient, there is a shorter
+# way: up to the first zero the quotient will do, the zero itself is a 1 for once, and all that come later
+# have it among their factors.
 
 # %%
 #| export
@@ -158,7 +159,7 @@ def _(g, out, x, dim):
 
 
 def tables(like, n: int, behind: int):
-    """Where place i is k, and where it is k or later: of shape (k, i), and `behind` ones.  () -> (n, n, 1*)"""
+    """Where place i is k, and where it is k or later, at row k, column i.  () -> (n, n, 1*)"""
     place = np.arange(n, like=like).reshape((n,) + (1,) * behind)
     return place[:, None] == place, place[:, None] <= place
 
@@ -174,9 +175,9 @@ def _(g, out, x, dim):
     return np.where(passed == 0, before, np.where(first, there, 0)),
 
 # %% [markdown]
-# In `logcumsumexp`, place i divides its gradient among all up to i by their shares of its sum. The shares make a
-# table, too, in which no exponent is positive. The shortcut goes through logarithms, for which it takes the
-# gradients above 0 and those below apart.
+# In `logcumsumexp`, place i divides its gradient among all up to i by their shares of its sum. The shares
+# make a table, too, in which no exponent is positive. The shortcut goes through logarithms, for which it
+# takes the gradients above 0 and those below apart.
 
 # %%
 #| export

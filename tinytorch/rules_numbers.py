@@ -1,4 +1,4 @@
-# Generated from modules/09_autograd/appendix_rules_elementwise.py by `tito export`. Edit that file, not this one.
+# Generated from modules/09_autograd/appendix_rules_numbers.py by `tito export`. Edit that file, not this one.
 """Gradients of the functions that take each number on its own."""
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from .elementwise import (
     tan, trunc, trunc_divide, where, xlogy,
 )
 from .overwriting import zeros_beside
-from .receipts import gradient, no_gradient
+from .receipts import gradient, no_gradient, shortcut
 
-__all__ = ["shared", "power_slope", "log_of"]
+__all__ = ["shared", "power_slope", "log_of", "masked"]
 
 
 @gradient(floor, ceil, trunc, round_, sign, sgn)
@@ -95,7 +95,8 @@ def _(g, _out, x, low, high):
 
 @gradient(pow_)
 def _(g, _out, x, n):
-    return lambda: g * power_slope(x, n), lambda: where((x == 0) & (n >= 0), 0.0, g * (pow_(x, n) * log_of(x)))
+    flat = (x == 0) & (n >= 0)
+    return lambda: g * power_slope(x, n), lambda: where(flat, 0.0, g * (pow_(x, n) * log_of(x)))
 
 
 def power_slope(x, n):
@@ -253,7 +254,8 @@ def _(g, _out, x, n): return g * digamma_slope(x, n + 1),
 
 
 @gradient(lerp)
-def _(g, _out, start, end, weight): return lambda: g * (1 - weight), lambda: g * weight, lambda: g * (end - start)
+def _(g, _out, start, end, weight):
+    return lambda: g * (1 - weight), lambda: g * weight, lambda: g * (end - start)
 
 
 @gradient(addcmul)
@@ -275,6 +277,34 @@ def _(g, _out, _x, mask, _value): return lambda: where(mask, 0.0, g), None, lamb
 
 @gradient(nan_to_num)
 def _(g, _out, x): return where(np.isfinite(x), g, 0.0),
+
+
+def masked(g, mask):
+    """g where the mask is true, else 0; `mask` is made for this and may be written over."""
+    bits = {"float32": np.int32, "float64": np.int64}.get(g.dtype.name)
+    if not bits or g.shape != mask.shape or not g.ndim: return np.where(mask, g, np.zeros_like(g, shape=()))
+    ones = np.negative(mask.view(np.int8)).astype(bits)
+    ones &= g.view(bits)
+    return ones.view(g.dtype)
+
+
+@shortcut(select_where)
+def _(g, _out, condition, _x, _y):
+    condition = condition.astype(bool, copy=False)
+    return None, lambda: masked(g, condition), lambda: masked(g, ~condition)
+
+
+@shortcut(masked_fill)
+def _(g, _out, _x, mask, _value): return lambda: masked(g, ~mask), None, lambda: masked(g, mask)
+
+
+@shortcut(maximum, minimum)
+def _(g, out, x, y):
+    """In a tie, both numbers are what came out; where one is nan, neither is, and both get all."""
+    first, second = np.asarray(x == out), np.asarray(y == out)
+    if not (first == second).any(): return lambda: masked(g, first), lambda: masked(g, second)
+    lost = np.asarray(out != out)
+    return lambda: shared(g, first | lost, first & second), lambda: shared(g, second | lost, first & second)
 
 
 @gradient(mantissa_and_exponent)

@@ -2,8 +2,8 @@
 # # Appendix: rules for picking, placing, ordering
 #
 # Picking and placing are each other's gradient. What was picked answers from where it was: its gradient is
-# *placed* there, and a number that was picked twice gets both. What was placed answers from where it went: its
-# gradient is *picked* from there. Sorting is picking, by places that sorting itself found out.
+# *placed* there, and a number that was picked twice gets both. What was placed answers from where it went:
+# its gradient is *picked* from there. Sorting is picking, by places that sorting itself found out.
 
 # %%
 #| export
@@ -43,8 +43,8 @@ from tinytorch.indexing import (
     take_along_dim,
     topk,
 )
-from tinytorch.overwriting import zeros_beside
-from tinytorch.receipts import gradient, no_gradient
+from tinytorch.overwriting import picks_twice, zeros_beside
+from tinytorch.receipts import gradient, no_gradient, shortcut
 from tinytorch.shaping import along, cat, place, unsqueeze
 from tinytorch.tensor import reshape, select_index
 
@@ -67,12 +67,13 @@ def _(g, _out, _x, index): return put(zeros_beside(g, _x.shape), index, g, True)
 
 @gradient(take_along_dim)
 def _(g, _out, _x, indices, dim):
-    """Indices that broadcast against the input pick by full addresses: those of the other dimensions are given."""
-    index = bare(indices)
-    if dim is None: return put(zeros_beside(g, _x.shape), index.reshape(-1), g, True), None
-    dim = place(dim, _x.ndim)
-    spread = [np.arange(n, like=index).reshape((-1,) + (1,) * (_x.ndim - d - 1)) for d, n in enumerate(_x.shape)]
-    return put_index(zeros_beside(g, _x.shape), g, (*spread[:dim], index, *spread[dim + 1 :]), True), None
+    """An index that broadcasts against the input leaves the other dimensions to be written out."""
+    zeros, index = zeros_beside(g, _x.shape), bare(indices)
+    if dim is None: return put(zeros, index.reshape(-1), g, True), None
+    where_it_was = [np.arange(n, like=index).reshape((-1,) + (1,) * (_x.ndim - d - 1))
+                    for d, n in enumerate(_x.shape)]
+    where_it_was[dim] = index
+    return put_index(zeros, g, tuple(where_it_was), True), None
 
 
 @gradient(masked_select)
@@ -84,9 +85,9 @@ def _(g, _out, _x, mask):
 # %% [markdown]
 # ## Placing
 #
-# The page keeps its gradient where nothing was written over it. (Where several numbers were sent to one place,
-# the last one won, but which is the last is an accident of the array library. PyTorch gives each of them the
-# gradient of the place, and so do we.)
+# The page keeps its gradient where nothing was written over it. (Where several numbers were sent to one
+# place, the last one won, but which is the last is an accident of the array library. PyTorch gives each of
+# them the gradient of the place, and so do we.)
 
 # %%
 #| export
@@ -113,17 +114,20 @@ def _(g, _out, _x, index, _source, dim, alpha):
 
 @gradient(index_copy)
 def _(g, _out, _x, index, _source, dim):
-    return lambda: index_fill(g, dim, index, 0.0), None, lambda: reshape(index_select(g, dim, index), _source.shape)
+    rest = lambda: index_fill(g, dim, index, 0.0)
+    return rest, None, lambda: reshape(index_select(g, dim, index), _source.shape)
 
 
 @gradient(index_fill)
 def _(g, _out, _x, index, _value, dim):
-    return lambda: index_fill(g, dim, index, 0.0), None, lambda: select_index(g, along(place(dim, g.ndim), index)).sum()
+    rest = lambda: index_fill(g, dim, index, 0.0)
+    return rest, None, lambda: select_index(g, along(place(dim, g.ndim), index)).sum()
 
 
 @gradient(put)
 def _(g, _out, _x, index, _source, accumulate):
-    return g if accumulate else lambda: put(g, index, zeros_beside(g, _source.shape)), None, lambda: take(g, index)
+    rest = g if accumulate else lambda: put(g, index, zeros_beside(g, _source.shape))
+    return rest, None, lambda: take(g, index)
 
 
 @gradient(masked_scatter)
@@ -138,10 +142,11 @@ def _(g, _out, _x, mask, _source):
 # %% [markdown]
 # ## Where numbers meet
 #
-# `scatter_reduce` sends numbers to places where they meet, and meeting may mean adding, averaging, multiplying,
-# or that only the largest survives. Each has the rule that its plain reduction has; only do the lines that are
-# reduced lie scattered. So `gather` asks, for everybody who was sent somewhere, what is to be known of that place,
-# and `scatter_add` adds up in each place what they have to say who were sent there.
+# `scatter_reduce` sends numbers to places where they meet, and meeting may mean adding, averaging,
+# multiplying, or that only the largest survives. Each has the rule that its plain reduction has; only do
+# the lines that are reduced lie scattered. So `gather` asks, for everybody who was sent somewhere, what is
+# to be known of that place, and `scatter_add` adds up in each place what they have to say who were sent
+# there.
 
 # %%
 #| export
@@ -164,7 +169,8 @@ def met(g, out, x, index, src, dim, reduce, include_self=True):
 def inside(src, index, x):
     """The part of the numbers that the index sends; a single number stands for as many."""
     if not hasattr(src, "dtype"): return np.full_like(bare(x), src, shape=index.shape)
-    return src if tuple(src.shape) == tuple(index.shape) else select_index(src, tuple([slice(n) for n in index.shape]))
+    if tuple(src.shape) == tuple(index.shape): return src
+    return select_index(src, tuple([slice(n) for n in index.shape]))
 
 
 def counted_in(g, x, index, dim, include_self):
@@ -174,9 +180,9 @@ def counted_in(g, x, index, dim, include_self):
     return np.maximum(bare(scatter_add(there, dim, index, sent)), 1)
 
 # %% [markdown]
-# A product hands to each factor the product of the others. That is `out / factor`, unless the factor is 0: then
-# the product is computed once more with a 1 in the place of the 0. Of several zeros in one place none has a
-# say: without it, the others still make the product 0.
+# A product hands to each factor the product of the others. That is `out / factor`, unless the factor is 0:
+# then the product is computed once more with a 1 in the place of the 0. Of several zeros in one place none
+# has a say: without it, the others still make the product 0.
 
 # %%
 #| export
@@ -184,12 +190,13 @@ def factors(g, out, x, index, sent, dim, include_self):
     page = where(x == 0, 1.0, x)
     mine = g * scatter_reduce(page, dim, index, sent, "prod", include_self=include_self) / page
     zero = bare(sent == 0)
-    zeros = scatter_add(zeros_beside(bare(g), x.shape), dim, index, np.asarray(zero, bare(g).dtype, like=bare(g)))
-    alone = zero & (bare(gather(zeros, dim, index)) == 1)
+    met = scatter_add(np.zeros(x.shape, int, like=zero), dim, index, zero.astype(int))
+    alone = zero & (bare(gather(met, dim, index)) == 1)
 
     def theirs():
         filled = scatter_reduce(x, dim, index, where(alone, 1.0, sent), "prod", include_self=include_self)
-        return where(alone, gather(g * filled, dim, index), gather(g * out, dim, index) / where(zero, 1.0, sent))
+        quotient = gather(g * out, dim, index) / where(zero, 1.0, sent)
+        return where(alone, gather(g * filled, dim, index), quotient)
     return mine, theirs
 
 
@@ -202,9 +209,9 @@ def winners(g, out, x, index, sent, dim):
 # %% [markdown]
 # ## In order
 #
-# Sorting, choosing the best few and looking for the median all say from which places they took what they give.
-# So their gradient goes there, and to nobody else: of two equal numbers, the one that was taken. (`amax` gives no
-# place away, and shares.)
+# Sorting, choosing the best few and looking for the median all say from which places they took what they
+# give. So their gradient goes there, and to nobody else: of two equal numbers, the one that was taken.
+# (`amax` gives no place away, and shares.)
 
 # %%
 #| export
@@ -227,3 +234,51 @@ def _(g, out, _x, dim): return from_places(g, out, _x.shape, dim),
 # %%
 #| export
 no_gradient(argsort, argwhere, bisect, isin, nonzero)
+
+# %% [markdown]
+# ## Rows, in fewer passes
+#
+# Embeddings pick rows, many of them more than once, and `ufunc.at` adds one number at a time. Sorted by
+# where they go, the rows of one place lie together. Now write the first of every place, all at once; add
+# the second of every place that has one, and so on. The few places with very many rows get a sum each.
+
+# %%
+#| export
+MANY = 16               # so many at most are written place by place
+
+
+def rows_added(g, index, shape):
+    """Zeros, with the rows of g added at the places that the index names.  (k, *), (k,) -> (n, *)"""
+    out = np.zeros_like(g, shape=shape)
+    order = np.argsort(index, kind="stable")
+    counts = np.bincount(index, minlength=shape[0])
+    starts = np.cumsum(counts) - counts
+    for n in range(min(MANY, counts.max())):
+        places = np.flatnonzero((counts > n) & (counts <= MANY))
+        rows = g[order[starts[places] + n]]
+        if n: out[places] += rows
+        else: out[places] = rows
+    for n in np.flatnonzero(counts > MANY):
+        out[n] = g[order[starts[n] : starts[n] + counts[n]]].sum(axis=0)
+    return out
+
+
+@shortcut(index_select)
+def _(g, _out, _x, index, dim):
+    """Along another dimension than the first, the rows are those of a turned page."""
+    if g.dtype.kind != "f" or not g.size or index.ndim != 1 or not _x.shape:
+        return index_add(zeros_beside(g, _x.shape), dim, index, g), None
+    turned = np.moveaxis(g, dim, 0)
+    rest = _x.shape[: place(dim, len(_x.shape))] + _x.shape[place(dim, len(_x.shape)) + 1 :]
+    return np.moveaxis(rows_added(turned, index, (_x.shape[dim], *rest)), 0, dim), None
+
+
+@shortcut(select_index)
+def _(g, _out, _x, index):
+    """Rows named by one array of places; any other index goes the plain way."""
+    rows, more = (index[0], index[1:]) if isinstance(index, tuple) and index else (index, ())
+    many = hasattr(rows, "dtype") and rows.dtype.kind in "iu" and all([part is ... for part in more])
+    if not many or g.dtype.kind != "f" or not g.size:
+        return put_index(zeros_beside(g, _x.shape), g, index, picks_twice(index)),
+    places = rows.reshape(-1) % _x.shape[0]
+    return rows_added(g.reshape((len(places), *_x.shape[1:])), places, _x.shape),

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Appendix: rules for number by number
 #
-# Each of these is a line that a school book could have printed. What no school book prints is what to answer
-# where a function has no slope: at corners, at steps, at the edge of where it is defined. There is no truth to
-# be found there, only a choice, and this book makes PyTorch's.
+# Each of these is a line that a school book could have printed. What no school book prints is what to
+# answer where a function has no slope: at corners, at steps, at the edge of where it is defined. There is
+# no truth to be found there, only a choice, and this book makes PyTorch's.
 
 # %%
 #| export
@@ -106,14 +106,14 @@ from tinytorch.elementwise import (
     xlogy,
 )
 from tinytorch.overwriting import zeros_beside
-from tinytorch.receipts import gradient, no_gradient
+from tinytorch.receipts import gradient, no_gradient, shortcut
 
 # %% [markdown]
 # ## Steps
 #
 # A staircase is flat: nudge a number, and its rounding stays where it is. At the few numbers where it jumps
-# there would be an infinite slope, and nobody could learn from that, so the answer is 0 there as well. That is
-# a gradient, only a useless one, and not the same as none: what rounds a number does depend on it.
+# there would be an infinite slope, and nobody could learn from that, so the answer is 0 there as well. That
+# is a gradient, only a useless one, and not the same as none: what rounds a number does depend on it.
 
 # %%
 #| export
@@ -158,10 +158,10 @@ def _(g, _out, x): return g * sign(x),
 def _(g, out, x, _y): return lambda: g * (sign(x) * sign(out)), lambda: zeros_beside(g, g.shape)
 
 # %% [markdown]
-# The larger of two numbers hands its gradient to the one that it is. Where both are the larger, each gets half:
-# so the total that is handed on stays the same, and neither is preferred for standing on the left. nan is
-# contagious in `maximum`, so there both get all of it. `fmax` had to prefer one of the two in a tie, and
-# prefers the first.
+# The larger of two numbers hands its gradient to the one that it is. Where both are the larger, each gets
+# half: so the total that is handed on stays the same, and neither is preferred for standing on the left.
+# nan is contagious in `maximum`, so there both get all of it. `fmax` had to prefer one of the two in a tie,
+# and prefers the first.
 
 # %%
 #| export
@@ -190,8 +190,9 @@ def _(g, _out, x, y):
     return lambda: where(first, g, 0.0), lambda: where(first, 0.0, g)
 
 # %% [markdown]
-# A number that is cut off at a bound does not answer to nudges any more; the bound does, if it is a tensor. A
-# number *at* the bound still counts as inside. Where the bounds have crossed, the upper one is what comes out.
+# A number that is cut off at a bound does not answer to nudges any more; the bound does, if it is a tensor.
+# A number *at* the bound still counts as inside. Where the bounds have crossed, the upper one is what comes
+# out.
 
 # %%
 #| export
@@ -214,7 +215,8 @@ def _(g, _out, x, low, high):
 #| export
 @gradient(pow_)
 def _(g, _out, x, n):
-    return lambda: g * power_slope(x, n), lambda: where((x == 0) & (n >= 0), 0.0, g * (pow_(x, n) * log_of(x)))
+    flat = (x == 0) & (n >= 0)
+    return lambda: g * power_slope(x, n), lambda: where(flat, 0.0, g * (pow_(x, n) * log_of(x)))
 
 
 def power_slope(x, n):
@@ -269,8 +271,8 @@ def _(g, _out, x): return g / (x * math.log(10)),
 def _(g, _out, x): return g / (x + 1),
 
 # %% [markdown]
-# `logaddexp` is a soft maximum, and shares its gradient softly: by how much the one is above the other, through
-# a sigmoid. It never overflows, as neither does the sigmoid.
+# `logaddexp` is a soft maximum, and shares its gradient softly: by how much the one is above the other,
+# through a sigmoid. It never overflows, as neither does the sigmoid.
 
 # %%
 #| export
@@ -349,9 +351,9 @@ def _(g, _out, _x): return g * (math.pi / 180),
 def _(g, _out, _x): return g * (180 / math.pi),
 
 # %% [markdown]
-# In the origin a point has no angle, and a walk around it none that would be a slope. There, `1` stands in for
-# the distance 0 that would be divided by, and what is divided is 0. The same trick answers for `sinc`, whose
-# top is flat.
+# In the origin a point has no angle, and a walk around it none that would be a slope. There, `1` stands in
+# for the distance 0 that would be divided by, and what is divided is 0. The same trick answers for `sinc`,
+# whose top is flat.
 
 # %%
 #| export
@@ -368,8 +370,8 @@ def _(g, out, x): return g * ((np.cos(math.pi * x) - out) / (x + (x == 0))),
 # %% [markdown]
 # ## Bell curves and factorials
 #
-# The slope of the share under the bell curve is the bell itself, and each slope of `digamma` has the next one
-# for its own.
+# The slope of the share under the bell curve is the bell itself, and each slope of `digamma` has the next
+# one for its own.
 
 # %%
 #| export
@@ -402,7 +404,8 @@ def _(g, _out, x, n): return g * digamma_slope(x, n + 1),
 # %%
 #| export
 @gradient(lerp)
-def _(g, _out, start, end, weight): return lambda: g * (1 - weight), lambda: g * weight, lambda: g * (end - start)
+def _(g, _out, start, end, weight):
+    return lambda: g * (1 - weight), lambda: g * weight, lambda: g * (end - start)
 
 
 @gradient(addcmul)
@@ -430,6 +433,41 @@ def _(g, _out, _x, mask, _value): return lambda: where(mask, 0.0, g), None, lamb
 
 @gradient(nan_to_num)
 def _(g, _out, x): return where(np.isfinite(x), g, 0.0),
+
+# %% [markdown]
+# `where` asks its condition for every number, and a processor that guesses the answer wrong loses more time
+# than the number took. So for large arrays there is a way without guessing: a mask of all bits or none,
+# laid over the bits of a float, leaves the float or a 0. (A product with 0 or 1 would not do: infinity
+# times 0 is nan.)
+
+# %%
+#| export
+def masked(g, mask):
+    """g where the mask is true, else 0; `mask` is made for this and may be written over."""
+    bits = {"float32": np.int32, "float64": np.int64}.get(g.dtype.name)
+    if not bits or g.shape != mask.shape or not g.ndim: return np.where(mask, g, np.zeros_like(g, shape=()))
+    ones = np.negative(mask.view(np.int8)).astype(bits)
+    ones &= g.view(bits)
+    return ones.view(g.dtype)
+
+
+@shortcut(select_where)
+def _(g, _out, condition, _x, _y):
+    condition = condition.astype(bool, copy=False)
+    return None, lambda: masked(g, condition), lambda: masked(g, ~condition)
+
+
+@shortcut(masked_fill)
+def _(g, _out, _x, mask, _value): return lambda: masked(g, ~mask), None, lambda: masked(g, mask)
+
+
+@shortcut(maximum, minimum)
+def _(g, out, x, y):
+    """In a tie, both numbers are what came out; where one is nan, neither is, and both get all."""
+    first, second = np.asarray(x == out), np.asarray(y == out)
+    if not (first == second).any(): return lambda: masked(g, first), lambda: masked(g, second)
+    lost = np.asarray(out != out)
+    return lambda: shared(g, first | lost, first & second), lambda: shared(g, second | lost, first & second)
 
 # %% [markdown]
 # Of a float taken apart, the exponent is a whole number, and stays where it is for small nudges.

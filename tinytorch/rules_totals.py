@@ -1,4 +1,4 @@
-# Generated from modules/09_autograd/appendix_rules_reductions.py by `tito export`. Edit that file, not this one.
+# Generated from modules/09_autograd/appendix_rules_totals.py by `tito export`. Edit that file, not this one.
 """Gradients of the ops that make fewer numbers of many."""
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from .reductions import (
     all_, amax, amin, any_, argmax, argmin, count_nonzero, cummax, cummin, cumprod, cumsum, logcumsumexp,
     logsumexp, max_along, median_along, min_along, mode, nansum, prod,
 )
-from .rules_indexing import from_places
+from .rules_places import from_places
 from .shaping import cat, flip, narrow, place, unsqueeze
-from .tensor import axes, expand, reshape, transpose
+from .tensor import axes, reshape
 
 __all__ = ["shared", "the_others", "before", "from_the_end", "tables"]
 
@@ -106,7 +106,7 @@ def _(g, out, x, dim):
 
 
 def tables(like, n: int, behind: int):
-    """Where place i is k, and where it is k or later: of shape (k, i), and `behind` ones.  () -> (n, n, 1*)"""
+    """Where place i is k, and where it is k or later, at row k, column i.  () -> (n, n, 1*)"""
     place = np.arange(n, like=like).reshape((n,) + (1,) * behind)
     return place[:, None] == place, place[:, None] <= place
 

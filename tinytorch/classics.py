@@ -1,0 +1,75 @@
+# Generated from modules/10_optimizers/appendix_classics.py by `tito export`. Edit that file, not this one.
+"""Rprop, which looks at signs only, and ASGD, which averages where it has been."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .bookkeeping import counted, not_below_zero, number, ways
+from .creation import full_like
+from .optimizers import Optimizer, average, descend
+from .tensor import Tensor, tensor
+
+__all__ = ["Rprop", "ASGD"]
+
+
+class Rprop(Optimizer):
+    """Steps that grow while the slope keeps its sign."""
+
+    def __init__(
+        self, params, lr: float | Tensor = 1e-2, etas: tuple = (0.5, 1.2), step_sizes: tuple = (1e-6, 50), *,
+        capturable: bool = False, foreach: bool | None = None, maximize: bool = False,
+        differentiable: bool = False,
+    ):
+        not_below_zero(lr=lr)
+        if not 0 < etas[0] < 1 < etas[1]:
+            raise ValueError(f"etas must be a number below 1 and one above, both positive, not {etas}")
+        ways(foreach=foreach, capturable=capturable, differentiable=differentiable)
+        super().__init__(params, {
+            "lr": lr, "etas": etas, "step_sizes": step_sizes, "foreach": foreach, "maximize": maximize,
+            "differentiable": differentiable, "capturable": capturable})
+
+    def update(self, param, group):
+        (shrink, grow), (least, most) = group["etas"], group["step_sizes"]
+        state = self.state[param]
+        counted(state)
+        if "prev" not in state:
+            state.update(prev=full_like(param.data, 0), step_size=full_like(param.data, number(group["lr"])))
+        for p, g, before, size, room in self.pieces(param, group, "prev", "step_size"):
+            np.multiply(g, before, out=room)
+            kept, turned = room > 0, room < 0
+            size[kept] *= grow
+            size[turned] *= shrink
+            np.clip(size, least, most, out=size)
+            before[...] = g
+            before[turned] = 0                              # back at the wall: stand still for one step
+            descend(p, np.multiply(np.sign(before, out=room), size, out=room), 1, room)
+
+
+class ASGD(Optimizer):
+    """Gradient descent at a falling rate, which also averages the places it has been."""
+
+    def __init__(
+        self, params, lr: float | Tensor = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6,
+        weight_decay: float = 0, foreach: bool | None = None, maximize: bool = False,
+        differentiable: bool = False, capturable: bool = False,
+    ):
+        not_below_zero(lr=lr, weight_decay=weight_decay)
+        ways(foreach=foreach, capturable=capturable, differentiable=differentiable)
+        super().__init__(params, {
+            "lr": lr, "lambd": lambd, "alpha": alpha, "t0": t0, "weight_decay": weight_decay,
+            "foreach": foreach, "maximize": maximize, "differentiable": differentiable,
+            "capturable": capturable})
+
+    def update(self, param, group):
+        lr, lambd, state = number(group["lr"]), group["lambd"], self.state[param]
+        t = counted(state)
+        eta = state.setdefault("eta", tensor(float(lr))).array
+        mu = state.setdefault("mu", tensor(1.0)).array
+        for p, g, mean, room in self.pieces(param, group, "ax"):
+            p *= 1 - lambd * float(eta)
+            descend(p, g, float(eta), room)
+            if mu == 1: mean[...] = p
+            else: average(mean, p, float(mu), room)
+        eta[...] = tensor(lr / (1 + lambd * lr * t) ** group["alpha"]).array
+        mu[...] = tensor(1 / max(1, t - group["t0"])).array
