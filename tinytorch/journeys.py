@@ -155,9 +155,8 @@ class Journey:
         return g
 
     def ways(self, receipt: Receipt) -> list:
-        """The edges of a receipt, with None for those that lead to no target."""
-        useful = self.useful
-        return receipt.edges if useful is None else [e if e in useful else None for e in receipt.edges]
+        """The edges of a receipt, with None for those from which no target can be reached."""
+        return [edge if edge in self.useful else None for edge in receipt.edges]
 
     def serve(self, leaves: Iterable[Tensor]) -> None:
         """Delivers to leaves whose gradient is complete."""
