@@ -153,6 +153,9 @@ spatial.Conv2d.forward = lambda self, x: good(self, x.detach())
 good = attention.CausalSelfAttention.forward
 attention.CausalSelfAttention.forward = lambda self, x: good(self, x.detach())
 """),
+    "a block that does not attend": (TRANSFORMER, "no gradient", """
+attention.CausalSelfAttention.forward = lambda self, x: x * 0
+"""),
     # --------------------------------------------------------------------------------- optimizers
     "an optimizer that stands still": (STEPS("SGD with momentum"), "step 1", """
 optimizers.Optimizer.step = lambda self, closure=None: None
@@ -266,8 +269,13 @@ BADLY_TRAINED = {
     "gradients clipped to nothing": ("an MLP learns to read", "too few digits", """
 nn.utils.clip_grad_norm_ = lambda parameters, most: [p.grad.zero_() for p in parameters]
 """),
-    "a GPT whose attention does not learn": ("a GPT learns to write", "surprised", """
-attention.CausalSelfAttention.forward = lambda self, x: x * 0
+    "a GPT that begins with zeros": ("a GPT learns to write", "too surprised", """
+good = attention.GPT.__init__
+def zeros(self, *args, **settings):
+    good(self, *args, **settings)
+    for p in self.parameters():
+        if p.ndim > 1: p.array[...] = 0
+attention.GPT.__init__ = zeros
 """),
 }
 
