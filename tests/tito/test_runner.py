@@ -138,6 +138,16 @@ def test_a_lesson_test_bears_the_first_line_of_its_docstring_or_its_name_as_a_se
     assert all(r.ok for r in found.values())
 
 
+def test_a_slow_lesson_test_is_not_for_learners(place):
+    found = checked(place, '''
+        import pytest
+        def test_quick(): assert True
+        @pytest.mark.slow
+        def test_that_takes_minutes(): assert False
+    ''')
+    assert list(found) == ["quick"] and found["quick"].ok
+
+
 def test_a_failing_lesson_test_tells_sentence_expected_got_and_what_was_asked(place):
     found = checked(place, '''
         import tinytorch

@@ -316,7 +316,8 @@ class Worker:
 
         options = ["-c", os.devnull, "--rootdir", self.plan["path"], "--confcutdir", self.plan["path"],
                    "--import-mode=importlib", "--assert=plain", "--capture=no", "-p", "no:cacheprovider",
-                   "-p", "no:terminal", "-p", "no:faulthandler", "-p", "no:doctest", "-p", "no:junitxml"]
+                   "-p", "no:terminal", "-p", "no:faulthandler", "-p", "no:doctest", "-p", "no:junitxml",
+                   "-m", "not slow"]            # what takes minutes is for those who change the course
         pytest.main([*options, self.plan["path"]], plugins=[plugin(self)])
 
     def program(self) -> None:
@@ -380,6 +381,7 @@ def plugin(worker: Worker) -> Any:
                 facts = worker.explained(call.excinfo.value)
                 worker.channel.tell(event="end", unit=node.name, seconds=0, output="", **facts)
 
+        @pytest.hookimpl(trylast=True)      # the slow ones have been taken out
         def pytest_collection_modifyitems(self, items: list[Any]) -> None:
             worker.channel.tell(event="collected", units=[i.nodeid for i in items],
                                 titles={i.nodeid: title(i) for i in items})
