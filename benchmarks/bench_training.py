@@ -4,7 +4,7 @@
     python benchmarks/bench_training.py LeNet-5     some networks only, shown and not written
 
 Both start from the same weights, and before anything is timed the gradients must be the same. The step
-downhill is the plainest, `SGD` without momentum.
+downhill is Adam's, with each package's defaults, and AdamW's for the GPT.
 
 The memory is that of a process of its own, for each network in each package: how much the most that it ever
 held grows from before the first step to behind the fifth.
@@ -24,8 +24,6 @@ from versus import Versus, machine, table, torch_on_one_thread, versus, write
 import numpy as np
 from networks import networks
 
-RATE = 1e-3
-
 
 class Case(NamedTuple):
     """A network, what it learns from, and how long a step may take, where PyTorch takes 1."""
@@ -36,6 +34,7 @@ class Case(NamedTuple):
     limit: float
     classes: int = 10           # scores for so many, or as many numbers as there are inputs if there are none
     words: int = 0              # inputs are ids of so many words, or floats if there are none
+    optimizer: str = "Adam"
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and what should be said of them."""
@@ -54,7 +53,7 @@ CASES = [
     Case("LeNet-5", lambda nets: nets.LeNet5(), (64, 1, 28, 28), 0.95),
     Case("ResNet-8", lambda nets: nets.ResNet8(), (32, 3, 32, 32), 1.7),
     Case("ResNet-20", lambda nets: nets.ResNet20(), (32, 3, 32, 32), 2.2),
-    Case("GPT, 4 layers of 128", lambda nets: nets.GPT(), (8, 128), 1.1, classes=1000, words=1000),
+    Case("GPT, 4 layers of 128", lambda nets: nets.GPT(), (8, 128), 1.1, classes=1000, words=1000, optimizer="AdamW"),
     Case("LSTM 128", lambda nets: nets.LSTM(), (32, 64, 128), 1.5, classes=0),
     Case("GRU 128", lambda nets: nets.GRU(), (32, 64, 128), 1.5, classes=0),
 ]
@@ -69,7 +68,7 @@ class Trainer:
         if weights: self.net.load_state_dict({name: torch.tensor(x) for name, x in weights.items()})
         self.x, self.y = [torch.tensor(array) for array in case.batch()]
         self.parameters = list(self.net.parameters())
-        self.optimizer = torch.optim.SGD(self.parameters, RATE)
+        self.optimizer = getattr(torch.optim, case.optimizer)(self.parameters)
 
     def loss(self):
         out, F = self.net(self.x), self.torch.nn.functional
