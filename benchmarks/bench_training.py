@@ -53,7 +53,8 @@ CASES = [
     Case("LeNet-5", lambda nets: nets.LeNet5(), (64, 1, 28, 28), 0.95),
     Case("ResNet-8", lambda nets: nets.ResNet8(), (32, 3, 32, 32), 1.7),
     Case("ResNet-20", lambda nets: nets.ResNet20(), (32, 3, 32, 32), 2.2),
-    Case("GPT, 4 layers of 128", lambda nets: nets.GPT(), (8, 128), 1.1, classes=1000, words=1000, optimizer="AdamW"),
+    Case("GPT, 4 layers of 128", lambda nets: nets.GPT(), (8, 128), 1.1, 1000, words=1000,
+         optimizer="AdamW"),
     Case("LSTM 128", lambda nets: nets.LSTM(), (32, 64, 128), 1.5, classes=0),
     Case("GRU 128", lambda nets: nets.GRU(), (32, 64, 128), 1.5, classes=0),
 ]
