@@ -125,6 +125,13 @@ def _(g, _out, x, dim):
     return cat([g * s, g * (passed * s * (1 - s))], dim),
 
 
+@shortcut(relu)
+def _(g, out, _x):
+    dx = np.greater(out, 0, out=np.empty_like(out))
+    dx *= g
+    return dx,
+
+
 @shortcut(sigmoid)
 def _(g, out, _x):
     dx = 1 - out

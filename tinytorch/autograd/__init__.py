@@ -146,9 +146,9 @@ def unbroadcast(g, shape: tuple[int, ...]):
 
 def settled(dx, x):
     """A gradient in the shape and dtype of the array, or outline, that it is for."""
-    if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)      # as in z[0] = x[:1]
-    if dx.shape != x.shape: dx = unbroadcast(dx, x.shape)
-    if dx.shape != x.shape: dx = dx.reshape(x.shape)
+    if dx.shape != x.shape:
+        if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)  # as in z[0] = x[:1]
+        dx = unbroadcast(dx, x.shape).reshape(x.shape)
     if dx.dtype == x.dtype: return dx
     return METHODS["to"](dx, DTYPES[x.dtype]) if isinstance(dx, Tensor) else DTYPES[x.dtype].cast(dx)
 
@@ -199,8 +199,9 @@ class Flow:
         if self.targets is not None and receipt in self.targets: self.deliver(self.targets[receipt], g)
         if isinstance(receipt, Part): return receipt.put(g, self.pending)
         edges, useful = receipt.edges, self.useful
-        if useful is not None: edges = [edge if edge in useful else None for edge in edges]
-        if not any([edge is not None for edge in edges]): return None
+        if useful is not None:
+            edges = [edge if edge in useful else None for edge in edges]
+            if not any([edge is not None for edge in edges]): return None
         found = self.engine.pull(receipt, g, self.create_graph)
         for edge, x, dx in zip(edges, receipt.inputs, found):
             if edge is None or dx is None: continue
