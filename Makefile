@@ -1,6 +1,7 @@
 # make demo        plays a learner through every lesson that exists
 # make test        all tests but the slow ones
-# make check       style, types, generated files, the architecture and tito's own tests, in a minute
+# make lint        style, types and generated files
+# make check       the same, the architecture and tito's own tests, in two minutes
 # make test-slow   the tests that build, install or train for minutes
 # make book        every lesson as a notebook with its solutions, in build/book
 # make bench       measures, and writes the tables of benchmarks/README.md
@@ -16,7 +17,7 @@ BIN    := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test check test-slow book bench clean
+.PHONY: help demo test lint check test-slow book bench clean
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
 
@@ -29,10 +30,12 @@ test: $(VENV)/ready-dev
 test-slow: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -m slow
 
-check: $(VENV)/ready-dev
+lint: $(VENV)/ready-dev
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/tito export --check
+
+check: lint
 	$(BIN)/python -m pytest -m "not slow" tests/test_architecture.py tests/tito
 
 book: $(VENV)/ready

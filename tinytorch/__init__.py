@@ -6,10 +6,10 @@ from . import _missing  # has a sentence for each name that is not here
 
 # what these define is not handed on: they fill tables
 from . import (
-    receipts, journeys, overwriting, modes, autograd, rules_numbers, rules_bends, rules_shaping, rules_places,
-    rules_totals, rules_linalg, rules_dense, rules_normalization, rules_pooling, rules_convolution,
-    rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, checkpoint, anomaly, checking,
-    drawing,
+    receipts, journeys, overwriting, modes, rulebook, autograd, rules_numbers, rules_bends, rules_shaping,
+    rules_places, rules_totals, rules_linalg, rules_dense, rules_normalization, rules_pooling,
+    rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, checkpoint,
+    anomaly, checking, drawing,
 )
 
 from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling

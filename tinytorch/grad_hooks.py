@@ -92,10 +92,6 @@ def retain(tensor: ref, grad: Tensor) -> None:
     else: x.grad = grad if is_grad_enabled() else Tensor(grad.array.copy())
 
 
-Tensor.retains_grad = property(lambda self: self.receipt is not None and "_retained" in vars(self),
-                               doc="Whether backward fills .grad of this tensor though it is no leaf.")
-
-
 class Sides:
     """Stands around the pull of a receipt and shows both sides to hooks."""
 

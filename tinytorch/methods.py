@@ -118,6 +118,7 @@ class Methods:
     H = property(lambda self: self.T)             # nothing here is complex: the conjugate is the number
     mH = property(lambda self: self.mT)
     real = property(lambda self: self)
+    retains_grad = property(lambda self: "_retained" in vars(self))     # lesson 09: though it is no leaf
 
     def __neg__(self): return METHODS["neg"](self)
     def __pos__(self): return self

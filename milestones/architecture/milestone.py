@@ -76,7 +76,7 @@ def layer(name: str, idea: str):
         @gates.test(name)
         def _():
             got, expected = f()
-            close(got.numpy(), expected, idea)
+            close(got.detach().numpy(), expected, idea)
             if got.dtype != tt.float32:
                 raise Wrong(f"{name} does not keep float32", tt.float32, got.dtype)
     return register
@@ -181,7 +181,8 @@ def _():
 def _():
     changed = lines[:8].copy()
     changed[:, :32] = lines[8:16, :32]
-    moved = np.abs(gpt()(tensor(changed)).numpy() - gpt()(tensor(lines[:8])).numpy())[:, 48:].max((1, 2))
+    before, after = (gpt()(tensor(x)).detach().numpy() for x in (lines[:8], changed))
+    moved = np.abs(after - before)[:, 48:].max((1, 2))
     if moved.min() < 0.1:
         raise Wrong("other letters before change nothing 16 letters later: does attention reach the row?",
                     "scores that differ", f"a difference of {moved.min():.1g}")
@@ -191,13 +192,13 @@ def _():
 def _():
     changed = lines[:8].copy()
     changed[:, 32:] = lines[8:16, 32:]
-    close(gpt()(tensor(changed)).numpy()[:, :32], gpt()(tensor(lines[:8])).numpy()[:, :32],
+    close(gpt()(tensor(changed)).detach().numpy()[:, :32], gpt()(tensor(lines[:8])).detach().numpy()[:, :32],
           "letters that come later change the scores before them: the mask must be causal")
 
 
 @gates.test("the GPT tells places apart")
 def _():
-    scores = gpt()(tensor(np.full((1, 64), letters.index("e")))).numpy()[0]
+    scores = gpt()(tensor(np.full((1, 64), letters.index("e")))).detach().numpy()[0]
     if np.abs(scores[1:] - scores[:-1]).max() < 0.1:
         raise Wrong("the same letter at all places gets the same scores: positions are not added to the row",
                     "scores that differ", "the same")
@@ -227,7 +228,7 @@ def _():
 @gates.test("the digits are read")
 def _():
     x = networks(tt).enlarged(tensor(images))
-    right = int((lenet5()(x).numpy().argmax(1) == labels).sum())
+    right = int((lenet5()(x).detach().numpy().argmax(1) == labels).sum())
     gates.numbers.update(accuracy=right / len(labels), right=right, digits=len(labels))
     if right < AT_LEAST * len(labels):
         raise Wrong("LeNet-5 reads too few digits of unknown hands",
@@ -237,14 +238,14 @@ def _():
 @gates.test("batches do not matter")
 def _():
     x = references["resnet20.input"]
-    close(resnet20()(tensor(x[:1])).numpy(), resnet20()(tensor(x)).numpy()[:1],
+    close(resnet20()(tensor(x[:1])).detach().numpy(), resnet20()(tensor(x)).detach().numpy()[:1],
           "a picture alone gets other scores than among others: batch norm must use its running statistics")
 
 
 for _name, _network in {"resnet20": resnet20, "gpt": gpt, "reader": reader}.items():
     @gates.test(f"{_name} answers as in PyTorch")
     def _(name=_name, network=_network):
-        scores = network()(tensor(references[f"{name}.input"])).numpy()
+        scores = network()(tensor(references[f"{name}.input"])).detach().numpy()
         expected = references[f"{name}.logits"]
         gates.numbers[name] = float(np.abs(scores - expected).max() / np.abs(expected).max())
         close(scores, expected, f"{name} scores fixed inputs otherwise than PyTorch")
@@ -256,7 +257,7 @@ def writer(seed: int, heat: float = 0.7):
     """Draws the next letter as the scores say; less heat, fewer adventures."""
     dice = np.random.default_rng(seed)
     def choose(scores):
-        scores = scores.numpy().astype(float) / heat
+        scores = scores.detach().numpy().astype(float) / heat
         return tensor((scores + dice.gumbel(size=scores.shape)).argmax(-1, keepdims=True))
     return choose
 
@@ -264,7 +265,7 @@ def writer(seed: int, heat: float = 0.7):
 def told(model, beginning: str, steps: int, seed: int) -> str:
     """The beginning, and what the model adds."""
     ids = continued(model, tensor([[letters.index(c) for c in beginning]]), steps, writer(seed))
-    return "".join(letters[i] for i in ids.numpy()[0])
+    return "".join(letters[i] for i in ids.detach().numpy()[0])
 
 
 @gates.test("text is continued")
@@ -276,8 +277,8 @@ def _():
     model = gpt()
     ids = [letters.index(c) for c in beginning]
     for _ in range(60):
-        ids.append(int(model(tensor([ids[-64:]])).numpy()[0, -1].argmax()))
-    got = continued(model, tensor([ids[:20]]), 60).numpy()[0].tolist()
+        ids.append(int(model(tensor([ids[-64:]])).detach().numpy()[0, -1].argmax()))
+    got = continued(model, tensor([ids[:20]]), 60).detach().numpy()[0].tolist()
     if got != ids:
         raise Wrong("the likeliest letter is appended, and the last 64 are read again",
                     "".join(letters[i] for i in ids), "".join(letters[i] for i in got))

@@ -1,6 +1,6 @@
-"""1969: Minsky and Papert prove that one layer cannot tell "one or the other" from "both", and funding dries up.
-1986: Rumelhart, Hinton and Williams send errors back through hidden layers, and it can. 1989: LeNet learns to
-read. 2017: transformers learn to write.
+"""1969: Minsky and Papert prove that one layer cannot tell "one or the other" from "both", and funding dries
+up. 1986: Rumelhart, Hinton and Williams send errors back through hidden layers, and XOR is learned.
+1989: LeNet learns to read. 2017: transformers learn to write.
 
 Nothing is given now but data. Your framework starts from random numbers, and learns XOR, digits and sonnets.
 What it has learned is judged by plain NumPy.
@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 import tinytorch as tt
 import tinytorch.nn as nn
@@ -37,14 +38,21 @@ HEADS, LETTERS = 4, 64                          # of the GPT, and how far it loo
 
 # ---------------------------------------------------------------------------------------- what is given
 
-with np.load(DATA / "digits/digits.npz") as digits:
-    unseen = digits["forms"] >= 11                                      # the forms of other people
-    images, labels = digits["images"].astype(np.float32), digits["labels"].astype(np.int64)
+with np.load(DATA / "digits/digits.npz") as file:
+    unseen = file["forms"] >= 11                                        # the forms of other people
+    images, labels = file["images"].astype(np.float32), file["labels"].astype(np.int64)
 
 poems = (DATA / "text/sonnets.txt").read_text(encoding="ascii").split("\n\n")
 letters = sorted(set("\n\n".join(poems)))
-told, untold = (np.array([letters.index(c) for c in "\n\n".join(part)]) for part in (poems[:138], poems[138:]))
-lines = np.lib.stride_tricks.sliding_window_view(untold, LETTERS + 1)[::LETTERS]      # (n, 65), never trained on
+
+
+def numbered(poems: list):
+    """The poems, one after the other, each letter as its number."""
+    return np.array([letters.index(c) for c in "\n\n".join(poems)])
+
+
+told = sliding_window_view(numbered(poems[:138]), LETTERS + 1)                  # (n, 65), one at each letter
+lines = sliding_window_view(numbered(poems[138:]), LETTERS + 1)[::LETTERS]      # (n, 65), never trained on
 
 gates = Gates()
 
@@ -54,18 +62,37 @@ def tensor(array):
     return tt.tensor(np.array(array, order="C"))
 
 
+def mlp():
+    """64 pixels, 128 hidden units, 10 digits."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
+
+
+def small():
+    """A GPT that has learned nothing, always the same one."""
+    model, dice = GPT(len(letters), 12, 2, 2, 16), np.random.default_rng(0)
+    with tt.no_grad():
+        for p in model.parameters(): p.copy_(tensor(dice.normal(0, 0.3, p.shape)))
+    return model
+
+
+def said(model, x) -> np.ndarray:
+    """What a network says of an array."""
+    return model.eval()(tensor(x)).detach().numpy()
+
+
 def learned(model) -> dict:
     """What the network knows, as arrays."""
     return {key: value.numpy() for key, value in model.state_dict().items()}
 
 
 def enlarged(images):
-    """Digits of 8 x 8 as LeNet-5 wants them: three times as large, in a frame.  (N, 8, 8) -> (N, 1, 28, 28)"""
+    """Digits as LeNet-5 wants them: three times as large, in a frame.  (N, 8, 8) -> (N, 1, 28, 28)"""
     at = np.clip((np.arange(24) + 0.5) / 3 - 0.5, 0, 7)
     low = np.minimum(at.astype(int), 6)
     mix = np.zeros((24, 8))
     mix[np.arange(24), low], mix[np.arange(24), low + 1] = 1 - (at - low), at - low
-    return np.pad(mix @ images @ mix.T, ((0, 0), (2, 2), (2, 2)), constant_values=-1)[:, None].astype(np.float32)
+    large = np.pad(mix @ images @ mix.T, ((0, 0), (2, 2), (2, 2)), constant_values=-1)
+    return large[:, None].astype(np.float32)
 
 
 def moved(images, dice):
@@ -83,22 +110,20 @@ def moved(images, dice):
 # ------------------------------------------------------------------------------------- learning, one way
 
 
-def learn(model, optimizer, batches, steps: int, loss=F.cross_entropy):
-    """So many steps over batches that never end, the rate warmed up and let down; the losses on the way."""
+def learn(model, optimizer, batches, steps: int):
+    """So many steps over batches that never end, the rate warmed up and let down."""
     model.train()
-    peaks, losses = [group["lr"] for group in optimizer.param_groups], []
+    [group] = optimizer.param_groups
+    peak = group["lr"]
     for step in range(steps):
-        for group, peak in zip(optimizer.param_groups, peaks):
-            group["lr"] = peak * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * step / steps)) / 2
+        group["lr"] = peak * min(1, (step + 1) / 50) * (1 + math.cos(math.pi * step / steps)) / 2
         x, y = next(batches)
-        found = loss(model(x).flatten(0, -2), y.flatten())
+        loss = F.cross_entropy(model(x).flatten(0, -2), y.flatten())
         optimizer.zero_grad()
-        found.backward()
+        loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        losses.append(found.item())
     model.eval()
-    return losses
 
 
 def digits(labels, large: bool = False, size: int = 64):
@@ -114,84 +139,68 @@ def digits(labels, large: bool = False, size: int = 64):
 
 def sonnets(size: int = 16):
     """Batches of lines from the sonnets that may be seen: what stands there, and what comes next."""
-    starts, dice = np.lib.stride_tricks.sliding_window_view(told, LETTERS + 1), np.random.default_rng(1609)
+    dice = np.random.default_rng(1609)
     while True:
-        lines = starts[dice.integers(0, len(starts), size)]
+        lines = told[dice.integers(0, len(told), size)]
         yield tensor(lines[:, :-1]), tensor(lines[:, 1:])
-
-# ------------------------------------------------------------------------------------ 1969 and after
-
-points, one_of_two = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([0, 1, 1, 0])
-
-
-def on_xor(model):
-    """What a network says about the four points after 300 steps of Adam, and how wrong it is."""
-    optimizer = Adam(model.parameters(), lr=0.05)
-    for _ in range(300):
-        loss = F.cross_entropy(model(tensor(points)), tensor(one_of_two))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return networks64.surprise(model(tensor(points)).detach().numpy().astype(float), one_of_two)
-
-
-@gates.test("one layer cannot learn XOR")
-def _():
-    loss = on_xor(nn.Linear(2, 2))
-    if not loss >= math.log(2) - 1e-6:
-        raise Wrong("no straight line parts XOR: a loss below ln 2 cannot be right", f"{math.log(2):.4f}", f"{loss:.4f}")
-    if loss > math.log(2) + 0.01:
-        raise Wrong("one layer learns to say one half, half: its steps do not lead down", f"{math.log(2):.4f}", f"{loss:.4f}")
-
-
-@gates.test("two layers learn it")
-def _():
-    tt.manual_seed(1986)
-    loss = on_xor(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2)))
-    gates.numbers["xor"] = loss
-    if not loss < 0.1: raise Wrong("with a hidden layer, errors find their way back", "a loss below 0.1", f"{loss:.3f}")
 
 # -------------------------------------------------------------------------- gradients, judged by nudges
 
 
-def slopes(model, loss, dice):
-    """For each parameter, how the loss answers to a nudge in some direction: by gradient, and by nudging."""
+def slope(loss, p, way) -> float:
+    """How the loss answers to a nudge of p that way."""
+    here, ends = p.detach().numpy().copy(), []
+    for nudge in (1e-5, -1e-5):
+        with tt.no_grad(): p.copy_(tensor(here + nudge * way))
+        ends.append(loss().item())
+    with tt.no_grad(): p.copy_(tensor(here))
+    return (ends[0] - ends[1]) / 2e-5
+
+
+def judge(loss, parts: dict, what: str):
+    """Wrong, unless gradients are what nudging says: for each tensor, from the one that is named last."""
     loss().backward()
-    for name, p in model.named_parameters():
+    dice = np.random.default_rng(7)
+    for name, p in reversed(parts.items()):
         way = dice.standard_normal(p.shape)
-        way /= np.linalg.norm(way)
         if p.grad is None:
-            raise Wrong(f"{name} has no gradient: somewhere on its way back it got lost", "a gradient", "None")
-        here, ends = p.detach().numpy().copy(), []
-        for nudge in (1e-5, -1e-5):
-            with tt.no_grad(): p.copy_(tensor(here + nudge * way))
-            ends.append(loss().item())
-        with tt.no_grad(): p.copy_(tensor(here))
-        yield name, float((p.grad.numpy() * way).sum()), (ends[0] - ends[1]) / 2e-5
-
-
-def agree(model, x, y, what: str):
-    """Wrong, unless gradients of a network are what nudging its parameters says."""
-    model = model.double().train()
-    def loss(): return F.cross_entropy(model(x).flatten(0, -2), y.flatten())
-    for name, found, expected in slopes(model, loss, np.random.default_rng(7)):
+            raise Wrong(f"{what}: {name} has no gradient, it got lost on its way back", "a gradient", "None")
+        found, expected = float((p.grad.numpy() * way).sum()), slope(loss, p, way)
         if not abs(found - expected) <= 1e-6 + 1e-4 * abs(expected):
             raise Wrong(f"{what}: the gradient of {name} is not how the loss answers to a nudge of it",
                         f"{expected:.8f}", f"{found:.8f}")
 
 
-@gates.test("gradients of a convolutional network are what nudging says")
-def _():
-    tt.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2),
-                          nn.Conv2d(3, 4, 3, stride=2), nn.Sigmoid(), nn.Flatten(), nn.Linear(4, 10))
-    agree(model, tensor(images[:6, None].astype(float) / 8 - 1), tensor(labels[:6]), "the convolutional network")
+def convolved(x, weight, bias): return F.conv2d(x, weight, bias, stride=2, padding=1)
+def normal_batch(x, weight, bias): return F.batch_norm(x, None, None, weight, bias, training=True)
+def normal_rows(x, weight, bias): return F.layer_norm(x, (6,), weight, bias)
+def rows_of(weight): return F.embedding(tensor(np.array([[0, 2, 2], [4, 0, 2]])), weight)
+def surprised(x): return F.cross_entropy(x, tensor(np.array([1, 0, 3, 3])))
+def attended(q, k, v): return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+def bent(x): return F.gelu(x, approximate="tanh")
 
 
-@gates.test("gradients of a transformer are what nudging says")
-def _():
-    tt.manual_seed(0)
-    agree(GPT(len(letters), 12, 2, 2, 16), tensor(lines[:2, :12]), tensor(lines[:2, 1:13]), "the transformer")
+for _name, _layer, _shapes in [
+    ("linear", F.linear, {"x": (4, 5), "weight": (3, 5), "bias": (3,)}),
+    ("relu", F.relu, {"x": (4, 5)}),
+    ("sigmoid", tt.sigmoid, {"x": (4, 5)}),
+    ("tanh", tt.tanh, {"x": (4, 5)}),
+    ("gelu", bent, {"x": (4, 5)}),
+    ("cross_entropy", surprised, {"x": (4, 5)}),
+    ("conv2d", convolved, {"x": (2, 3, 6, 7), "weight": (4, 3, 3, 3), "bias": (4,)}),
+    ("max_pool2d", lambda x: F.max_pool2d(x, 2), {"x": (2, 3, 6, 4)}),
+    ("batch_norm", normal_batch, {"x": (4, 3, 2, 2), "weight": (3,), "bias": (3,)}),
+    ("layer_norm", normal_rows, {"x": (4, 5, 6), "weight": (6,), "bias": (6,)}),
+    ("embedding", rows_of, {"weight": (5, 3)}),
+    ("attention", attended, {"q": (2, 4, 3), "k": (2, 4, 3), "v": (2, 4, 3)}),
+]:
+    @gates.test(f"the gradient of {_name}")
+    def _(name=_name, layer=_layer, shapes=_shapes):
+        dice = np.random.default_rng(1986)
+        parts = {key: tensor(dice.standard_normal(shape)) for key, shape in shapes.items()}
+        for p in parts.values(): p.requires_grad_()
+        weights = tensor(dice.standard_normal(layer(*parts.values()).shape))
+        judge(lambda: (layer(*parts.values()) * weights).sum(), parts, name)
 
 
 @gates.test("gradients add up until they are cleared")
@@ -204,6 +213,26 @@ def _():
     SGD(layer.parameters(), lr=0.1).zero_grad()
     if layer.weight.grad is not None and layer.weight.grad.numpy().any():
         raise Wrong("zero_grad clears what has added up", "None", "numbers")
+
+
+def agree(model, x, y, what: str):
+    """Wrong, unless every parameter of a network has the gradient that nudging it finds."""
+    model = model.double().train()
+    judge(lambda: F.cross_entropy(model(x).flatten(0, -2), y.flatten()), dict(model.named_parameters()), what)
+
+
+@gates.test("gradients find their way through a convolutional network")
+def _():
+    tt.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2),
+                          nn.Conv2d(3, 4, 3, stride=2), nn.Sigmoid(), nn.Flatten(), nn.Linear(4, 10))
+    pictures = images[:6, None].astype(float) / 8 - 1
+    agree(model, tensor(pictures), tensor(labels[:6]), "the convolutional network")
+
+
+@gates.test("gradients find their way through a transformer")
+def _():
+    agree(small(), tensor(lines[:2, :12]), tensor(lines[:2, 1:13]), "the transformer")
 
 # --------------------------------------------------------------------------- steps, and what feeds them
 
@@ -222,13 +251,13 @@ def adam(w, g, state, step, decay=0.0):
 def adamw(w, g, state, step): return adam(w, g, state, step, decay=0.1)
 
 
-for _name, _rule, _make in [
-    ("SGD with momentum", sgd, lambda p: SGD(p, lr=0.1, momentum=0.9)),
-    ("Adam", adam, lambda p: Adam(p, lr=0.01)),
-    ("AdamW", adamw, lambda p: AdamW(p, lr=0.01, weight_decay=0.1)),
+for _name, _rule, _make, _idea in [
+    ("SGD with momentum", sgd, lambda p: SGD(p, lr=0.1, momentum=0.9), "velocity keeps 0.9 of itself"),
+    ("Adam", adam, lambda p: Adam(p, lr=0.01), "averages that began at 0 are divided by 1 - beta**step"),
+    ("AdamW", adamw, lambda p: AdamW(p, lr=0.01, weight_decay=0.1), "decay shrinks weights, not gradients"),
 ]:
     @gates.test(f"{_name} steps as it was published")
-    def _(name=_name, rule=_rule, make=_make):
+    def _(name=_name, rule=_rule, make=_make, idea=_idea):
         dice = np.random.default_rng(4)
         w, state = dice.standard_normal((5, 3)), [0.0, 0.0]
         p = nn.Parameter(tensor(w))
@@ -238,7 +267,7 @@ for _name, _rule, _make in [
             p.grad = tensor(g)
             optimizer.step()
             w = rule(w, g, state, step)
-            close(p.detach().numpy(), w, f"step {step} of {name} is not that of its paper", 1e-9)
+            close(p.detach().numpy(), w, f"step {step} of {name} is not that of its paper: {idea}", 1e-9)
 
 
 @gates.test("an epoch holds every digit once")
@@ -249,68 +278,15 @@ def _():
     tt.manual_seed(3)
     again = list(DataLoader(data, 100, shuffle=True))
     order = [np.concatenate([x.numpy() for x, _ in epoch]) for epoch in (*epochs, again)]
-    if not all((np.sort(places) == np.arange(len(images))).all() for places in order):
-        raise Wrong("shuffled, every sample still comes once an epoch", len(images), len(set(order[0].tolist())))
+    if not all(np.array_equal(np.sort(places), np.arange(len(images))) for places in order):
+        raise Wrong("shuffled, every sample still comes once an epoch",
+                    f"{len(images)} samples", f"{len(set(order[0].tolist()))} in {len(order[0])} places")
     if not all((y.numpy() == labels[x.numpy()]).all() for x, y in epochs[0]):
         raise Wrong("a label stays with its picture when both are shuffled", "together", "apart")
     if (order[0] == order[1]).all() or (order[0] == np.arange(len(images))).all():
         raise Wrong("shuffle=True is another order in every epoch", "another", "the same")
     if not (order[0] == order[2]).all():
         raise Wrong("the same seed gives the same order", "the same", "another")
-
-# ------------------------------------------------------------------------------------------ what it learns
-
-
-def mlp():
-    """64 pixels, 128 hidden units, 10 digits."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
-
-
-def read(name: str, run, model, x, at_least: float) -> float:
-    """The share of unseen digits that a network reads, as NumPy finds it; Wrong if it is too little."""
-    scores = run(learned(model), x[unseen])
-    close(model(tensor(x[unseen].astype(np.float32))).detach().numpy(), scores,
-          f"{name} answers otherwise than its weights say", 1e-3)
-    right = float((scores.argmax(1) == labels[unseen]).mean())
-    gates.numbers[name] = right
-    if right < at_least:
-        raise Wrong(f"the {name} reads too few digits of unknown hands", f"at least {at_least:.1%}", f"{right:.1%}")
-    return right
-
-
-def timed(name: str, work):
-    """What the work gives; its seconds are kept."""
-    start = time.perf_counter()
-    found = work()
-    gates.numbers[f"{name}_seconds"] = round(time.perf_counter() - start, 1)
-    return found
-
-
-@gates.test("random labels teach nothing")
-def _():
-    tt.manual_seed(1)
-    model, dice = mlp(), np.random.default_rng(13)
-    learn(model, AdamW(model.parameters(), lr=5e-3), digits(dice.permutation(labels[~unseen])), 150)
-    scores = networks64.mlp(learned(model), images[unseen] / 8 - 1)
-    right = float((scores.argmax(1) == labels[unseen]).mean())
-    if right > 0.35:
-        raise Wrong("whoever learns from random labels knows nothing: are answers leaking?", "about 10%", f"{right:.0%}")
-
-
-@gates.test("an MLP learns to read")
-def _():
-    tt.manual_seed(1986)
-    model = mlp()
-    timed("mlp", lambda: learn(model, AdamW(model.parameters(), lr=1e-2), digits(labels[~unseen]), 1500))
-    read("mlp", networks64.mlp, model, images / 8 - 1, MLP)
-
-
-@gates.test("LeNet-5 learns to read")
-def _():
-    tt.manual_seed(1989)
-    model = LeNet5()
-    timed("lenet", lambda: learn(model, AdamW(model.parameters(), lr=3e-3), digits(labels[~unseen], large=True), 1200))
-    read("lenet", networks64.lenet5, model, enlarged(images / 8 - 1), LENET)
 
 
 @gates.test("a run that was interrupted goes on as if nothing had happened")
@@ -332,11 +308,125 @@ def _():
         return learned(model)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "run.ckpt"
-        whole, _ = run(20), run(8, save=file)
+        whole = run(20)
+        run(8, save=file)
         for key, value in run(12, load=file).items():
             if not (value == whole[key]).all():
                 raise Wrong(f"{key} differs after 8 steps, a checkpoint and 12 more: something was not kept",
-                            "the same bits as after 20 steps", f"off by {np.abs(value - whole[key]).max():.1g}")
+                            "the bits of 20 steps", f"off by {np.abs(value - whole[key]).max():.1g}")
+
+# ------------------------------------------------------------------------------- what a GPT may look at
+
+
+@gates.test("a GPT does not look ahead")
+def _():
+    changed = lines[:4, :12].copy()
+    changed[:, 6:] = lines[4:8, :6]
+    close(said(small(), changed)[:, :6], said(small(), lines[:4, :12])[:, :6],
+          "letters that come later change the scores before them: whoever looks ahead learns to copy")
+
+
+@gates.test("a GPT tells places apart")
+def _():
+    scores = said(small(), np.zeros((1, 12), int))[0]
+    if np.abs(scores[1:] - scores[:-1]).max() < 1e-4:
+        raise Wrong("the same letter at all places gets the same scores: positions are not added to the row",
+                    "scores that differ", "the same")
+
+
+@gates.test("a GPT answers as its weights say")
+def _():
+    model, ids = small(), lines[:4, :12]
+    close(said(model, ids), networks64.gpt(learned(model), ids, 2),
+          "a GPT adds up letters, positions, softmax(q @ k.T / sqrt(E)) @ v, gelu and norms", 1e-4)
+
+# ------------------------------------------------------------------------------------ 1969 and after
+
+LN2 = math.log(2)               # the loss of who says one half, half
+points, one_of_two = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), np.array([0, 1, 1, 0])
+
+
+def on_xor(model):
+    """What a network says about the four points after 300 steps of Adam, and how wrong it is."""
+    optimizer = Adam(model.parameters(), lr=0.05)
+    for _ in range(300):
+        loss = F.cross_entropy(model(tensor(points)), tensor(one_of_two))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return networks64.surprise(said(model, points).astype(float), one_of_two)
+
+
+@gates.test("one layer cannot learn XOR")
+def _():
+    loss = on_xor(nn.Linear(2, 2))
+    if not loss >= LN2 - 1e-6:
+        raise Wrong("no straight line parts XOR: a loss below ln 2 cannot be right",
+                    f"{LN2:.4f}", f"{loss:.4f}")
+    if loss > LN2 + 0.01:
+        raise Wrong("one layer learns to say one half, half: its steps do not lead down",
+                    f"{LN2:.4f}", f"{loss:.4f}")
+
+
+@gates.test("two layers learn it")
+def _():
+    tt.manual_seed(1986)
+    loss = on_xor(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2)))
+    gates.numbers["xor"] = loss
+    if not loss < 0.1:
+        raise Wrong("with a hidden layer, errors find their way back", "a loss below 0.1", f"{loss:.3f}")
+
+# ------------------------------------------------------------------------------------------ what it learns
+
+
+def read(name: str, run, model, x, at_least: float):
+    """Wrong, unless a network reads this share of the unseen digits, as NumPy finds it."""
+    scores = run(learned(model), x[unseen])
+    close(said(model, x[unseen].astype(np.float32)), scores,
+          f"{name} answers otherwise than its weights say", 1e-3)
+    right = float((scores.argmax(1) == labels[unseen]).mean())
+    gates.numbers[name] = right
+    if right < at_least:
+        raise Wrong(f"the {name} reads too few digits of unknown hands",
+                    f"at least {at_least:.1%}", f"{right:.1%}")
+
+
+def timed(name: str, work):
+    """Does the work, and keeps its seconds."""
+    start = time.perf_counter()
+    work()
+    gates.numbers[f"{name}_seconds"] = round(time.perf_counter() - start, 1)
+
+
+@gates.test("random labels teach nothing")
+def _():
+    tt.manual_seed(1)
+    model, dice = mlp(), np.random.default_rng(13)
+    learn(model, AdamW(model.parameters(), lr=5e-3), digits(dice.permutation(labels[~unseen])), 150)
+    scores = networks64.mlp(learned(model), images[unseen] / 8 - 1)
+    right = float((scores.argmax(1) == labels[unseen]).mean())
+    if right > 0.35:
+        raise Wrong("whoever learns from random labels knows nothing: are answers leaking?",
+                    "about 10%", f"{right:.0%}")
+
+
+@gates.test("an MLP learns to read")
+def _():
+    tt.manual_seed(1986)
+    model = mlp()
+    optimizer, batches = AdamW(model.parameters(), lr=1e-2), digits(labels[~unseen])
+    timed("mlp", lambda: learn(model, optimizer, batches, 1500))
+    read("mlp", networks64.mlp, model, images / 8 - 1, MLP)
+
+
+@gates.test("LeNet-5 learns to read")
+def _():
+    tt.manual_seed(1989)
+    model = LeNet5()
+    optimizer, batches = AdamW(model.parameters(), lr=3e-3), digits(labels[~unseen], large=True)
+    timed("lenet", lambda: learn(model, optimizer, batches, 1200))
+    read("lenet", networks64.lenet5, model, enlarged(images / 8 - 1), LENET)
+
 
 gpt = None          # the one that learned; the story lets it write
 
@@ -348,13 +438,13 @@ def _():
     model = GPT(len(letters), LETTERS, 2, HEADS, 64)
     optimizer = AdamW(model.parameters(), lr=4e-3, betas=(0.9, 0.98), weight_decay=0.1)
     timed("gpt", lambda: learn(model, optimizer, sonnets(), 1000))
-    said = networks64.gpt(learned(model), lines[:, :-1], HEADS)
-    loss = networks64.surprise(said, lines[:, 1:])
+    loss = networks64.surprise(networks64.gpt(learned(model), lines[:, :-1], HEADS), lines[:, 1:])
     shuffled = np.random.default_rng(64).permuted(lines[:, :-1], axis=1)
     lost = networks64.surprise(networks64.gpt(learned(model), shuffled, HEADS), lines[:, 1:])
     gates.numbers.update(loss=loss, shuffled=lost)
     if not loss < SONNETS:
-        raise Wrong("the GPT is too surprised by sonnets it has not read", f"less than {SONNETS} nats", f"{loss:.3f}")
+        raise Wrong("the GPT is too surprised by sonnets it has not read",
+                    f"less than {SONNETS} nats", f"{loss:.3f}")
     if lost < loss + 0.5:
         raise Wrong("shuffled letters surprise it no more: it has not learned to look back",
                     f"more than {loss + 0.5:.2f} nats", f"{lost:.3f}")
@@ -375,12 +465,14 @@ def written(model, beginning: str, many: int, heat: float = 0.6, seed: int = 160
 
 def on_real_data(name: str) -> int:
     """Trains on a real data set, and judges that alone."""
-    import real             # milestones/training/real.py
+    import real  # milestones/training/real.py
+    print(f"\n  {name}, from random numbers\n", flush=True)
     alone = Gates()
 
     @alone.test(f"{name} is learned")
     def _():
-        found = real.train(tt, name)
+        try: found = real.train(tt, name)
+        except FileNotFoundError as missing: raise Wrong(str(missing)) from missing
         alone.numbers.update(found)
         right, said = real.verdict(name, found)
         if not right: raise Wrong(f"{name} was not learned well enough: {said}")
@@ -398,10 +490,10 @@ def main(words=None) -> int:
     n = gates.numbers
     print("\n  It has read 138 sonnets. Now it writes:\n")
     for line in written(gpt, "When in the chronicle of wasted time\n", 400).splitlines(): print(f"    {line}")
-    print(f"\n  The next letter of sonnets it has never read surprises it by {n['loss']:.2f} nats; before it learned,"
-          f"\n  by {math.log(len(letters)):.2f}. Of digits by unknown hands, your MLP reads {n['mlp']:.1%} after"
-          f" {n['mlp_seconds']:.0f} seconds, your LeNet-5\n  {n['lenet']:.1%} after {n['lenet_seconds']:.0f}. All of it"
-          " from random numbers, by gradients that you wrote.")
+    print(f"\n  The next letter of sonnets it has never read surprises it by {n['loss']:.2f} nats; before it"
+          f"\n  learned, by {math.log(len(letters)):.2f}. Of digits by unknown hands, your MLP reads"
+          f" {n['mlp']:.1%} after {n['mlp_seconds']:.0f} seconds,\n  your LeNet-5 {n['lenet']:.1%} after"
+          f" {n['lenet_seconds']:.0f}. All of it from random numbers, by gradients that you wrote.")
     return 0
 
 

@@ -1,7 +1,7 @@
 """The networks of the Training milestone, computed once more: plain NumPy, in twice the precision.
 
-What a learner's network has learned is in its state_dict. These functions run it without the learner's package,
-so that accuracy and loss are measured by somebody else.
+What a learner's network has learned is in its state_dict. These functions run it without the learner's
+package, so that accuracy and loss are measured by somebody else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def conv(state: dict, name: str, x, padding: int = 0):
     w = state[f"{name}.weight"].astype(float)
     x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], (2, 3))
-    return np.tensordot(windows, w, ((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2) + state[f"{name}.bias"][:, None, None]
+    out = np.tensordot(windows, w, ((1, 4, 5), (1, 2, 3)))           # (N, H', W', O)
+    return (out + state[f"{name}.bias"]).transpose(0, 3, 1, 2)
 
 
 def pool(x):
@@ -48,13 +49,15 @@ def lenet5(state: dict, images):
 def norm(state: dict, name: str, x):
     """Layer norm over the last axis."""
     x = x - x.mean(-1, keepdims=True)
-    return x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5) * state[f"{name}.weight"] + state[f"{name}.bias"]
+    x = x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-5)
+    return x * state[f"{name}.weight"] + state[f"{name}.bias"]
 
 
 def attention(state: dict, name: str, x, heads: int):
     """Causal self-attention.  (B, T, C) -> (B, T, C)"""
     B, T, C = x.shape
-    q, k, v = (part.reshape(B, T, heads, -1).swapaxes(1, 2) for part in np.split(linear(state, f"{name}.c_attn", x), 3, -1))
+    parts = linear(state, f"{name}.c_attn", x).reshape(B, T, 3, heads, C // heads)
+    q, k, v = parts.transpose(2, 0, 3, 1, 4)                          # (B, heads, T, C / heads) each
     scores = np.where(np.tri(T, dtype=bool), q @ k.swapaxes(2, 3) / np.sqrt(C / heads), -np.inf)
     shares = np.exp(scores - scores.max(-1, keepdims=True))
     mixed = shares / shares.sum(-1, keepdims=True) @ v

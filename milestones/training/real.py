@@ -4,6 +4,7 @@
 
 The files are looked for in TINYTORCH_DATA. Everything below is written as for PyTorch, and runs with either:
 `python real.py mnist --with torch` trains the same networks from the same seeds with PyTorch, to compare.
+What it reached on Shakespeare is kept in pytorch.json.
 """
 
 from __future__ import annotations
@@ -19,9 +20,16 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(os.environ.get("TITO_ASSETS") or Path(__file__).resolve().parent)
-sys.path += [str(HERE), str(HERE.parent), str(HERE.parent / "architecture")]
 
+# What a data set is called in tinytorch.datasets, and what has to lie in TINYTORCH_DATA.
+FILES = {
+    "mnist": ("MNIST", "the four files of MNIST, such as train-images-idx3-ubyte.gz, in a folder mnist"),
+    "cifar10": ("CIFAR10", "cifar-10-python.tar.gz, or the folder that it holds"),
+    "shakespeare": ("Shakespeare", "tinyshakespeare.txt"),
+}
 ASKED = {"mnist": ("accuracy", 0.99), "cifar10": ("accuracy", 0.80), "shakespeare": ("loss", 1.03)}
+
+LETTERS = 64            # how far the GPT looks back
 
 
 def models(T):
@@ -37,8 +45,9 @@ def models(T):
     class Residual(nn.Module):
         def __init__(self, inside, outside, stride):
             super().__init__()
-            self.conv1, self.bn1 = nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside)
-            self.conv2, self.bn2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False), nn.BatchNorm2d(outside)
+            self.conv1 = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
+            self.conv2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
+            self.bn1, self.bn2 = nn.BatchNorm2d(outside), nn.BatchNorm2d(outside)
             self.way = nn.Identity() if stride == 1 else nn.Sequential(
                 nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
 
@@ -63,11 +72,12 @@ def models(T):
         def forward(self, x):
             parts = self.qkv(self.norm1(x)).chunk(3, -1)
             q, k, v = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts]
-            x = x + self.mixed(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2))
+            seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)      # (B, heads, T, C / heads)
+            x = x + self.mixed(seen.transpose(1, 2).flatten(2))
             return x + self.back(F.gelu(self.wide(self.norm2(x)), approximate="tanh"))
 
     class GPT(nn.Module):
-        def __init__(self, words, length=128, layers=4, heads=4, C=128):
+        def __init__(self, words, length=LETTERS, layers=3, heads=4, C=96):
             super().__init__()
             self.words, self.places = nn.Embedding(words, C), nn.Embedding(length, C)
             self.blocks = nn.Sequential(*[Block(C, heads) for _ in range(layers)])
@@ -86,25 +96,34 @@ def models(T):
 
 def mnist():
     """Training pictures and labels, and those to be judged by: (N, 1, 28, 28) float32, (N,) int64."""
-    from tinytorch.datasets import MNIST
-    halves = [MNIST(train=train) for train in (True, False)]
-    return [part for half in halves for part in
-            ((np.asarray(half.data, np.float32)[:, None] / 255 - 0.1307) / 0.3081, np.asarray(half.targets))]
+    for half in parts("mnist"):
+        yield (np.asarray(half.data, np.float32)[:, None] / 255 - 0.1307) / 0.3081
+        yield np.asarray(half.targets)
 
 
 def cifar10():
     """The same of CIFAR-10: (N, 3, 32, 32) float32, (N,) int64."""
-    from tinytorch.datasets import CIFAR10
     mean, std = np.float32([[0.491, 0.482, 0.447], [0.247, 0.243, 0.262]])
-    halves = [CIFAR10(train=train) for train in (True, False)]
-    return [part for half in halves for part in
-            (((half.data / np.float32(255) - mean) / std).transpose(0, 3, 1, 2).copy(), np.array(half.targets))]
+    for half in parts("cifar10"):
+        yield ((half.data / np.float32(255) - mean) / std).transpose(0, 3, 1, 2).copy()
+        yield np.array(half.targets)
+
+
+def parts(name: str):
+    """What a data set has to learn from, and the rest. Read by tinytorch, whoever trains on it."""
+    own, files = FILES[name]
+    data_set = getattr(importlib.import_module("tinytorch.datasets"), own)
+    try: return [data_set(train=train) for train in (True, False)]
+    except FileNotFoundError as missing:
+        folder = importlib.import_module("tinytorch.folders").data_folder()
+        raise FileNotFoundError(
+            f"{name} is not in {folder}. Put there: {files}. Or name another folder in TINYTORCH_DATA, or "
+            f"fetch it: python -c 'from tinytorch.datasets import {own}; {own}(download=True)'") from missing
 
 
 def shakespeare():
     """A million letters as numbers, a tenth to be judged by, and how many different ones there are."""
-    from tinytorch.datasets import Shakespeare
-    halves = [Shakespeare(train=train).text for train in (True, False)]
+    halves = [part.text for part in parts("shakespeare")]
     number = {letter: n for n, letter in enumerate(sorted(set("".join(halves))))}
     return *[np.array([number[letter] for letter in half]) for half in halves], len(number)
 
@@ -128,7 +147,7 @@ def fit(T, model, batches, steps: int, rate: float, decay: float, every: int, to
     """AdamW with a rate that rises and falls; `told` is asked for news after every so many steps."""
     optimizer = T.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
     schedule = T.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    start, total = time.perf_counter(), 0.0
+    start, losses = time.perf_counter(), []
     for step in range(1, steps + 1):
         x, y = next(batches)
         loss = T.nn.functional.cross_entropy(model(T.tensor(x)).flatten(0, -2), T.tensor(y).flatten())
@@ -137,27 +156,33 @@ def fit(T, model, batches, steps: int, rate: float, decay: float, every: int, to
         T.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        total += loss.item()
+        losses.append(loss.item())
         if step % every == 0 or step == steps:
             seconds = time.perf_counter() - start
-            print(f"  step {step:6} of {steps}   loss {total / every:.4f}   {told()}   {seconds:7.1f} s", flush=True)
-            total = 0.0
+            print(f"  step {step:6} of {steps}   loss {np.mean(losses):.4f}   {told()}   {seconds:7.1f} s",
+                  flush=True)
+            losses.clear()
     return time.perf_counter() - start
 
 
 def scores_of(T, model, x, size: int = 500):
     """What the network says, without remembering how."""
     model.eval()
-    with T.no_grad(): found = np.concatenate([model(T.tensor(x[i : i + size])).numpy() for i in range(0, len(x), size)])
+    with T.no_grad(): found = [model(T.tensor(x[i : i + size])).numpy() for i in range(0, len(x), size)]
     model.train()
-    return found
+    return np.concatenate(found)
+
+
+def summary(model, seconds: float, **found) -> dict:
+    """What a training comes to, to be kept."""
+    return {**found, "seconds": round(seconds, 1), "parameters": sum(p.numel() for p in model.parameters())}
 
 
 def pictures(T, make, data, epochs: int, size: int, rate: float, decay: float, by: int, flip: bool) -> dict:
     """Trains on pictures, and says how many of the others are named rightly."""
     x, y, others, answers = data
     T.manual_seed(1998)
-    model, dice, best = make(), np.random.default_rng(1998), {}
+    model, dice, last = make(), np.random.default_rng(1998), {}
 
     def batches():
         while True:
@@ -167,20 +192,20 @@ def pictures(T, make, data, epochs: int, size: int, rate: float, decay: float, b
                 yield shifted(x[some], dice, by, flip), y[some]
 
     def told():
-        best["accuracy"] = float((scores_of(T, model, others).argmax(1) == answers).mean())
-        return f"{best['accuracy']:.2%} of {len(answers):,} right"
+        last["accuracy"] = float((scores_of(T, model, others).argmax(1) == answers).mean())
+        return f"{last['accuracy']:.2%} of {len(answers):,} right"
     each = len(x) // size
     seconds = fit(T, model, batches(), epochs * each, rate, decay, each, told)
-    return {**best, "epochs": epochs, "seconds": round(seconds, 1), "parameters": sum(p.numel() for p in model.parameters())}
+    return summary(model, seconds, **last, epochs=epochs)
 
 
-def letters(T, make, data, steps: int, size: int, length: int) -> dict:
+def letters(T, make, data, steps: int, size: int) -> dict:
     """Trains on text, and says how surprising the rest of it is."""
     text, rest, words = data
     T.manual_seed(2017)
-    model, dice, best = make(words), np.random.default_rng(2017), {}
-    lines = np.lib.stride_tricks.sliding_window_view(text, length + 1)
-    unseen = np.lib.stride_tricks.sliding_window_view(rest, length + 1)[::length]
+    model, dice, last = make(words), np.random.default_rng(2017), {}
+    lines = np.lib.stride_tricks.sliding_window_view(text, LETTERS + 1)
+    unseen = np.lib.stride_tricks.sliding_window_view(rest, LETTERS + 1)[::LETTERS]
 
     def batches():
         while True:
@@ -191,10 +216,10 @@ def letters(T, make, data, steps: int, size: int, length: int) -> dict:
         scores = scores_of(T, model, unseen[:, :-1].copy(), 64).astype(float)
         logs = scores - scores.max(-1, keepdims=True)
         logs -= np.log(np.exp(logs).sum(-1, keepdims=True))
-        best["loss"] = float(-np.take_along_axis(logs, unseen[:, 1:, None], -1).mean())
-        return f"{best['loss']:.4f} nats a letter of what it never read"
-    seconds = fit(T, model, batches(), steps, 3e-3, 0.1, max(1, steps // 10), told)
-    return {**best, "steps": steps, "seconds": round(seconds, 1), "parameters": sum(p.numel() for p in model.parameters())}
+        last["loss"] = float(-np.take_along_axis(logs, unseen[:, 1:, None], -1).mean())
+        return f"{last['loss']:.4f} nats a letter of what it never read"
+    seconds = fit(T, model, batches(), steps, 3e-3, 0.1, max(1, steps // 5), told)
+    return summary(model, seconds, **last, steps=steps)
 
 
 def train(T, name: str, share: float = 1.0) -> dict:
@@ -203,7 +228,7 @@ def train(T, name: str, share: float = 1.0) -> dict:
     def some(n): return max(1, round(n * share))
     if name == "mnist": return pictures(T, lenet5, mnist(), some(6), 64, 3e-3, 0.02, 2, False)
     if name == "cifar10": return pictures(T, resnet20, cifar10(), some(12), 128, 5e-3, 0.05, 4, True)
-    return letters(T, gpt, shakespeare(), some(1500), 16, 128)
+    return letters(T, gpt, shakespeare(), some(1500), 16)
 
 
 def verdict(name: str, found: dict) -> tuple[bool, str]:
@@ -222,7 +247,8 @@ def main(words=None) -> int:
     parser.add_argument("--share", type=float, default=1.0, help="of the training, to try it")
     asked = parser.parse_args(words)
     T = importlib.import_module(asked.library)
-    for part in ("nn", "nn.functional", "optim", "optim.lr_scheduler"): importlib.import_module(f"{asked.library}.{part}")
+    for part in ("nn", "nn.functional", "optim", "optim.lr_scheduler"):
+        importlib.import_module(f"{asked.library}.{part}")
     print(f"\n  {asked.data}, with {asked.library}\n", flush=True)
     found = train(T, asked.data, asked.share)
     print(f"\n  {json.dumps(found)}")

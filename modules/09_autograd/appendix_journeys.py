@@ -12,13 +12,13 @@
 #| export
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
 from tinytorch.errors import shape_of
-from tinytorch.receipts import Receipt, remembering, wants_gradient
+from tinytorch.receipts import Receipt, edge_of, remembering, wants_gradient
 from tinytorch.tensor import Engine, Kept, Op, Tensor, current_engine, using
 
 # %% [markdown]
@@ -138,3 +138,61 @@ def own(g, held: list):
     for x in held:
         if isinstance(x, np.ndarray) and np.may_share_memory(g, x): return g.copy()
     return g
+
+
+def check_targets(inputs: list) -> None:
+    """Raises where no gradient could ever arrive."""
+    if not all([wants_gradient(x) for x in inputs]):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+
+
+def delivered(found: dict, inputs: list, allow_unused: bool | None, materialize: bool) -> tuple:
+    """What arrived for the inputs, in their order; for those that nothing led to, zeros, None or an error."""
+    if materialize: found = {x: Tensor(np.zeros_like(x.array)) for x in inputs} | found
+    if not allow_unused and any([x not in found for x in inputs]):
+        raise RuntimeError("One of the differentiated Tensors appears to not have been used in the graph: "
+                           "the outputs were not made from it. allow_unused=True gives None for it")
+    return tuple([found.get(x) for x in inputs])
+
+# %% [markdown]
+# ## A journey
+#
+# What has to be carried from one receipt to the next, and how a leaf is served. Where to go, and what to do
+# on the way, is the lesson's.
+
+# %%
+#| export
+class Journey:
+    """Gradients on their way from outputs back to leaves, or to the targets alone."""
+
+    def __init__(
+        self, engine: Engine,
+        deliver: Callable,                              # is called with a tensor and its gradient
+        targets: Iterable[Tensor] | None = None,        # None: all leaves
+        retain_graph: bool | None = None, create_graph: bool = False,
+    ):
+        self.engine, self.deliver, self.create_graph = engine, deliver, create_graph
+        self.retain = create_graph if retain_graph is None else retain_graph
+        self.targets = None if targets is None else {edge_of(x): x for x in targets}
+        self.useful: set | None = None                  # the edges that lead to a target; None: all do
+        self.pending: dict = {}                         # for each edge, what has gathered there so far
+        self.mine: set = set()                          # the edges whose array nobody else holds
+
+    def take(self, receipt: Receipt):
+        """What has gathered at a receipt, after those who wait for it there have seen it."""
+        g = self.pending.pop(receipt)
+        if receipt.hooks: g = hooked(receipt.hooks, g)
+        if self.targets is not None and receipt in self.targets: self.deliver(self.targets[receipt], g)
+        return g
+
+    def ways(self, receipt: Receipt) -> list:
+        """The edges of a receipt, with None for those from which no target can be reached."""
+        return [edge if edge in self.useful else None for edge in receipt.edges]
+
+    def serve(self, leaves: Iterable[Tensor]) -> None:
+        """Delivers to leaves whose gradient is complete."""
+        for leaf in leaves:
+            if leaf not in self.pending: continue
+            g = hooked(vars(leaf).get("_hooks"), self.pending.pop(leaf))
+            if self.targets is None: self.deliver(leaf, g)
+            elif leaf in self.targets: self.deliver(self.targets[leaf], g)

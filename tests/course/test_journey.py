@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow           # `make demo` walks the same way
+
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "scripts/demo.py"
 UTF8 = {**os.environ, "PYTHONUTF8": "1"}

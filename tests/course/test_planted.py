@@ -110,7 +110,16 @@ def judgements(request, stages):
         return {m: pool.submit(judge, m) for m in asked}
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=str)
+def at_once(mistake: Mistake) -> bool:
+    """Whether it belongs to the sample that is tried every time: the first two of each exercise."""
+    place = mistake.lesson, mistake.exercise
+    return mistake in [m for m in MISTAKES if (m.lesson, m.exercise) == place][:2]
+
+
+TRIED = [pytest.param(m, marks=[] if at_once(m) else pytest.mark.slow, id=str(m)) for m in MISTAKES]
+
+
+@pytest.mark.parametrize("mistake", TRIED)
 def test_a_planted_mistake_is_found_and_its_idea_named(mistake: Mistake, judgements: dict[Mistake, Future]):
     problems = [r for r in judgements[mistake].result() if not r.ok]
     assert problems, "no check of the lesson finds it"

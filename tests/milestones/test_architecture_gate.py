@@ -3,11 +3,7 @@
 import hashlib
 import importlib.util
 import json
-import os
 import runpy
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -153,26 +149,8 @@ def attend(good, *arrays, **settings): raise NotImplementedError("your turn: att
 }
 
 
-def run(package: Path, tmp_path: Path):
-    """Exit code, printed text and the report of the program over the package in this folder."""
-    report = tmp_path / "report.json"
-    given = {"TITO_DATASETS": ROOT / "datasets", "TITO_ASSETS": PROGRAM.parent, "TITO_REPORT": report}
-    settings = {"PYTHONPATH": package.parent, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
-    env = {**os.environ, **{name: str(value) for name, value in {**given, **settings}.items()}}
-    done = subprocess.run([sys.executable, PROGRAM], cwd=package.parent, env=env, capture_output=True,
-                          encoding="utf-8")
-    assert report.exists(), done.stderr
-    return done.returncode, done.stdout, json.loads(report.read_text())
-
-
-@pytest.fixture
-def package(tmp_path):
-    """A copy of the reference, as a learner would own it, to break."""
-    return Path(shutil.copytree(ROOT / "tinytorch", tmp_path / "learner/tinytorch"))
-
-
-def test_the_reference_opens_the_gate(package, tmp_path):
-    code, text, report = run(package, tmp_path)
+def test_the_reference_opens_the_gate(play):
+    code, text, report = play(PROGRAM)
     assert [t for t in report["tests"] if t["status"] != "passed"] == []
     assert code == 0
     assert report["numbers"]["accuracy"] >= 0.97 and report["numbers"]["loss"] < 1.75
@@ -181,16 +159,9 @@ def test_the_reference_opens_the_gate(package, tmp_path):
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_layer_keeps_the_gate_shut_and_is_named(what, package, tmp_path):
+def test_a_broken_layer_keeps_the_gate_shut_and_is_named(what, shut):
     name, word, sabotage = BROKEN[what]
-    with (package / "__init__.py").open("a", encoding="utf-8") as face:
-        face.write(BREAKER + sabotage)
-    code, _, report = run(package, tmp_path)
-    failed = {t["name"]: t for t in report["tests"] if t["status"] != "passed"}
-    assert code == 1
-    assert name in failed, list(failed)
-    assert next(iter(failed)) == name, f"the first to fail is {next(iter(failed.items()))}"
-    assert word in failed[name]["message"]
+    shut(PROGRAM, BREAKER + sabotage, name, word)
 
 
 def test_the_shipped_weights_are_those_of_the_checksum_file_and_small():

@@ -4,9 +4,7 @@ import hashlib
 import json
 import os
 import runpy
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -96,31 +94,8 @@ broken("relu")(lambda good, x: x.nothing())
 }
 
 
-def environment(package: Path, report: str) -> dict[str, str]:
-    data, assets = str(ROOT / "datasets"), str(PROGRAM.parent)
-    given = {"TITO_DATASETS": data, "TITO_ASSETS": assets, "TITO_REPORT": report}
-    settings = {"PYTHONPATH": str(package.parent), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
-    return {**os.environ, **given, **settings}
-
-
-def run(package: Path, tmp_path: Path):
-    """Exit code, printed text and the report of the program over the package in this folder."""
-    report = tmp_path / "report.json"
-    env = environment(package, str(report))
-    command, folder = [sys.executable, PROGRAM], package.parent
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, encoding="utf-8")
-    assert report.exists(), done.stderr
-    return done.returncode, done.stdout, json.loads(report.read_text())
-
-
-@pytest.fixture
-def package(tmp_path):
-    """A copy of the reference, as a learner would own it, to break."""
-    return Path(shutil.copytree(ROOT / "tinytorch", tmp_path / "learner/tinytorch"))
-
-
-def test_the_reference_reads_the_digits(package, tmp_path):
-    code, text, report = run(package, tmp_path)
+def test_the_reference_reads_the_digits(play):
+    code, text, report = play(PROGRAM)
     assert [t for t in report["tests"] if t["status"] != "passed"] == []
     assert code == 0
     assert report["numbers"]["accuracy"] >= 0.95
@@ -128,22 +103,14 @@ def test_the_reference_reads_the_digits(package, tmp_path):
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_op_keeps_the_gate_shut_and_is_named(what, package, tmp_path):
+def test_a_broken_op_keeps_the_gate_shut_and_is_named(what, shut):
     name, word, sabotage = BROKEN[what]
-    with (package / "__init__.py").open("a", encoding="utf-8") as face:
-        face.write(BREAKER + sabotage)
-    code, _, report = run(package, tmp_path)
-    failed = {t["name"]: t for t in report["tests"] if t["status"] != "passed"}
-    assert code == 1
-    assert name in failed, list(failed)
-    assert next(iter(failed)) == name, f"the first to fail is {next(iter(failed))}"
-    assert word in failed[name]["message"]
+    shut(PROGRAM, BREAKER + sabotage, name, word)
 
 
-def test_the_report_can_go_down_an_open_descriptor(package):
+def test_the_report_can_go_down_an_open_descriptor(start):
     read, write = os.pipe()
-    subprocess.run([sys.executable, PROGRAM], cwd=package.parent, env=environment(package, str(write)),
-                   pass_fds=[write], stdout=subprocess.DEVNULL)
+    start(PROGRAM, write, pass_fds=[write], stdout=subprocess.DEVNULL)
     os.close(write)
     with os.fdopen(read, encoding="utf-8") as pipe:
         assert json.load(pipe)["numbers"]["digits"] == 382

@@ -4,10 +4,8 @@ Tables of such lines are the tests of the appendices. In a line, `t` is the libr
 the last expression is what both must agree on: values, dtype, shape, and which kind of error.
 """
 
-import os
 import warnings
 from numbers import Number
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,15 +18,6 @@ TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-12}
 # and not against each: a sum of many terms that cancel has the rounding errors of its terms, however small it
 # is, and PyTorch, which adds them in another order, has others of the same size.
 LAYERS = {"float16": 2e-3, "float32": 1e-5, "float64": 1e-10}
-
-
-@pytest.fixture
-def data() -> Path:
-    """The folder of real data: TINYTORCH_REAL_DATA, or shared/data beside the checkout."""
-    given = os.environ.get("TINYTORCH_REAL_DATA")
-    folder = Path(given) if given else Path(__file__).resolve().parents[3] / "shared" / "data"
-    if not folder.is_dir(): pytest.skip(f"there is no real data in {folder}")
-    return folder
 
 
 @pytest.fixture

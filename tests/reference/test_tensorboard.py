@@ -120,7 +120,7 @@ def test_pictures(written):
         shown = np.asarray(image.open(io.BytesIO(one.encoded_image_string)))
         assert np.array_equal(shown, expected.transpose(1, 2, 0))
     got = np.asarray(image.open(io.BytesIO(found.Images("floats")[0].encoded_image_string)))
-    assert abs(got.transpose(2, 0, 1).astype(int) - pixels).max() <= 1, "floats from 0 to 1 are bytes from 0 to 255"
+    assert abs(got.transpose(2, 0, 1).astype(int) - pixels).max() <= 1, "floats from 0 to 1 are bytes to 255"
 
 
 @pytest.mark.parametrize(("order", "shape"), [

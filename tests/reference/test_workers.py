@@ -238,9 +238,11 @@ def test_workers_can_be_started_afresh(method):
 # ----------------------------------------------------------------------------- the end of the main process
 
 PROGRAM = """
-import os, sys, time
+import os, signal, sys, time
 import numpy as np
 from tinytorch.utils.data import DataLoader, Dataset
+
+signal.signal(signal.SIGINT, signal.default_int_handler)        # `make test &` has it ignored
 
 class Slow(Dataset):
     def __len__(self): return 1000

@@ -273,8 +273,8 @@ def test_completion_is_a_script_of_the_shell(shell, capsys):
 
 @pytest.mark.parametrize("typed, offered", [
     ("mod", "module"), ("module st", "start"), ("module start te", "tensor"), ("module start 0", "02"),
-    ("milestone info fo", "foundation")])
-def test_the_shell_is_offered_commands_lessons_and_milestones(typed, offered):
+    ("milestone info fo", "foundation"), ("milestone run training --data ci", "cifar10")])
+def test_the_shell_is_offered_commands_lessons_milestones_and_data_sets(typed, offered):
     done = process(
         _TITO_COMPLETE="bash_complete", COMP_WORDS=f"tito {typed}", COMP_CWORD=str(len(typed.split()))
     )

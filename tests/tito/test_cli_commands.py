@@ -116,7 +116,8 @@ class Place:
         self.ask("unlock", name)
         return Gate(CURRICULUM.milestones[0], PEBBLES, MilestoneRecord("2026-11-21", {"pebbles": 1957}))
 
-    def milestone_run(self, name, say, limits=None):
+    def milestone_run(self, name, say, limits=None, data=""):
+        self.ask("run", limits.lesson, data)
         say("1957 pebbles lie on the beach.")
         return Gate(CURRICULUM.milestones[0], PEBBLES)
 
@@ -266,6 +267,24 @@ def test_a_gate_shows_what_it_measured(tito):
 def test_a_story_is_told_on_stdout(tito):
     code, out, _ = tito("milestone run found")
     assert code == 0 and out.startswith("1957 pebbles lie on the beach.\n")
+
+
+@pytest.mark.parametrize("words, variable, asked", [
+    ("", "", (600, "")), ("--seconds 5", "", (5, "")), ("", "7", (7, "")),
+    ("--data moon", "", (86_400, "moon")), ("--data moon --seconds 5", "7", (5, "moon")),
+    ("--data moon", "7", (7, "moon")),
+])
+def test_a_run_on_real_data_has_a_day_unless_somebody_says_otherwise(
+    words, variable, asked, tito, place, monkeypatch,
+):
+    monkeypatch.setenv("TITO_LESSON_SECONDS", variable)
+    assert tito(f"milestone run found {words}")[0] == 0
+    assert place.asked[-1] == ("run", *asked)
+
+
+def test_no_time_at_all_is_refused_with_data_too(tito):
+    code, _, err = tito("milestone run found --data moon --seconds 0")
+    assert code == 2 and "above 0" in err
 
 
 def test_the_doctor_ends_with_3_until_it_has_repaired(tito):

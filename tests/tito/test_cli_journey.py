@@ -144,6 +144,11 @@ def test_what_is_not_there_or_not_yet_is_4_with_a_cure(line, code, tito):
     assert tito(f"{line} --json")[0] == code
 
 
+def test_an_unknown_data_set_is_2_and_the_known_ones_are_named(tito):
+    code, _, err = tito("milestone run foundation --data mun")
+    assert code == 2 and "does not run on 'mun'" in err and "moon, mars" in err
+
+
 @pytest.mark.parametrize("words, said", [
     (["init", ""], "name of the folder is empty"), (["init", "a file"], "is a file"),
     (["module", "test", "01", "--seconds", "0"], "--seconds is 0.0, and must be a number above 0")])

@@ -478,6 +478,25 @@ def test_a_gate_that_does_not_end_as_it_should_unlocks_nothing(graduate, line, w
     assert gate.report.status in ("error", "timeout")
 
 
+def test_a_milestone_runs_on_real_data_and_that_unlocks_nothing(graduate):
+    said = []
+    assert graduate.place.milestone_run("foundation", said.append, data="mars").report.ok
+    assert said[0] == "1957 pebbles lie on the mars."
+    assert graduate.place.milestone_run("foundation", said.append).report.ok
+    assert said[2] == "1957 pebbles lie on the beach."
+    assert not graduate.place.progress().milestones
+
+
+@pytest.mark.parametrize("name, data, words, cure", [
+    ("foundation", "mun", "Foundation does not run on 'mun'.", "It runs on moon, mars."),
+    ("foundation", "--data", "Foundation does not run on '--data'.", "It runs on moon, mars."),
+    ("growth", "moon", "Growth does not run on 'moon'.", "Leave --data out."),
+])
+def test_an_unknown_data_set_is_refused_with_those_that_are_known(graduate, name, data, words, cure):
+    with pytest.raises(UsageProblem) as refused: graduate.place.milestone_run(name, print, data=data)
+    assert (refused.value.message, refused.value.cure) == (words, cure)
+
+
 def test_a_gate_that_fails_says_what_was_measured(graduate):
     (graduate.root / "tinytorch/adding.py").write_text("def add(x, y):\n    return x + y + 1\n")
     found = graduate.place.milestone_test("foundation").report.first_problem

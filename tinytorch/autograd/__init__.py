@@ -15,11 +15,14 @@ from ..dense import labels_of, linear, surprise
 from ..dtypes import DTYPES
 from ..elementwise import where
 from ..indexing import scatter
-from ..journeys import add_to_grad, first_gradient, hooked, leading_to, own, rules_run, served_after
+from ..journeys import (
+    Journey, add_to_grad, check_targets, delivered, first_gradient, leading_to, own, rules_run, served_after,
+)
 from ..methods import METHODS, method
 from ..modes import no_grad
 from ..overwriting import write_over, zeros_beside
 from ..receipts import Part, Receipt, edge_of, gradient, remembering, set_apart, wants_gradient, write_receipt
+from ..rulebook import bare, counted, handed_on, listed, over
 from ..shaping import squeeze, unsqueeze
 from ..tensor import (
     Engine, Op, Tensor, add, current_engine, exp, expand, log, matmul, mean, mul, neg, permute, reshape,
@@ -29,9 +32,9 @@ from ..tensor import (
 __all__ = [
     "central_difference", "add_rule", "sub_rule", "neg_rule", "mul_rule", "true_divide_rule", "exp_rule",
     "log_rule", "sqrt_rule", "Autograd", "newest_first", "unbroadcast", "settled", "gather", "Flow",
-    "remembering_engine", "backward", "grad", "listed", "over", "counted", "dims_of", "sum_rule", "mean_rule",
-    "matmul_rule", "transpose_rule", "permute_rule", "reshape_rule", "expand_rule", "relu_rule",
-    "sigmoid_rule", "tanh_rule", "softmax_rule", "log_softmax_rule", "linear_rule", "surprise_rule", "bare",
+    "remembering_engine", "backward", "grad", "agrees", "sum_rule", "mean_rule", "matmul_rule",
+    "transpose_rule", "permute_rule", "reshape_rule", "expand_rule", "relu_rule", "sigmoid_rule", "tanh_rule",
+    "softmax_rule", "log_softmax_rule", "linear_rule", "surprise_rule",
 ]
 
 
@@ -147,7 +150,7 @@ def unbroadcast(g, shape: tuple[int, ...]):
 def settled(dx, x):
     """A gradient in the shape and dtype of the array, or outline, that it is for."""
     if dx.shape != x.shape:
-        if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)  # as in z[0] = x[:1]
+        if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)      # as in z[0] = x[:1]
         dx = unbroadcast(dx, x.shape).reshape(x.shape)
     if dx.dtype == x.dtype: return dx
     return METHODS["to"](dx, DTYPES[x.dtype]) if isinstance(dx, Tensor) else DTYPES[x.dtype].cast(dx)
@@ -164,20 +167,8 @@ def gather(pending: dict, mine: set, edge, dx) -> None:
         if not isinstance(dx, Tensor): mine.add(edge)
 
 
-class Flow:
+class Flow(Journey):
     """One journey of gradients, from outputs back to leaves, or to the targets alone."""
-
-    def __init__(
-        self, engine: Autograd,
-        deliver: Callable,                              # is called with a tensor and its gradient
-        targets: Iterable[Tensor] | None = None,        # None: all leaves
-        retain_graph: bool | None = None, create_graph: bool = False,
-    ):
-        self.engine, self.deliver, self.create_graph = engine, deliver, create_graph
-        self.retain = create_graph if retain_graph is None else retain_graph
-        self.targets = None if targets is None else {edge_of(x): x for x in targets}
-        self.useful: set | None = None                  # the edges that lead to a target; None: all do
-        self.pending, self.mine = {}, set()
 
     def run(self, outputs: list[Tensor], gradients: list) -> None:
         """Sends the gradients of the outputs on their way."""
@@ -194,14 +185,10 @@ class Flow:
 
     def visit(self, receipt: Receipt) -> None:
         """Takes what has gathered at a receipt, and hands it on to its edges."""
-        g = self.pending.pop(receipt)
-        if receipt.hooks: g = hooked(receipt.hooks, g)
-        if self.targets is not None and receipt in self.targets: self.deliver(self.targets[receipt], g)
+        g = self.take(receipt)
         if isinstance(receipt, Part): return receipt.put(g, self.pending)
-        edges, useful = receipt.edges, self.useful
-        if useful is not None:
-            edges = [edge if edge in useful else None for edge in edges]
-            if not any([edge is not None for edge in edges]): return None
+        edges = receipt.edges if self.useful is None else self.ways(receipt)
+        if not any([edge is not None for edge in edges]): return None
         found = self.engine.pull(receipt, g, self.create_graph)
         for edge, x, dx in zip(edges, receipt.inputs, found):
             if edge is None or dx is None: continue
@@ -211,14 +198,6 @@ class Flow:
             gather(self.pending, self.mine, edge, dx)
         if not self.retain: receipt.let_go()
         return None
-
-    def serve(self, leaves: Iterable[Tensor]) -> None:
-        """Delivers to leaves whose gradient is complete."""
-        for leaf in leaves:
-            if leaf not in self.pending: continue
-            g = hooked(vars(leaf).get("_hooks"), self.pending.pop(leaf))
-            if self.targets is None: self.deliver(leaf, g)
-            elif leaf in self.targets: self.deliver(self.targets[leaf], g)
 
 
 def remembering_engine() -> Engine:
@@ -244,45 +223,27 @@ def grad(
     materialize_grads: bool = False,
 ) -> tuple:
     """The gradients of the outputs for the inputs, in a tuple; no .grad is touched."""
-    outputs, inputs = listed(outputs), listed(inputs)
-    if not all([wants_gradient(x) for x in inputs]):
-        raise RuntimeError("One of the differentiated Tensors does not require grad")
-    gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
     if is_grads_batched: raise NotImplementedError("is_grads_batched needs vmap: lesson 17 builds it")
+    outputs, inputs = listed(outputs), listed(inputs)
+    check_targets(inputs)
+    gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
     found: dict = {}
 
     def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(np.asanyarray(g))
     Flow(remembering_engine(), deliver, inputs, retain_graph, create_graph).run(outputs, gradients)
-    if materialize_grads: found = {x: Tensor(np.zeros_like(x.array)) for x in inputs} | found
-    if not allow_unused and any([x not in found for x in inputs]):
-        raise RuntimeError("One of the differentiated Tensors appears to not have been used in the graph: "
-                           "the outputs were not made from it. allow_unused=True gives None for it")
-    return tuple([found.get(x) for x in inputs])
+    return delivered(found, inputs, allow_unused, materialize_grads)
 
 
-def listed(x) -> list:
-    """One or several, as a list."""
-    return [x] if isinstance(x, Tensor) or x is None else list(x)
-
-
-def over(g, dim, keepdim: bool, ndim: int):
-    """The gradient of a reduction, with a 1 for each dimension that was taken away."""
-    if keepdim or ndim == 0: return g
-    places = range(ndim) if dim is None or dim in ((), []) else sorted([d % ndim for d in dims_of(dim)])
-    shape = list(g.shape)
-    for place in places: shape.insert(place, 1)
-    return g.reshape(tuple(shape))
-
-
-def counted(shape: tuple, dim) -> int:
-    """How many numbers a reduction over `dim` makes one of."""
-    if dim is None or dim in ((), []) or not shape: return math.prod(shape)
-    return math.prod([shape[d] for d in dims_of(dim)])
-
-
-def dims_of(dim) -> tuple:
-    """One dimension or several, as a tuple."""
-    return tuple(dim) if isinstance(dim, (list, tuple)) else (dim,)
+def agrees(f: Callable, *shapes, seed: int = 0) -> bool:
+    """Whether the gradients of f, with respect to inputs of these shapes, are what nudging says."""
+    numbers = np.random.default_rng(seed)
+    arrays = [np.asarray(numbers.uniform(0.5, 1.5, s) * numbers.choice([-1, 1], s)) for s in shapes]
+    weigh = numbers.uniform(-1, 1, f(*[Tensor(a) for a in arrays]).shape)       # a loss that looks everywhere
+    inputs = [tensor(a, requires_grad=True) for a in arrays]
+    found = grad((f(*inputs) * Tensor(weigh)).sum(), inputs)
+    def loss(_): return float((f(*[Tensor(a) for a in arrays]).array * weigh).sum())
+    slopes = [central_difference(loss, a) for a in arrays]          # nudges a, which is among the arrays
+    return all([np.allclose(dx.array, slope, 1e-5, 1e-7) for dx, slope in zip(found, slopes)])
 
 
 @gradient(sum_)
@@ -367,11 +328,6 @@ def surprise_rule(g, _out, x, target, ignore_index):
     g = where(ignored, 0.0, unsqueeze(g, dim))              # what was ignored pays nothing
     one_hot = scatter(zeros_beside(g, x.shape), dim, places, 1.0)
     return (softmax(x, dim) - one_hot) * g, None
-
-
-def bare(x):
-    """The array in a tensor's box; anything else as it is."""
-    return x.array if isinstance(x, Tensor) else x
 
 
 # Added by `tito export`: what PyTorch keeps under this name, too.

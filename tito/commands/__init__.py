@@ -82,7 +82,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 # ------------------------------------------------------------------------------------ names that complete
 
 class CourseName(click.ParamType):
-    """The name of a lesson or a milestone: the course decides what is one, the shell is told them all."""
+    """The name of a lesson, a milestone or a data set: the course knows them, and the shell is told."""
 
     def __init__(self, name: str, names: Callable[[Curriculum], list[tuple[str, str]]]):
         self.name, self.names = name, names
@@ -106,8 +106,13 @@ def milestone_names(course: Curriculum) -> list[tuple[str, str]]:
     return [(x.name, x.statement) for x in course.milestones]
 
 
+def data_names(course: Curriculum) -> list[tuple[str, str]]:
+    return [(name, x.title) for x in course.milestones for name in x.data]
+
+
 LESSON = CourseName("lesson", lesson_names)
 MILESTONE = CourseName("milestone", milestone_names)
+DATA = CourseName("set", data_names)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 lesson = click.argument("lesson", type=LESSON)

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from tito.commands import MILESTONE, Group, around, as_json, curriculum, reply, show, workspace
+from tito.commands import DATA, MILESTONE, Group, around, as_json, curriculum, reply, show, workspace
 from tito.core.errors import CHECKS_FAILED, OK
 from tito.core.plan import Limits, limits_from
 
@@ -28,11 +28,11 @@ name = click.argument("name", type=MILESTONE)
 seconds = click.option("--seconds", type=float, help="Time for the whole of it, instead of 600 seconds.")
 
 
-DAY = 86_400.0          # seconds that training on real data may take, if nobody says otherwise
+A_DAY = Limits(lesson=86_400)           # for training on real data
 
 
-def limits(seconds: float | None) -> Limits:
-    return limits_from(os.environ, lesson=seconds)
+def limits(seconds: float | None, usual: Limits | None = None) -> Limits:
+    return limits_from(os.environ, lesson=seconds, usual=usual)
 
 
 @milestone.command(examples=[
@@ -125,12 +125,12 @@ def unlock(name: str | None, seconds: float | None, as_json: bool) -> int:
     ("tito milestone run training --data mnist", "on a real data set, from TINYTORCH_DATA"),
 ])
 @name
-@click.option("--data", default="", metavar="SET", help="A real data set to train on; it may take hours.")
+@click.option("--data", type=DATA, default="", help="A real data set to train on; it may take hours.")
 @seconds
 def run(name: str, data: str, seconds: float | None) -> int:
     """Watch what your code can do, told as a story."""
     from tito.view import gate
     place = workspace()
-    told = place.milestone_run(name, print, limits(seconds or (DAY if data else None)), data)
+    told = place.milestone_run(name, print, limits(seconds, A_DAY if data else None), data)
     show(gate.ended, told)
     return OK if told.report.ok else CHECKS_FAILED

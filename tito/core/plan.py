@@ -26,15 +26,16 @@ def limits_from(
     environment: Mapping[str, str],
     test: float | None = None,          # what --seconds said, of each check
     lesson: float | None = None,        # … of a milestone as a whole
+    usual: Limits | None = None,
 ) -> Limits:
-    """The default limits, changed by the environment (memory in MiB), changed by the option."""
+    """The usual limits, changed by the environment (memory in MiB), changed by the option."""
     numbers: dict[str, Any] = {name: amount(variable, environment[variable])
                                for variable, name in VARIABLES.items() if environment.get(variable)}
     if "memory" in numbers:
         numbers["memory"] = int(numbers["memory"] * (1 << 20))
     numbers |= {name: amount("--seconds", asked) for name, asked in (("test", test), ("lesson", lesson))
                 if asked is not None}
-    return replace(Limits(), **numbers)
+    return replace(usual or Limits(), **numbers)
 
 
 def amount(asked: str, given: str | float) -> float:

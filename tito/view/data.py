@@ -45,7 +45,8 @@ def of_milestone(standing: MilestoneStanding) -> dict[str, Any]:
     milestone = standing.milestone
     return {
         "name": milestone.name, "title": milestone.title, "statement": milestone.statement,
-        "story": milestone.story, "optional": milestone.optional, "percent": standing.percent,
+        "story": milestone.story, "optional": milestone.optional, "data": milestone.data,
+        "percent": standing.percent,
         "ready": standing.ready, "unlocked": standing.unlocked, "stale": standing.stale,
         "record": asdict(standing.record) if standing.record else None,
         "lessons": [of_lesson(x) for x in standing.lessons],

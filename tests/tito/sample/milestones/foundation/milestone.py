@@ -2,11 +2,13 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import tinytorch
 
-print("1957 pebbles lie on the beach.")
+place = dict(zip(sys.argv[1::2], sys.argv[2::2])).get("--data", "beach")
+print(f"1957 pebbles lie on the {place}.")
 counted = 0
 for heap in (1000, 900, 57): counted = tinytorch.add(counted, heap)
 print(f"You counted {counted}.")
