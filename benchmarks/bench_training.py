@@ -4,10 +4,13 @@
     python benchmarks/bench_training.py LeNet-5     some networks only, shown and not written
 
 Both start from the same weights, and before anything is timed the gradients must be the same. The step
-downhill is the plainest, `SGD` without momentum.
+downhill is Adam's, with each package's defaults, and AdamW's for the GPT.
 
-The memory is that of a process of its own, for each network in each package: how much the most that it ever
-held grows from before the first step to behind the fifth.
+Each package has a process of its own, as it has with whoever uses it, and the two take their steps in turns.
+That matters: TinyTorch, when it is imported, asks the C library to keep freed memory, and in one process
+PyTorch would have that for nothing. The ratio `shared` is that of one process, where both have it.
+
+The memory is how much the most that a process ever held grows from before the first step to behind the fifth.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
+from time import process_time
 from typing import NamedTuple
 
 from versus import Versus, machine, table, torch_on_one_thread, versus, write
@@ -23,8 +28,6 @@ from versus import Versus, machine, table, torch_on_one_thread, versus, write
 # isort: split
 import numpy as np
 from networks import networks
-
-RATE = 1e-3
 
 
 class Case(NamedTuple):
@@ -36,6 +39,7 @@ class Case(NamedTuple):
     limit: float
     classes: int = 10           # scores for so many, or as many numbers as there are inputs if there are none
     words: int = 0              # inputs are ids of so many words, or floats if there are none
+    optimizer: str = "Adam"
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and what should be said of them."""
@@ -54,7 +58,8 @@ CASES = [
     Case("LeNet-5", lambda nets: nets.LeNet5(), (64, 1, 28, 28), 0.95),
     Case("ResNet-8", lambda nets: nets.ResNet8(), (32, 3, 32, 32), 1.7),
     Case("ResNet-20", lambda nets: nets.ResNet20(), (32, 3, 32, 32), 2.2),
-    Case("GPT, 4 layers of 128", lambda nets: nets.GPT(), (8, 128), 1.1, classes=1000, words=1000),
+    Case("GPT, 4 layers of 128", lambda nets: nets.GPT(), (8, 128), 1.1, 1000, words=1000,
+         optimizer="AdamW"),
     Case("LSTM 128", lambda nets: nets.LSTM(), (32, 64, 128), 1.5, classes=0),
     Case("GRU 128", lambda nets: nets.GRU(), (32, 64, 128), 1.5, classes=0),
 ]
@@ -69,7 +74,7 @@ class Trainer:
         if weights: self.net.load_state_dict({name: torch.tensor(x) for name, x in weights.items()})
         self.x, self.y = [torch.tensor(array) for array in case.batch()]
         self.parameters = list(self.net.parameters())
-        self.optimizer = torch.optim.SGD(self.parameters, RATE)
+        self.optimizer = getattr(torch.optim, case.optimizer)(self.parameters)
 
     def loss(self):
         out, F = self.net(self.x), self.torch.nn.functional
@@ -95,40 +100,92 @@ def training(case: Case) -> Versus:
     return versus(case.title(), ours.step, theirs.step)
 
 
-def grown(package: str, place: int) -> None:
-    """Prints how many bytes the most that this process ever held grows in five steps."""
-    from resource import RUSAGE_SELF, getrusage
+class Apart:
+    """A trainer in a process of its own: asked for so many steps, it says how long one took."""
+
+    def __init__(self, package: str, place: int):
+        command = [sys.executable, __file__, "--apart", package, str(place)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def steps(self, n: int) -> float:
+        """CPU seconds of one step, of so many."""
+        print(n, file=self.process.stdin, flush=True)
+        return float(self.process.stdout.readline())
+
+    def end(self) -> None:
+        self.process.communicate()
+        if self.process.returncode: raise RuntimeError("a trainer ended before its time")
+
+
+def answer(package: str, place: int) -> None:
+    """What the process does: it reads how many steps to take, and prints how long one took."""
     torch = torch_on_one_thread() if package == "torch" else __import__(package)
-    trainer = Trainer(torch, CASES[place])
-    def most(): return getrusage(RUSAGE_SELF).ru_maxrss * 1024
-    before = most()
+    trainer, before = Trainer(torch, CASES[place]), most()
     for _ in range(5): trainer.step()
-    print(most() - before)
+    print(most() - before, flush=True)
+    for line in sys.stdin:
+        start, n = process_time(), int(line)
+        for _ in range(n): trainer.step()
+        print((process_time() - start) / n, flush=True)
 
 
-def memory(package: str, place: int) -> int:
-    """The same, of a process of its own."""
-    command = [sys.executable, __file__, "--grown", package, str(place)]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+def most() -> int:
+    """The most bytes that this program ever held. (`ru_maxrss` would count the process that started it.)"""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
+
+
+def apart(case: Case, rounds: int = 31, turn: float = 0.05) -> tuple[Versus, list[float]]:
+    """The times of two processes that step in turns, and by how many bytes each has grown."""
+    both = [Apart(package, CASES.index(case)) for package in ("tinytorch", "torch")]
+    held = [float(one.process.stdout.readline()) for one in both]
+    n = max(1, round(turn / max([one.steps(3) for one in both])))
+    times = [[one.steps(n) for one in both] for _ in range(rounds)]
+    for one in both: one.end()
+    return Versus(case.title(), *map(list, zip(*times))), held
 
 
 def row(case: Case) -> list[str]:
-    found, place = training(case), CASES.index(case)
-    held = [memory(package, place) for package in ("tinytorch", "torch")]
+    shared, (found, held) = training(case), apart(case)
     return [found.name, *[f"{median(times) * 1e3:.2f} ms" for times in (found.ours, found.theirs)],
-            f"{found.ratio:.2f}", f"{found.best:.2f}", f"{case.limit}",
+            f"{found.ratio:.2f}", f"{found.best:.2f}", f"{shared.ratio:.2f}", f"{case.limit}",
             *[f"{n / 1e6:.0f} MB" for n in held]]
+
+
+def tiny(torch) -> dict[str, Callable]:
+    """Ops on 4 x 4 numbers: what is measured is the way to them and back."""
+    x, w, y = [torch.ones(4, 4, requires_grad=wanted) for wanted in (True, True, False)]
+
+    def both():
+        x.grad = w.grad = None
+        (x * w).sum().backward()
+
+    def chain():
+        x.grad, out = None, x
+        for _ in range(10): out = out * y + y
+        out.sum().backward()
+    return {"`x * w`": lambda: x * w, "`(x * w).sum().backward()`": both, "20 ops and a sum, and back": chain}
+
+
+def tiny_rows() -> list[list[str]]:
+    import tinytorch
+    ours, theirs = tiny(tinytorch), tiny(torch_on_one_thread())
+    found = [versus(name, ours[name], theirs[name], turn=0.02) for name in ours]
+    return [[one.name, *[f"{median(times) * 1e6:.1f} µs" for times in (one.ours, one.theirs)],
+             f"{one.ratio:.2f}", f"{one.best:.2f}", "1.0"] for one in found]
 
 
 def main():
     import torch
     wanted = [case for case in CASES if len(sys.argv) == 1 or case.name in sys.argv[1:]]
-    columns = ["one step", "TinyTorch", "PyTorch", "ratio", "at best", "limit", "memory", "PyTorch's"]
+    columns = ["one step", "TinyTorch", "PyTorch", "ratio", "at best", "shared", "limit", "memory",
+               "PyTorch's"]
     measured = f"{machine(f'PyTorch {torch.__version__}')}\n\n{table(columns, map(row, wanted))}"
-    if len(wanted) == len(CASES): write("bench_training.py", measured)
-    else: print(measured)
+    if len(wanted) < len(CASES): return print(measured)
+    columns = ["4 × 4 numbers, forward and back", "TinyTorch", "PyTorch", "ratio", "at best", "limit"]
+    return write("bench_training.py", f"{measured}\n\n{table(columns, tiny_rows())}")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--grown"]: grown(sys.argv[2], int(sys.argv[3]))
+    if sys.argv[1:2] == ["--apart"]: answer(sys.argv[2], int(sys.argv[3]))
     else: main()

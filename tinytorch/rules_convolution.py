@@ -19,6 +19,7 @@ __all__ = [
     "CONVOLUTION", "TRANSPOSED", "around", "picture_gradient", "bias_gradient", "settled_ways",
     "convolution_rule", "transposed_rule", "looked_at", "filters_seen", "as_far_as", "in_slices_again",
     "on_lines_again", "filters_seen_rule", "turned_round", "gathered", "met_by_all", "convolution_shortcut",
+    "sums_of_channels",
 ]
 
 
@@ -204,4 +205,10 @@ def convolution_shortcut(g, _out, x, weight, _bias, stride, padding, dilation, g
     ends, lengths = margins(padding, kernel, stride, dilation), x.shape[-len(kernel) :]
     return (lambda: gathered(g, weight, lengths, ends, stride, dilation, groups),
             lambda: filters_seen(x, g, kernel, ends, stride, dilation, groups),
-            lambda: bias_gradient(g, len(kernel)))
+            lambda: sums_of_channels(g, len(kernel)))
+
+
+def sums_of_channels(g, ways: int):
+    """As `bias_gradient`: the numbers of each picture are added up by a product with ones."""
+    channels = g.reshape(-1, *g.shape[-ways - 1 : -ways], math.prod(g.shape[-ways:]))
+    return (channels @ np.ones_like(g, shape=channels.shape[-1:])).sum(axis=0)

@@ -10,7 +10,7 @@ import numpy as np
 from .activations import sigmoid
 from .autograd import bare
 from .dense import binary_surprise, linear, standardize, surprise
-from .fitting import as_rows, labels_of, row_sums
+from .fitting import as_rows, row_sums
 from .losses import added, alignment, certainty, one_on, spread_out, uneven_surprise
 from .receipts import gradient, shortcut
 from .root_mean_square import rescale
@@ -18,9 +18,9 @@ from .tensor import Op
 
 __all__ = [
     "renormed", "standard", "standardize_rule", "rescale_rule", "column_sums", "standardize_shortcut",
-    "rescale_shortcut", "flat_rows", "linear_shortcut", "as_shaped", "surprise_shortcut",
-    "binary_surprise_rule", "uneven_surprise_rule", "certainty_rule", "remaining", "one_back", "slope",
-    "alignment_slope", "alignment_slope_rule", "alignment_rule", "alignment_shortcut",
+    "rescale_shortcut", "flat_rows", "linear_shortcut", "surprise_shortcut", "binary_surprise_rule",
+    "uneven_surprise_rule", "certainty_rule", "remaining", "one_back", "slope", "alignment_slope",
+    "alignment_slope_rule", "alignment_rule", "alignment_shortcut",
 ]
 
 
@@ -77,8 +77,8 @@ def standardize_shortcut(g, _out, x, weight, _bias, last, kept):
         dx -= normal * along
         dx *= scale
         return dx.reshape(x.shape)
-    return (before, lambda: as_shaped(column_sums(dy, normal), weight.shape),
-            lambda: as_shaped(column_sums(dy), _bias.shape))
+    return (before, lambda: column_sums(dy, normal).reshape(weight.shape),
+            lambda: column_sums(dy).reshape(_bias.shape))
 
 
 @shortcut(rescale)
@@ -92,7 +92,7 @@ def rescale_shortcut(g, _out, x, weight, last, kept):
         dx -= normal * (row_sums(dx, normal) / dx.shape[1])
         dx *= scale
         return dx.reshape(x.shape)
-    return before, lambda: as_shaped(column_sums(dy, normal), weight.shape)
+    return before, lambda: column_sums(dy, normal).reshape(weight.shape)
 
 
 def flat_rows(x, last: int):
@@ -106,23 +106,19 @@ def linear_shortcut(g, _out, x, weight, _bias):
     n, width = math.prod(x.shape[:-1]), weight.shape[-1]
     rows, g_rows = x.reshape(n, width), g.reshape(n, math.prod(weight.shape[:-1]))
     matrix = weight.reshape(g_rows.shape[1], width)
-    return (lambda: as_shaped(g_rows @ matrix, x.shape),
-            lambda: as_shaped(g_rows.T @ rows, weight.shape),
-            lambda: as_shaped(column_sums(g_rows), weight.shape[:-1]))
-
-
-def as_shaped(x, shape: tuple):
-    """The array in that shape: itself if it has it, since of a view a leaf would take a copy."""
-    return x if x.shape == shape else x.reshape(shape)
+    return (lambda: (g_rows @ matrix).reshape(x.shape), lambda: (g_rows.T @ rows).reshape(weight.shape),
+            lambda: column_sums(g_rows).reshape(weight.shape[:-1]))
 
 
 @shortcut(surprise)
 def surprise_shortcut(g, _out, x, target, ignore_index, kept):
-    dim, places, ignored = labels_of(x, target, ignore_index)
+    dim, ignored = min(1, x.ndim - 1), target == ignore_index
     dx = x - kept[0]
     np.exp(dx, out=dx)
-    np.put_along_axis(dx, places, np.take_along_axis(dx, places, dim) - 1, dim)
-    dx *= np.where(ignored, 0, np.expand_dims(g, dim))
+    place = list(np.indices(target.shape, sparse=True))
+    place.insert(dim, np.where(ignored, 0, target))
+    dx[tuple(place)] -= 1
+    dx *= np.expand_dims(np.where(ignored, 0, g), dim)
     return dx, None
 
 

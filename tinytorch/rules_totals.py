@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from .autograd import bare, over
+from .autograd import bare, counted, over
 from .elementwise import where
 from .indexing import scatter_add
 from .overwriting import zeros_beside
@@ -18,9 +18,9 @@ from .reductions import (
 )
 from .rules_places import from_places
 from .shaping import cat, flip, narrow, place, unsqueeze
-from .tensor import axes, reshape
+from .tensor import axes, mean, reshape, sum_
 
-__all__ = ["shared", "the_others", "before", "from_the_end", "tables"]
+__all__ = ["shared", "filled", "the_others", "before", "from_the_end", "tables"]
 
 
 @gradient(amax, amin)
@@ -59,6 +59,22 @@ def _(g, out, x, dim, keepdim):
 
 @gradient(nansum)
 def _(g, _out, x, dim, keepdim): return where(x != x, 0.0, over(g, dim, keepdim, x.ndim)),
+
+
+@shortcut(sum_)
+def _(g, _out, _x, dim, keepdim): return filled(over(g, dim, keepdim, _x.ndim), _x.shape),
+
+
+@shortcut(mean)
+def _(g, _out, _x, dim, keepdim):
+    return filled(over(g, dim, keepdim, _x.ndim) / max(counted(_x.shape, dim), 1), _x.shape),
+
+
+def filled(g, shape: tuple):
+    """New memory of that shape, with g in it everywhere."""
+    dx = np.empty_like(g, shape=shape)
+    dx[...] = g
+    return dx
 
 
 @gradient(prod)

@@ -133,8 +133,11 @@ def add_to_grad(leaf: Tensor, g) -> None:
 def own(g, held: list):
     """The gradient in memory of its own, laid out in order: copied if it shows what is held already."""
     if isinstance(g, Tensor): return g
-    if not (g.flags.c_contiguous and g.flags.writeable): return g.copy()
-    return g.copy() if any([isinstance(x, np.ndarray) and np.may_share_memory(g, x) for x in held]) else g
+    flags = g.flags
+    if not (flags.c_contiguous and flags.writeable): return g.copy()
+    for x in held:
+        if isinstance(x, np.ndarray) and np.may_share_memory(g, x): return g.copy()
+    return g
 
 
 def check_targets(inputs: list) -> None:

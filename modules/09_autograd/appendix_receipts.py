@@ -137,7 +137,7 @@ class Receipt:
         self.edges = edges              # for each input: where its gradient goes
         self.inputs = inputs            # for each input: its array if the rule will look at it, or an outline
         self.boxes = boxes              # for each input: the tensor itself, where the rule will look at it …
-        self.versions = versions        # … and how often its memory had been written over
+        self.versions = versions        # … and how often its memory had been written over; () if at none
 
     def name(self) -> str:
         """PyTorch's name for it: MulBackward0."""
@@ -155,7 +155,7 @@ class Receipt:
     def let_go(self) -> None:
         """Forgets the numbers. Who has none, such as a sum, has nothing to forget, and may be passed
         again."""
-        if not (self.holds(self.out) or self.kept or any([box is not None for box in self.boxes])): return
+        if not (self.boxes or self.kept or self.holds(self.out)): return
         self.inputs = self.out = self.around = None
         self.boxes = self.kept = ()
 
@@ -229,7 +229,7 @@ def write_receipt(op: Op, inputs: tuple, settings: dict, out):
     if rule is None:
         set_apart(op, out)
         return out
-    edges, bare, boxes, versions = [], [], [], []
+    edges, bare, boxes, versions, kept = [], [], [], [], False
     looks, last = rule.looks, len(rule.looks) - 1
     for place, x in enumerate(inputs, 1):
         edge = box = None
@@ -246,6 +246,8 @@ def write_receipt(op: Op, inputs: tuple, settings: dict, out):
         bare.append(x)
         boxes.append(box)
         versions.append(version)
+        if box is not None: kept = True
+    if not kept: boxes = versions = ()
     receipt = Receipt(op, edges, bare, settings, boxes, versions)       # now: its edges have older numbers
     if isinstance(out, tuple): sign_parts(out, receipt, rule)
     else: sign(out, receipt, rule)
@@ -285,18 +287,13 @@ def pull(receipt: Receipt, g, create_graph: bool) -> tuple:
     if rule is None:
         raise NotImplementedError(f"{op.name} has no gradient yet: write one under @gradient({op.name})")
     check_unchanged(receipt)
-    inputs, out = seen_by_rule(receipt, create_graph)
+    inputs, out = seen_with_history(receipt) if create_graph else (receipt.inputs, receipt.out)
     if len(inputs) < op.arity: inputs = [*inputs, *[None] * (op.arity - len(inputs))]     # a bias, left out
-    found, n = rule.function(g, out, *inputs, **asked_for(receipt, rule)), len(receipt.edges)
+    settings = {name: receipt.settings.get(name, default) for name, default in rule.settings.items()}
+    if short and short.kept: settings["kept"] = receipt.kept
+    found, n = rule.function(g, out, *inputs, **settings), len(receipt.edges)
     if len(found) < n: raise ValueError(f"the rule of {op.name} gives {len(found)} gradients for {n} inputs")
     return found
-
-
-def asked_for(receipt: Receipt, rule: Rule) -> dict:
-    """The settings that a rule names, and what the forward kept, where a shortcut asks for it."""
-    if not rule.settings and not rule.kept: return {}
-    settings = {name: receipt.settings.get(name, default) for name, default in rule.settings.items()}
-    return {**settings, "kept": receipt.kept} if rule is SHORTCUTS.get(receipt.op) and rule.kept else settings
 
 
 def check_unchanged(receipt: Receipt) -> None:
@@ -310,10 +307,10 @@ def check_unchanged(receipt: Receipt) -> None:
             raise overwritten(receipt, f"its input {n}", box)
 
 
-def seen_by_rule(receipt: Receipt, create_graph: bool) -> tuple[list, object]:
-    """The inputs and the output of a receipt: bare, or in boxes with their history."""
-    if not create_graph: return receipt.inputs, receipt.out
-    inputs = [x if box is None else box for x, box in zip(receipt.inputs, receipt.boxes)]
+def seen_with_history(receipt: Receipt) -> tuple[list, object]:
+    """The inputs and the output of a receipt, in boxes with their history."""
+    boxes = receipt.boxes or [None] * len(receipt.inputs)
+    inputs = [x if box is None else box for x, box in zip(receipt.inputs, boxes)]
     return inputs, unpacked_output(receipt)
 
 

@@ -239,4 +239,10 @@ def convolution_shortcut(g, _out, x, weight, _bias, stride, padding, dilation, g
     ends, lengths = margins(padding, kernel, stride, dilation), x.shape[-len(kernel) :]
     return (lambda: gathered(g, weight, lengths, ends, stride, dilation, groups),
             lambda: filters_seen(x, g, kernel, ends, stride, dilation, groups),
-            lambda: bias_gradient(g, len(kernel)))
+            lambda: sums_of_channels(g, len(kernel)))
+
+
+def sums_of_channels(g, ways: int):
+    """As `bias_gradient`: the numbers of each picture are added up by a product with ones."""
+    channels = g.reshape(-1, *g.shape[-ways - 1 : -ways], math.prod(g.shape[-ways:]))
+    return (channels @ np.ones_like(g, shape=channels.shape[-1:])).sum(axis=0)

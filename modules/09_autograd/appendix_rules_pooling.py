@@ -123,7 +123,7 @@ def largest_shortcut(ways: int) -> Callable:
             hit = pool.x[of] == y[to]
             hit &= part
             part ^= hit
-            if apart: np.multiply(dy[to], hit, out=dx[of])
+            if apart: dx[of] = dy[to] * hit
             else: dx[of] += dy[to] * hit
         if free.any(): return slow(g, out, x, *settings, return_indices)
         return dx.reshape(x.shape),

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -216,50 +217,54 @@ def gru_shortcut(g, out, x, h, w_ih, w_hh, b_ih, b_hh, sizes, reverse):
     return back.dx, back.dh, *back.weights, *back.biases
 
 
+# %% [markdown]
+# The LSTM has kept its gates as they were at each step, lying on their side. It has less to do: no gate is
+# made again, and everything between two products stays in the cache.
+
+# %%
+#| export
 @shortcut(lstm_layer)
 def lstm_shortcut(g, out, x, h, c, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, reverse, kept):
     back, H = WayBack(g, x, h, out[0], w_ih, w_hh, sizes, reverse), w_hh.shape[0] // 4
-    dc, (cells, before) = np.zeros_like(c) if g[2] is None else g[2].copy(), cells_of(back.steps, c, kept[0])
+    cells, dc = kept[0], np.zeros_like(c.T, order="C") if g[2] is None else g[2].T.copy()
+    walked = reversed(list(zip(*kept, cells_before(c.T, cells))))
     shorter = None if w_hr is None else np.zeros_like(w_hr, order="C")
     for span, steps in back.spans():
-        slopes, of_states = back.heard(span, 4, b_ih, b_hh)
-        slopes += of_states
-        write, keep, new, say = slopes
-        softened(slopes[:2])
-        np.tanh(new, out=new)
-        softened(say)
-        bent, remember = np.tanh(cells[span]), keep.copy()
-        told = None if w_hr is None else say * bent
-        through = (1 - bent * bent) * say                           # how far c moves what is said
-        say *= (1 - say) * bent                     # from here on: how far c and h move the gates
-        keep *= (1 - keep) * before[span]
-        slope = (1 - new * new) * write
-        write *= (1 - write) * new
-        new[...] = slope
-        gates = np.empty_like(x, shape=(len(slope), 4 * H))
-        dsaid = None if w_hr is None else np.empty_like(x, shape=(len(told), len(w_hr)))
+        slopes = np.empty_like(x, shape=(4 * H, span.stop - span.start))
         for step in steps:
-            dh = dtold = back.arriving(span, step)
-            if w_hr is not None:
-                dsaid[step] = dh
-                dtold = dh @ w_hr
-            dcell, now = dc[: len(dh)], gates[step].reshape(len(dh), 4, H).swapaxes(0, 1)
-            dcell += through[step] * dtold
-            np.multiply(slopes[:3, step], dcell, out=now[:3])
-            np.multiply(say[step], dtold, out=now[3])
-            dcell *= remember[step]
-            np.matmul(gates[step], w_hh, out=dh)
-        back.gather(span, gates, gates)
-        if w_hr is not None: shorter += dsaid.T @ told
-    return back.dx, back.dh, dc, *back.weights, *back.biases, shorter
+            cell, gates, before = next(walked)
+            (write, keep, say, new), dh = gates, back.arriving(span, step)
+            dwrite, dkeep, dnew, dsay = slopes[:, step].reshape(4, H, -1)
+            dtold = dh.T.copy() if w_hr is None else w_hr.T @ dh.T
+            bent, soft = np.tanh(cell), gates[:3] * gates[:3]
+            np.subtract(gates[:3], soft, out=soft)                  # how far a nudge moves each switch
+            if w_hr is not None: shorter += (say * bent @ dh).T
+            dsay[...] = dtold
+            dsay *= bent
+            dsay *= soft[2]
+            bent *= bent
+            np.subtract(1, bent, out=bent)
+            bent *= say
+            bent *= dtold
+            dcell = dc[:, : len(dh)]
+            dcell += bent
+            for slope, moved, by in ((dwrite, soft[0], new), (dkeep, soft[1], before)):
+                np.multiply(moved, by, out=slope)
+                slope *= dcell
+            np.multiply(new, new, out=dnew)
+            np.subtract(1, dnew, out=dnew)
+            dnew *= write
+            dnew *= dcell
+            dcell *= keep
+            np.matmul(slopes[:, step].T, w_hh, out=dh)
+        back.gather(span, slopes.T, slopes.T)
+    return back.dx, back.dh, dc.T, *back.weights, *back.biases, shorter
 
 
-def cells_of(steps: list, first, kept: list):
-    """The states c after and before each step, in a line, from those kept.  (B, H) -> (N, H), (N, H)"""
-    after, state = np.empty_like(first, shape=(sum([c.shape[1] for c in kept]), first.shape[1])), first.copy()
-    before = np.empty_like(after)
-    for (start, n), c in zip(steps, kept):
-        before[start : start + n] = state[:n]
-        after[start : start + n] = c.T
-        state[:n] = after[start : start + n]
-    return after, before
+def cells_before(first, cells: list) -> list:
+    """What each step found: what the one before left, and the first for those who join.  (H, B) -> (H, n)…"""
+    found = [first[:, : c.shape[1]] for c in cells[:1]]
+    for old, new in pairwise(cells):
+        stayed, n = old.shape[1], new.shape[1]
+        found.append(old[:, :n] if n <= stayed else np.concatenate([old, first[:, stayed:n]], axis=1))
+    return found

@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from tinytorch.autograd import bare, over
+from tinytorch.autograd import bare, counted, over
 from tinytorch.elementwise import where
 from tinytorch.indexing import scatter_add
 from tinytorch.overwriting import zeros_beside
@@ -46,7 +46,7 @@ from tinytorch.reductions import (
 )
 from tinytorch.rules_places import from_places
 from tinytorch.shaping import cat, flip, narrow, place, unsqueeze
-from tinytorch.tensor import axes, reshape
+from tinytorch.tensor import axes, mean, reshape, sum_
 
 # %% [markdown]
 # ## Extremes
@@ -89,6 +89,26 @@ def _(g, out, x, dim, keepdim):
 
 @gradient(nansum)
 def _(g, _out, x, dim, keepdim): return where(x != x, 0.0, over(g, dim, keepdim, x.ndim)),
+
+# %% [markdown]
+# A stretched view costs NumPy longer than a small array. Who sums, mostly sums what is small already: losses.
+
+# %%
+#| export
+@shortcut(sum_)
+def _(g, _out, _x, dim, keepdim): return filled(over(g, dim, keepdim, _x.ndim), _x.shape),
+
+
+@shortcut(mean)
+def _(g, _out, _x, dim, keepdim):
+    return filled(over(g, dim, keepdim, _x.ndim) / max(counted(_x.shape, dim), 1), _x.shape),
+
+
+def filled(g, shape: tuple):
+    """New memory of that shape, with g in it everywhere."""
+    dx = np.empty_like(g, shape=shape)
+    dx[...] = g
+    return dx
 
 # %% [markdown]
 # ## Products

@@ -149,9 +149,9 @@ def unbroadcast(g, shape: tuple[int, ...]):
 
 def settled(dx, x):
     """A gradient in the shape and dtype of the array, or outline, that it is for."""
-    if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)    # as in z[0] = x[:1]
-    if dx.shape != x.shape: dx = unbroadcast(dx, x.shape)
-    if dx.shape != x.shape: dx = dx.reshape(x.shape)
+    if dx.shape != x.shape:
+        if dx.ndim < x.ndim: dx = dx.reshape((1,) * (x.ndim - dx.ndim) + dx.shape)      # as in z[0] = x[:1]
+        dx = unbroadcast(dx, x.shape).reshape(x.shape)
     if dx.dtype == x.dtype: return dx
     return METHODS["to"](dx, DTYPES[x.dtype]) if isinstance(dx, Tensor) else DTYPES[x.dtype].cast(dx)
 
