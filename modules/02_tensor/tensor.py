@@ -540,8 +540,9 @@ class Op:
         METHODS[self.name] = self
 
     def __call__(self, *inputs, **settings):
-        if "out" in settings: return into(settings.pop("out"), self(*inputs, **settings))
-        if settings or len(inputs) > self.arity: inputs, settings = self.bind(inputs, settings)
+        if settings or len(inputs) > self.arity:
+            if "out" in settings: return into(settings.pop("out"), self(*inputs, **settings))
+            inputs, settings = self.bind(inputs, settings)
         return _engine.get(_default[0]).run(self, inputs, settings)     # current_engine(), without the call
 
     def bind(self, args: tuple, settings: dict) -> tuple[tuple, dict]:
