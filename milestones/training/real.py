@@ -227,7 +227,7 @@ def train(T, name: str, share: float = 1.0) -> dict:
     lenet5, resnet20, gpt = models(T)
     def some(n): return max(1, round(n * share))
     if name == "mnist": return pictures(T, lenet5, mnist(), some(6), 64, 3e-3, 0.02, 2, False)
-    if name == "cifar10": return pictures(T, resnet20, cifar10(), some(12), 128, 5e-3, 0.05, 4, True)
+    if name == "cifar10": return pictures(T, resnet20, cifar10(), some(8), 128, 5e-3, 0.05, 4, True)
     return letters(T, gpt, shakespeare(), some(1500), 16)
 
 
