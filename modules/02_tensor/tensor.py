@@ -559,7 +559,10 @@ class Op:
         if len(rest) > len(self.settings):
             known = ", ".join(self.inputs + self.settings)
             raise TypeError(f"{self.name} takes {known}: {len(args)} values are too many")
-        return inputs, dict(zip(self.settings, rest), **settings)
+        for name in self.settings[: len(rest)] if settings else ():
+            if name in settings: raise TypeError(f"{self.name} got {name} twice: by position and by name")
+        settings.update(zip(self.settings, rest))
+        return inputs, settings
 
     def __repr__(self): return f"<op {self.name}>"
     def __reduce__(self): return self.__name__      # pickled by name, like any function
@@ -847,9 +850,9 @@ assert x.item() == 4.0, "an op never changes its input"
 def sum_(input, /, dim=None, keepdim=False, *, dtype=None):
     """The sum over `dim`, an int, several or None for all; whole numbers add up to int64.  (*) -> (*)"""
     #| hint NumPy's array.sum takes axis=, keepdims= and dtype=, the type to add in: integers want int64.
-    #| hint dtype_of(input) knows whether it is_floating_point; as_dtype(dtype).numpy is NumPy's word for it.
+    #| hint The dtype.kind of whole numbers is one of "biu"; as_dtype(dtype).numpy is NumPy's word for a dtype.
     ### BEGIN SOLUTION
-    if dtype is None and not dtype_of(input).is_floating_point: dtype = int64
+    if dtype is None and input.dtype.kind in "biu": dtype = int64
     kind = None if dtype is None else as_dtype(dtype).numpy
     return input.sum(axis=axes(dim), keepdims=keepdim, dtype=kind)
     ### END SOLUTION

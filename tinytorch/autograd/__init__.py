@@ -335,9 +335,6 @@ from ..modes import no_grad, enable_grad, inference_mode, set_grad_enabled
 from ..receipts import gradient, shortcut, no_gradient
 from ..custom import Function
 from ..graph import backward
-from ..anomaly import detect_anomaly, set_detect_anomaly
-from ..checking import gradcheck, gradgradcheck
-from ..drawing import draw
 
 __all__ += [
     "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "gradient", "shortcut", "no_gradient",
@@ -349,6 +346,9 @@ __all__ += [
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
     from . import function, graph
+    from ..anomaly import detect_anomaly, set_detect_anomaly
+    from ..checking import gradcheck, gradgradcheck
+    from ..drawing import draw
 
 def __getattr__(name: str):
     from tinytorch._missing import find  # only when a name is not here
