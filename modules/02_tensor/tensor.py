@@ -850,7 +850,7 @@ assert x.item() == 4.0, "an op never changes its input"
 def sum_(input, /, dim=None, keepdim=False, *, dtype=None):
     """The sum over `dim`, an int, several or None for all; whole numbers add up to int64.  (*) -> (*)"""
     #| hint NumPy's array.sum takes axis=, keepdims= and dtype=, the type to add in: integers want int64.
-    #| hint The dtype.kind of whole numbers is one of "biu"; as_dtype(dtype).numpy is NumPy's word for a dtype.
+    #| hint Whole numbers have a dtype.kind in "biu"; as_dtype(dtype).numpy is NumPy's word for a dtype.
     ### BEGIN SOLUTION
     if dtype is None and input.dtype.kind in "biu": dtype = int64
     kind = None if dtype is None else as_dtype(dtype).numpy
