@@ -146,7 +146,7 @@ for name, source in [("along the rows", big), ("across the rows", big.T)]:
 class Tensor(Methods):
     """A box around an array: `array` holds the numbers, everything else is a way of looking."""
 
-    requires_grad = False
+    wanted = False                  # whether a gradient is: what requires_grad shows
     grad = None
     receipt = None                  # how it was made; the engine of lesson 09 writes it
 
@@ -165,6 +165,7 @@ class Tensor(Methods):
     device = property(lambda self: device_of(self.array))
     T = property(lambda self: METHODS["permute"](self, tuple(reversed(range(self.ndim)))))
     mT = property(lambda self: METHODS["transpose"](self, -2, -1))
+    requires_grad = property(lambda self: self.wanted, lambda self, on: METHODS["requires_grad_"](self, on))
     grad_fn = property(lambda self: self.receipt)
     is_leaf = property(lambda self: self.receipt is None)
     _version = property(lambda self: (self if self._base is None else self._base)._changes)
@@ -215,7 +216,7 @@ def tensor(data, *, dtype: dtype | None = None, device=None, requires_grad: bool
     array = as_array(data, dtype and as_dtype(dtype))
     out = Tensor(array.copy() if np.may_share_memory(array, getattr(data, "array", data)) else array)
     out = out if device is None else METHODS["to"](out, device)
-    out.requires_grad = requires_grad
+    if requires_grad: out.requires_grad = True
     return out
 
 # %%
