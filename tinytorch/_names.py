@@ -5,9 +5,6 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch": {
         "18 compiler": "compile",
     },
-    "tinytorch.ao.quantization": {
-        "12 compression": "quantize_dynamic",
-    },
     "tinytorch.backends": {
         "13 kernels": "kernels",
     },
@@ -24,9 +21,6 @@ LATER = {                   # face -> lesson -> the names it brings
     },
     "tinytorch.nn.parallel": {
         "19 distributed": "DistributedDataParallel",
-    },
-    "tinytorch.nn.utils.prune": {
-        "12 compression": "l1_unstructured global_unstructured ln_structured",
     },
     "tinytorch.onnx": {
         "15 mlops": "export",
@@ -50,7 +44,6 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.distributed": "19 distributed",
     "tinytorch.func": "17 functional",
     "tinytorch.nn.parallel": "19 distributed",
-    "tinytorch.nn.utils.prune": "12 compression",
     "tinytorch.onnx": "15 mlops",
     "tinytorch.profiler": "14 benchmarking",
     "tinytorch.serve": "16 capstone",
@@ -70,6 +63,6 @@ OPEN = [
 ]
 
 BEING_WRITTEN = [
-    "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "16 capstone", "17 functional",
-    "18 compiler", "19 distributed", "20 interop",
+    "13 kernels", "14 benchmarking", "15 mlops", "16 capstone", "17 functional", "18 compiler",
+    "19 distributed", "20 interop",
 ]

@@ -20,15 +20,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from tinytorch.creation import full, ones_like, zeros
+from tinytorch.activations import log_softmax
+from tinytorch.creation import full, ones_like
 from tinytorch.dense import Linear
-from tinytorch.dtypes import as_dtype, int8
 from tinytorch.elementwise import maximum, minimum, where
+from tinytorch.dtypes import int32
 from tinytorch.layers import Module
 from tinytorch.losses import cross_entropy, kl_div
 from tinytorch.modes import no_grad
@@ -120,8 +122,8 @@ histogram(weight)
 # A **symmetric** grid has its zero in the middle. It spends places on a side that may not need them, and pays
 # you back below, where a term of the arithmetic disappears.
 #
-# **Your turn.** `low` and `high` are tensors, of one number or of one for each channel. In a symmetric grid
-# the larger of the two sides decides: scale = side / ((quant_max − quant_min) / 2).
+# **Your turn.** `low` and `high` are arrays, of one number or of one for each channel. In a symmetric grid the
+# larger of the two sides decides: scale = side / ((quant_max - quant_min) / 2).
 
 # %%
 #| export
@@ -129,30 +131,23 @@ SMALLEST = float(np.finfo(np.float32).eps)      # no scale is smaller: a range w
 
 # %%
 #| export exercise
-def choose_qparams(
-    low: Tensor, high: Tensor, quant_min: int = -128, quant_max: int = 127, symmetric: bool = False,
-) -> tuple[Tensor, Tensor]:
+@floating
+def choose_qparams(low, high, /, quant_min=-128, quant_max=127, symmetric=False):
     """The scale and the zero point of a grid from low to high that has 0 in one of its places."""
-    #| hint First the range must hold 0: low.clamp(max=0) and high.clamp(min=0). 256 places have 255 gaps.
-    #| hint maximum(-low, high) is the larger side. In the end scale.clamp(min=SMALLEST).
-    #| hint low stands at quant_min, and 0 is -low / scale steps further up: .round(), then clamp it to the grid.
-    #| hint In a symmetric grid 0 stands in the middle: zeros(scale.shape) + (quant_min + quant_max + 1) // 2.
+    #| hint First the range must hold 0: np.minimum(low, 0) and np.maximum(high, 0).
+    #| hint 256 places have 255 gaps. np.maximum(-low, high) is the larger side.
+    #| hint low stands at quant_min, and 0 is -low / scale steps further up: np.rint, then clip it to the grid.
+    #| hint In a symmetric grid 0 stands in the middle: (quant_min + quant_max + 1) // 2, for every scale.
     ### BEGIN SOLUTION
-    low, high = low.clamp(max=0), high.clamp(min=0)
+    low, high = np.minimum(low, 0), np.maximum(high, 0)
     if symmetric:
-        scale = (maximum(-low, high) / ((quant_max - quant_min) / 2)).clamp(min=SMALLEST)
-        zero_point = zeros(scale.shape) + (quant_min + quant_max + 1) // 2
+        scale = np.maximum(np.maximum(-low, high) / ((quant_max - quant_min) / 2), SMALLEST)
+        zero_point = 0 * scale + (quant_min + quant_max + 1) // 2
     else:
-        scale = ((high - low) / (quant_max - quant_min)).clamp(min=SMALLEST)
-        zero_point = (quant_min - (low / scale).round()).clamp(quant_min, quant_max)
+        scale = np.maximum((high - low) / (quant_max - quant_min), SMALLEST)
+        zero_point = (quant_min - np.rint(low / scale)).clip(quant_min, quant_max)
     ### END SOLUTION
-    return scale, zero_point.to(storage(quant_min, quant_max))
-
-
-def storage(quant_min: int, quant_max: int):
-    """The smallest dtype that holds every place of a grid."""
-    kinds = [np.iinfo(kind) for kind in (np.int8, np.uint8, np.int16, np.int32)]
-    return as_dtype(next(k.dtype for k in kinds if k.min <= quant_min <= quant_max <= k.max))
+    return scale, zero_point.astype(np.int32)
 
 # %%
 #| check 3
@@ -173,7 +168,7 @@ scale, zero_point = choose_qparams(tensor(-1.0), tensor(5.1), symmetric=True)
 assert abs(scale.item() - 0.04) < 1e-8, "in a symmetric grid the larger side decides: 5.1 / 127.5"
 assert zero_point.item() == 0, "in a symmetric grid of int8, 0 stands at 0"
 scale, zero_point = choose_qparams(tensor(-1.0), tensor(1.55), 0, 255)
-assert zero_point.item() == 100 and zero_point.dtype.name == "uint8", \
+assert zero_point.item() == 100, \
     "the grid may be another one: with places from 0 to 255, 0 stands at 100"
 scale, zero_point = choose_qparams(tensor([-1.0, 0.0]), tensor([0.0, 3.0]), -8, 7)
 assert np.allclose(scale.array, [1 / 15, 3 / 15]) and zero_point.tolist() == [7, -8], \
@@ -250,7 +245,7 @@ def quantize_affine(input, scale, zero_point, /, axis=None, quant_min=-128, quan
     ### BEGIN SOLUTION
     places = (np.rint(input / scale) + zero_point).clip(quant_min, quant_max)
     ### END SOLUTION
-    return places.astype(storage(quant_min, quant_max).numpy)
+    return places.astype(storage(quant_min, quant_max))
 
 
 @floating
@@ -262,7 +257,15 @@ def dequantize_affine(input, scale, zero_point, /, axis=None):
     ### END SOLUTION
 
 
-no_gradient(quantize_affine, dequantize_affine)         # a staircase is flat, and where it is not, it jumps
+
+@cache
+def storage(quant_min: int, quant_max: int):
+    """The smallest kind of whole number that holds every place of a grid."""
+    kinds = [np.iinfo(kind) for kind in (np.int8, np.uint8, np.int16, np.int32)]
+    return next(kind.dtype for kind in kinds if kind.min <= quant_min <= quant_max <= kind.max)
+
+
+no_gradient(choose_qparams, quantize_affine, dequantize_affine)     # a staircase is flat, or it jumps
 
 # %%
 #| check 3
@@ -463,7 +466,7 @@ for bits in (8, 4):
 # What does NumPy do with two matrices of bytes? Guess the number, and the time compared with floats.
 
 # %%
-ones = np.ones((256, 1024), np.int8)
+ones = np.ones((128, 1024), np.int8)
 print((ones[:1] @ ones[:1].T).item(), "should be 1024")
 
 for kind in (np.int8, np.int32, np.float32):
@@ -545,17 +548,19 @@ assert exactly(places(2, 0), places(3, 0)), "no columns, and all sums are 0"
 # gone: so weights are mostly symmetric, and what a layer is given, which after a relu has only one side, is
 # not.
 #
-# **Your turn.**
+# **Your turn.** Write what is too much in the second sum, and is to be taken away from it.
 
 # %%
 #| export exercise
-def without_zero_points(products, row_sums, weight_sums, row_zero, weight_zero, terms: int):
-    """What products of places would be if 0 stood at 0.
+def too_much(row_sums, weight_sums, row_zero, weight_zero, terms: int):
+    """By how much products of places are too large because 0 does not stand at 0.
 
-    products (M, N), row_sums (M, 1), weight_sums (N), zero points () or (M, 1) and () or (N) -> (M, N)
+    sums (M, 1) and (N), zero points () and () or (N) -> what broadcasts to (M, N)
     """
+    #| hint z_x times the sums of the weights, and z_w times the sums of the inputs …
+    #| hint … but then z_x z_w was taken away twice, in each of the terms.
     ### BEGIN SOLUTION
-    return products - row_zero * weight_sums - weight_zero * row_sums + terms * (row_zero * weight_zero)
+    return row_zero * weight_sums + weight_zero * row_sums - terms * (row_zero * weight_zero)
     ### END SOLUTION
 
 # %%
@@ -563,16 +568,16 @@ def without_zero_points(products, row_sums, weight_sums, row_zero, weight_zero, 
 random = np.random.default_rng(1)
 qx, qw = random.integers(-128, 128, (4, 9)), random.integers(-128, 128, (3, 9))
 
-def corrected(zx, zw): return without_zero_points(qx @ qw.T, qx.sum(1, keepdims=True), qw.sum(1), zx, zw, 9)
+def corrected(zx, zw): return qx @ qw.T - too_much(qx.sum(1, keepdims=True), qw.sum(1), zx, zw, 9)
 def wanted(zx, zw): return (qx - zx) @ (qw - np.reshape(zw, (-1, 1))).T
 
-assert np.array_equal(corrected(0, 0), wanted(0, 0)), "where both zero points are 0 nothing changes"
+assert np.array_equal(corrected(0, 0), wanted(0, 0)), "where both zero points are 0 nothing is too much"
 assert np.array_equal(corrected(-100, 0), wanted(-100, 0)), \
-    "every weight was multiplied with z_x too much: take away z_x times the sum of the weights of an output"
+    "every weight was multiplied with z_x too much: z_x times the sum of the weights of an output"
 assert np.array_equal(corrected(0, 7), wanted(0, 7)), \
-    "every input was multiplied with z_w too much: take away z_w times the sum of the inputs of a row"
+    "every input was multiplied with z_w too much: z_w times the sum of the inputs of a row"
 assert np.array_equal(corrected(-100, 7), wanted(-100, 7)), \
-    "z_x times z_w was taken away twice for each of the K terms: give it back once, K times"
+    "z_x times z_w is in both of them, for each of the K terms: count it once, not twice"
 zw = np.array([1, -2, 3])
 assert np.array_equal(corrected(5, zw), wanted(5, zw)), "each output may have a zero point of its own"
 
@@ -592,52 +597,59 @@ assert np.array_equal(corrected(5, zw), wanted(5, zw)), "each output may have a 
 class Quantized(Module):
     """What layers with a weight of bytes have in common: the weight, its grids, and the grid of inputs."""
 
+    settings = ()                   # what a layer of a kind takes over from the one it stands for
+
     def __init__(self, weight: Tensor, bias: Tensor | None, grid: tuple, axis: int | None, inputs=None):
         super().__init__()
         self.axis = axis
         scale, zero_point = grid
         self.register_buffer("weight", quantize_affine(weight.detach(), scale, zero_point, axis))
         self.register_buffer("weight_scale", scale)
-        self.register_buffer("weight_zero_point", zero_point)
+        self.register_buffer("weight_zero_point", zero_point if zero_point.any() else None)
         self.register_buffer("bias", None if bias is None else bias.detach().clone())
-        input_scale, input_zero_point = (None, None) if inputs is None else inputs
+        input_scale, input_zero_point = inputs or (None, None)
         self.register_buffer("input_scale", input_scale)
         self.register_buffer("input_zero_point", input_zero_point)
-        self.known = None, -1, None, None
+        self.known = None, 0, None
 
     @classmethod
     def from_float(cls, layer: Module, axis: int | None = None, inputs=None, grid: tuple | None = None):
-        """The layer with a weight of bytes; `axis`: a grid for each output, `inputs`: the grid of inputs."""
+        """The layer with a weight of bytes.
+
+        `axis=0`: a grid for each output; `inputs`: the grid of its inputs, if that is known; `grid`: that of
+        the weight, if it is to be another than the symmetric one that holds it.
+        """
         grid = grid or choose_qparams(*extremes(layer.weight.detach(), axis), symmetric=True)
         made = cls(layer.weight, layer.bias, grid, axis, inputs)
         for name in cls.settings: setattr(made, name, getattr(layer, name))
         return made.train(layer.training)
 
-    settings = ()                   # what a layer of this kind takes over
-
     def grid_for(self, input: Tensor) -> tuple[Tensor, Tensor]:
-        """The grid that inputs go onto: the one known, or one that holds just these."""
+        """The grid that inputs go onto: the one that is known, or one that holds just these."""
         if self.input_scale is not None: return self.input_scale, self.input_zero_point
         return choose_qparams(*extremes(input.detach()))
 
-    def sums(self) -> tuple[Tensor, bool]:
-        """The sum of each output's places, and whether 0 stands anywhere but at 0; found once."""
-        of, version, sums, shifted = self.known
+    def sums(self) -> Tensor:
+        """The sum of the places of each output; it is found once.  (N)"""
+        of, version, sums = self.known
         if of is not self.weight or version != self.weight._version:
-            sums, shifted = channels(self.weight, 0).sum(1), bool(self.weight_zero_point.any())
-            self.known = self.weight, self.weight._version, sums, shifted
-        return sums, shifted
+            sums = channels(self.weight, 0).sum(1, dtype=int32)
+            self.known = self.weight, self.weight._version, sums
+        return sums
 
-    def products(self, rows: Tensor, zero_point: Tensor, scale: Tensor) -> Tensor:
+    def products(self, rows: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
         """Rows of places times the weight, in floats.  (M, K) -> (M, N)"""
-        weight = channels(self.weight, 0)
-        sums, shifted = self.sums()
-        row_sums = rows.sum(1, keepdim=True) if shifted else 0
-        zero_points = self.weight_zero_point.long() if shifted else 0
-        steps = without_zero_points(int8_matmul(rows, weight), row_sums, sums, zero_point.long(), zero_points,
-                                    rows.shape[1])
+        weight_zero, row_sums = self.weight_zero_point, 0
+        if weight_zero is None: weight_zero = 0
+        else: row_sums = rows.sum(1, keepdim=True)
+        steps = int8_matmul(rows, self.weight.reshape(len(self.weight), -1))
+        steps = steps - too_much(row_sums, self.sums(), zero_point, weight_zero, rows.shape[1])
         out = steps * (scale * self.weight_scale)
         return out if self.bias is None else out + self.bias
+
+    def extra_repr(self) -> str:
+        told = [f"{name}={getattr(self, name)}" for name in (*self.settings, "axis")]
+        return ", ".join([*told, "dynamic" if self.input_scale is None else "static"])
 
 
 class QuantizedLinear(Quantized):
@@ -646,14 +658,9 @@ class QuantizedLinear(Quantized):
     settings = ("in_features", "out_features")
 
     def forward(self, input: Tensor) -> Tensor:
-        scale, zero_point = self.grid_for(input)
-        places = quantize_affine(input, scale, zero_point)
-        rows = places.reshape(-1, self.in_features)
-        return self.products(rows, zero_point, scale).reshape(*input.shape[:-1], self.out_features)
-
-    def extra_repr(self) -> str:
-        return (f"in_features={self.in_features}, out_features={self.out_features}, "
-                f"{'dynamic' if self.input_scale is None else 'static'}, axis={self.axis}")
+        grid = self.grid_for(input)
+        rows = quantize_affine(input, *grid).reshape(-1, self.in_features)
+        return self.products(rows, *grid).reshape(*input.shape[:-1], self.out_features)
 
 # %%
 layer = QuantizedLinear.from_float(model[2], axis=0)
@@ -821,3 +828,269 @@ with no_grad():
 # them, and that is work on top. What int8 saves here is room, and the road from memory to processor in
 # lesson 13, where `int8_matmul` gets a kernel of its own. A paper that shows the size of a file and speaks of
 # speed shows one of the two.
+
+# %% [markdown]
+# ## What nobody would miss
+#
+# "Optimal brain damage" is the title of a paper of 1989, by the man of the cheque reader: take weights out of
+# a network, and it answers as before. Which ones? He used second derivatives. Han, in 2015, took the smallest,
+# and that is what everybody has done since: in a sum, a term near zero says little.
+#
+# A **mask** has a 1 for each weight that stays. **Your turn.** `amount` is a share of them (a float) or a
+# number of them (an int). If there is a mask from before, only what it has left may go, and the share is of
+# that: half, and then half again, leaves a quarter.
+
+# %%
+#| export exercise
+def magnitude_mask(x: Tensor, amount: float, mask: Tensor | None = None) -> Tensor:
+    """A mask that leaves out the smallest numbers, a share or a number of those that are left."""
+    mask = (ones_like(x) if mask is None else mask.detach().clone()).reshape(-1)
+    sizes = x.detach().abs().reshape(-1)
+    #| hint left = mask.nonzero().reshape(-1) are the places that may go. How many should go?
+    #| hint An int is a number already; a float is a share of len(left): round(amount * len(left)).
+    #| hint sizes[left].argsort() says who comes first in the order of size: left[order[:n]] are to be 0.
+    ### BEGIN SOLUTION
+    left = mask.nonzero().reshape(-1)
+    n = amount if isinstance(amount, int) else round(amount * len(left))
+    mask[left[sizes[left].argsort()[:n]]] = 0
+    ### END SOLUTION
+    return mask.reshape(x.shape)
+
+# %%
+#| check 3
+from tinytorch import tensor
+
+x = tensor([[0.1, -4.0, 0.3], [-0.2, 2.0, 1.0]])
+assert magnitude_mask(x, 0.5).tolist() == [[0, 1, 0], [0, 1, 1]], \
+    "the smallest go, whatever their sign: -4 is a large weight"
+assert magnitude_mask(x, 2).tolist() == [[0, 1, 1], [0, 1, 1]], "an int is how many go, and not a share"
+assert magnitude_mask(x, 0.25).tolist() == [[0, 1, 1], [0, 1, 1]], \
+    "a share is rounded: a quarter of 6 are 1.5, and two of them go"
+assert magnitude_mask(tensor([1.0, 1.0, 1.0, 1.0]), 0.5).sum().item() == 2, \
+    "exactly as many go as were asked for, also where sizes are equal: no threshold, but an order"
+half = magnitude_mask(x, 0.5)
+again = magnitude_mask(x, 1 / 3, half)
+assert again.tolist() == [[0, 1, 0], [0, 1, 0]], \
+    "with a mask from before, the share is of what is left, and what is gone does not count"
+assert half.sum().item() == 3, "the mask from before stays as it was"
+assert magnitude_mask(x, 0.0).sum().item() == 6 and x.tolist()[1][1] == 2.0, "no weight is changed by a mask"
+
+# %% [markdown]
+# From one tenth of the weights to nine tenths, layer by layer, without a word to the network. Where will it
+# notice?
+
+# %%
+def thinned(model, amount):
+    copy = deepcopy(model)
+    for layer in copy:
+        if type(layer) is Linear: layer.weight.data.mul_(magnitude_mask(layer.weight, amount))
+    return copy
+
+curves({"% right": [right(thinned(model, n / 10)) for n in range(1, 10)]}, x="tenths left out")
+
+# %% [markdown]
+# Half of them nobody misses. Nine tenths are too many, but the network has not been asked to help: if it
+# trains on for a while, those that are left take over. It must not wake up the dead, though. An optimizer
+# moves *every* parameter, momentum even those without a gradient, so it is not enough to set weights to 0
+# once. **Apply the mask anew before every forward.**
+#
+# PyTorch's way: the parameter is renamed `weight_orig`, the mask becomes the buffer `weight_mask`, and
+# `weight` an ordinary attribute, their product, which a hook computes before each forward. The gradient of a
+# product does the rest.
+#
+# **Your turn.** The parameter must stay the same object: optimizers know it.
+
+# %%
+#| export
+class Reapplied:
+    """A hook before forward that makes a parameter anew of what it was and its mask."""
+
+    def __init__(self, name: str): self.name = name
+    def __call__(self, module: Module, inputs) -> None: setattr(module, self.name, masked(module, self.name))
+
+# %%
+#| export exercise
+def masked(module: Module, name: str) -> Tensor:
+    """The parameter that was renamed, times its mask."""
+    #| hint getattr(module, name + "_orig") is the parameter.
+    ### BEGIN SOLUTION
+    return getattr(module, name + "_orig") * getattr(module, name + "_mask")
+    ### END SOLUTION
+
+
+def put_mask(module: Module, name: str, mask: Tensor, hook: Callable | None = None) -> None:
+    """Renames a parameter, and puts its product with a mask in its place, anew before every forward."""
+    hook = hook or Reapplied(name)
+    #| hint Take the parameter: getattr. Then delattr(module, name), or its name is not free.
+    #| hint module.register_parameter and module.register_buffer, with _orig and _mask behind the name.
+    #| hint module.register_forward_pre_hook(hook); and hook(module, None) once, to have a weight at all.
+    ### BEGIN SOLUTION
+    parameter = getattr(module, name)
+    delattr(module, name)
+    module.register_parameter(name + "_orig", parameter)
+    module.register_buffer(name + "_mask", mask)
+    hook(module, None)
+    module.register_forward_pre_hook(hook)
+    ### END SOLUTION
+
+# %%
+#| check 3
+from tinytorch import tensor
+from tinytorch.optimizers import SGD
+
+layer = Linear(2, 2, bias=False)
+before = layer.weight
+before.data.copy_(tensor([[1.0, 2.0], [3.0, 4.0]]))
+put_mask(layer, "weight", tensor([[1.0, 0.0], [0.0, 1.0]]))
+assert layer.weight.tolist() == [[1.0, 0.0], [0.0, 4.0]], "the weight is the parameter times the mask, at once"
+assert list(layer.state_dict()) == ["weight_orig", "weight_mask"], \
+    "the parameter is called weight_orig, the mask is the buffer weight_mask, and both are saved"
+assert layer.weight_orig is before, "the parameter stays the same object: optimizers hold on to it"
+optimizer = SGD(layer.parameters(), lr=0.1, momentum=0.9, weight_decay=0.5)
+layer(tensor([[1.0, 1.0]])).sum().backward()
+assert before.grad.tolist() == [[1.0, 0.0], [0.0, 1.0]], \
+    "gradients flow through the product to the parameter, and none to what is masked"
+optimizer.step()
+layer(tensor([[1.0, 1.0]]))
+assert layer.weight.tolist()[0][0] != 1.0, "before every forward the weight is made anew: it has learned"
+assert layer.weight.tolist()[0][1] == 0.0, "what is masked stays 0, whatever the optimizer does to the parameter"
+
+# %%
+def pruned(model, amount, epochs=4):
+    """A copy without a share of its weights, which has been trained on since."""
+    copy = deepcopy(model)
+    for layer in copy:
+        if type(layer) is Linear: put_mask(layer, "weight", magnitude_mask(layer.weight, amount))
+    return trained(copy, epochs)
+
+manual_seed(0)
+thin = pruned(model, 0.9)
+print(f"nine tenths gone: {right(thinned(model, 0.9)):.1f} % before, {right(thin):.1f} % after training on")
+
+# %% [markdown]
+# And the file? A zero takes four bytes like any other float, so for its size nothing has been gained yet.
+# What pays is to write down only what is left, and where it stands: for each row of the weight, the columns
+# and the values of those that are not 0. That is **CSR**, compressed sparse rows, and it is given, in an
+# appendix. A value and its column take six bytes here. From what share of zeros on is the file smaller? And
+# from what share on is the product faster?
+
+# %%
+from tinytorch.sparse_rows import SparseLinear
+
+def sparse(model):
+    def swap(part): return SparseLinear.from_float(part) if type(part) is Linear else None
+    return replace(deepcopy(model), swap)
+
+def settled(model):
+    """A copy in which what the masks left is the weight."""
+    plain = nn.Sequential(*[Linear(p.in_features, p.out_features) if type(p) is Linear else p for p in model])
+    for new, old in zip(plain, model):
+        if type(new) is Linear: new.weight.data.copy_(masked(old, "weight")), new.bias.data.copy_(old.bias)
+    return plain.eval()
+
+with no_grad():
+    told("float32", model)
+    told("9/10 pruned", settled(thin))
+    told("the same as CSR", sparse(settled(thin)))
+    for share in (0.2, 0.5, 0.99):
+        told(f"{share:.2f} pruned, as CSR", sparse(thinned(model, share)))
+
+# %% [markdown]
+# On the disk it pays from a third on. In time it does not pay at all, or only where next to nothing is left:
+# a matrix product is the one thing that all of a computer has been polished for, and picking numbers from
+# here and there is not. What processors can use are zeros in a **pattern**: whole rows, or two of every four
+# (the appendix on patterns).
+#
+# ## A large network teaches a small one
+#
+# A label says "7". A network that has learned says: 7, but it could be a 1, and it has something of a 9, and
+# nothing at all of a 0. What is known about digits lies in those small numbers. Hinton, Vinyals and Dean
+# (2015) let a small network learn *them* and called it **distillation**.
+#
+# Softmax makes them too small to matter, so both networks divide their scores by a **temperature** first.
+# What does it do to these three?
+
+# %%
+from tinytorch.activations import softmax
+
+for T in (1, 2, 4): print(T, softmax(tensor([9.0, 5.0, 1.0]) / T, 0).array.round(4))
+
+# %% [markdown]
+# The loss is the distance from the teacher's shares to those of the student, the Kullback-Leibler divergence
+# $\sum p \ln (p / q)$, a mean over the batch. Scores divided by T have gradients that are T times smaller,
+# and shares that are nearly even differ T times less: T² smaller in all. So it is multiplied by T², or it
+# would vanish beside the other half of the loss, the surprise at the true labels.
+#
+# **Your turn.** `kl_div(log_q, log_p, reduction="batchmean", log_target=True)` takes logarithms of both.
+
+# %%
+#| export exercise
+def distillation_loss(
+    scores: Tensor, teacher: Tensor, labels: Tensor | None = None, temperature: float = 4.0, alpha: float = 0.9,
+) -> Tensor:
+    """How far a student is from its teacher, and, for a share of 1 - alpha, from the labels.
+
+    (n, classes), (n, classes), (n) -> ()
+    """
+    #| hint log_softmax(scores / temperature, 1) are the student's logarithms. The same for the teacher.
+    #| hint The teacher does not learn here: teacher.detach().
+    #| hint The temperature is for comparing the two. Labels are held against the scores as they are.
+    ### BEGIN SOLUTION
+    log_q = log_softmax(scores / temperature, 1)
+    log_p = log_softmax(teacher.detach() / temperature, 1)
+    soft = kl_div(log_q, log_p, reduction="batchmean", log_target=True) * temperature**2
+    if labels is None: return soft
+    return alpha * soft + (1 - alpha) * cross_entropy(scores, labels)
+    ### END SOLUTION
+
+# %%
+#| check 3
+from tinytorch import tensor
+
+def shares(scores, T):
+    e = np.exp(np.array(scores) / T)
+    return e / e.sum(1, keepdims=True)
+
+a, b, labels = [[1.0, 2.0, 0.0], [0.0, 3.0, 1.0]], [[4.0, 1.0, 0.0], [0.0, 1.0, 1.0]], tensor([0, 1])
+def apart(T): return float((shares(b, T) * np.log(shares(b, T) / shares(a, T))).sum()) / 2
+def loss(*more): return distillation_loss(tensor(a), tensor(b), *more).item()
+
+assert abs(loss(None, 1.0) - apart(1)) < 1e-5, \
+    "the distance is from the teacher's shares to the student's, added up over classes, a mean over the batch"
+assert abs(loss(None, 2.0) - 4 * apart(2)) < 1e-5, \
+    "both scores are divided by the temperature, and the loss is multiplied by its square"
+hard = cross_entropy(tensor(a), labels).item()
+assert abs(loss(labels, 2.0, 0.0) - hard) < 1e-5, \
+    "with alpha 0 only the labels count, and the scores are held against them without a temperature"
+assert abs(loss(labels, 2.0, 0.75) - 3 * apart(2) - hard / 4) < 1e-5, "alpha of the teacher, 1 - alpha of the labels"
+teacher = tensor(b, requires_grad=True)
+student = tensor(a, requires_grad=True)
+distillation_loss(student, teacher, labels).backward()
+assert teacher.grad is None and student.grad is not None, "the student learns, and the teacher does not"
+
+# %% [markdown]
+# A student with eight hidden units and 610 numbers: 1.2 % of its teacher. It learns twice: from the labels,
+# and from its teacher's scores.
+
+# %%
+def student(): return nn.Sequential(nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10))
+
+with no_grad(): advice = model(familiar.tensors[0])
+lessons = TensorDataset(familiar.tensors[0], familiar.tensors[1], advice)
+
+def taught(model, epochs=15):
+    """Learns from the teacher's scores."""
+    optimizer = Adam(model.parameters(), lr=5e-3)
+    for _ in range(epochs):
+        for x, y, scores in DataLoader(lessons, 32, shuffle=True):
+            optimizer.zero_grad()
+            distillation_loss(model(x), scores, y).backward()
+            optimizer.step()
+    return model
+
+for seed in range(3):
+    manual_seed(seed)
+    alone = trained(student(), lr=5e-3)
+    manual_seed(seed)
+    helped = taught(student())
+    print(f"alone {right(alone):.1f} %, taught {right(helped):.1f} %, {bytes_on_disk(helped)} bytes")
