@@ -102,7 +102,7 @@ from .precision import autocast, is_autocast_enabled, get_autocast_dtype
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import amp, autograd, datasets, metrics, models, nn, optim, random, tokenizers, transforms, utils
+    from . import amp, ao, autograd, datasets, metrics, models, nn, optim, random, tokenizers, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -169,7 +169,7 @@ def __getattr__(name: str):
 
 
 def __dir__(): return [
-    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp",
+    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp", "ao",
     "autograd", "datasets", "metrics", "models", "nn", "optim", "random", "tokenizers", "transforms", "utils",
     "__version__",
 ]

@@ -37,8 +37,6 @@ LATER = {                   # face -> lesson -> the names it brings
 }
 
 CLOSED = {                  # face without any name yet -> the lesson that opens it
-    "tinytorch.ao": "12 compression",
-    "tinytorch.ao.quantization": "12 compression",
     "tinytorch.backends": "13 kernels",
     "tinytorch.cuda": "13 kernels",
     "tinytorch.distributed": "19 distributed",
@@ -51,15 +49,16 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
 }
 
 OPEN = [
-    "tinytorch", "tinytorch.amp", "tinytorch.autograd", "tinytorch.autograd.function",
-    "tinytorch.autograd.graph", "tinytorch.datasets", "tinytorch.metrics", "tinytorch.models", "tinytorch.nn",
-    "tinytorch.nn.functional", "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.lazy",
-    "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
-    "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn",
-    "tinytorch.optim", "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer",
-    "tinytorch.optim.swa_utils", "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms",
-    "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
-    "tinytorch.utils.data.distributed", "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
+    "tinytorch", "tinytorch.amp", "tinytorch.ao", "tinytorch.ao.quantization", "tinytorch.autograd",
+    "tinytorch.autograd.function", "tinytorch.autograd.graph", "tinytorch.datasets", "tinytorch.metrics",
+    "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
+    "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
+    "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.parametrizations",
+    "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn", "tinytorch.optim",
+    "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer", "tinytorch.optim.swa_utils",
+    "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms", "tinytorch.utils",
+    "tinytorch.utils.checkpoint", "tinytorch.utils.data", "tinytorch.utils.data.distributed",
+    "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [

@@ -16,6 +16,7 @@ from .creation import full, ones_like
 from .dense import Linear
 from .dtypes import int32
 from .elementwise import maximum, minimum, where
+from .hooks import asked
 from .layers import Module
 from .losses import cross_entropy, kl_div
 from .modes import no_grad
@@ -28,7 +29,8 @@ __all__ = [
     "bytes_on_disk", "SMALLEST", "choose_qparams", "channels", "facing", "quantize_affine",
     "dequantize_affine", "storage", "extremes", "round_trip", "percentiles", "least_error", "EXACT",
     "int8_matmul", "too_much", "Quantized", "QuantizedLinear", "replace", "Observer", "widened", "calibrated",
-    "magnitude_mask", "Reapplied", "masked", "put_mask", "distillation_loss",
+    "magnitude_mask", "Reapplied", "masked", "put_mask", "take_off_mask", "hooks_on", "remove_hook",
+    "distillation_loss",
 ]
 
 
@@ -256,12 +258,15 @@ class Observer(Module):
         if x.numel(): self.min_val, self.max_val = self.watched(x.detach())
         return x
 
-    def watched(self, x: Tensor) -> tuple[Tensor, Tensor]: return widened(self.min_val, self.max_val, x, self.axis)
+    def watched(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return widened(self.min_val, self.max_val, x, self.axis)
 
     def calculate_qparams(self) -> tuple[Tensor, Tensor]:
         """The scale and the zero point for what went by."""
-        if self.min_val.isinf().any(): raise RuntimeError("this observer has seen nothing yet: calibrate first")
-        return choose_qparams(self.min_val, self.max_val, self.quant_min, self.quant_max, self.symmetric)
+        if self.min_val.isinf().any(): raise RuntimeError("this observer has seen nothing: calibrate first")
+        return choose_qparams(*self.ends(), self.quant_min, self.quant_max, self.symmetric)
+
+    def ends(self) -> tuple[Tensor, Tensor]: return self.min_val, self.max_val
 
 
 def widened(low: Tensor, high: Tensor, x: Tensor, axis: int | None = None) -> tuple[Tensor, Tensor]:
@@ -314,8 +319,30 @@ def put_mask(module: Module, name: str, mask: Tensor, hook: Callable | None = No
     module.register_forward_pre_hook(hook)
 
 
+def take_off_mask(module: Module, name: str) -> None:
+    """Makes what a mask has left of a parameter the parameter, for good."""
+    parameter, left = getattr(module, name + "_orig"), masked(module, name).detach()
+    for hook in hooks_on(module):
+        if getattr(hook, "name", None) == name: remove_hook(module, hook)
+    for renamed in (name, name + "_orig", name + "_mask"): delattr(module, renamed)
+    parameter.data = left
+    module.register_parameter(name, parameter)
+
+
+def hooks_on(module: Module) -> list[Callable]:
+    """The hooks that run before a module's forward."""
+    return [hook for hook, _ in asked(module._forward_pre_hooks)]
+
+
+def remove_hook(module: Module, hook: Callable) -> None:
+    """Takes a hook off that runs before forward."""
+    for number, one in zip(list(module._forward_pre_hooks), hooks_on(module)):
+        if one is hook: del module._forward_pre_hooks[number]
+
+
 def distillation_loss(
-    scores: Tensor, teacher: Tensor, labels: Tensor | None = None, temperature: float = 4.0, alpha: float = 0.9,
+    scores: Tensor, teacher: Tensor, labels: Tensor | None = None,
+    temperature: float = 4.0, alpha: float = 0.9,
 ) -> Tensor:
     """How far a student is from its teacher, and, for a share of 1 - alpha, from the labels.
 

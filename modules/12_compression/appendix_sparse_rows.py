@@ -74,29 +74,30 @@ def sparse_csr_tensor(crow_indices, col_indices, values, size=None, *, dtype=Non
 @method
 def to_sparse_csr(input: Tensor) -> SparseCSR:
     """The matrix without its zeros.  (n, k)"""
-    if input.ndim != 2: raise RuntimeError(f"rows and columns make a matrix, and this has {input.ndim} dimensions")
+    if input.ndim != 2: raise RuntimeError(f"a matrix has 2 dimensions, rows and columns, not {input.ndim}")
     array = input.detach().array
     rows, columns = np.nonzero(array)
     crow = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(array)))])
-    return SparseCSR(Tensor(int32.cast(crow)), Tensor(int32.cast(columns)), Tensor(array[rows, columns]), array.shape)
+    places = [Tensor(int32.cast(x)) for x in (crow, columns)]
+    return SparseCSR(*places, Tensor(array[rows, columns]), array.shape)
 
 # %% [markdown]
 # ## The product
 #
 # Each number that is left meets one column of what it is multiplied with; then the products of each row are
-# added up, `reduceat` from one beginning to the next. That adds wrongly where a row is empty, so those are
-# left out. It touches as many numbers as are left, and yet it takes its time: they are fetched from all
-# over, and added up in passes over memory, while a dense product stays in the cache.
+# added up, `reduceat` from one beginning to the next. (It adds wrongly where a row is empty, so those are
+# left out.) Only what is left is touched, and yet it takes its time: numbers are fetched from all over, and
+# added up in passes over memory, while a dense product stays in the cache.
 
 # %%
 #| export
 @Op
 def sparse_linear(input, crow, col, values, /):
     """Each row times each sparse row.  (M, K), (N + 1), (nnz), (nnz) -> (M, N)"""
-    out = np.zeros_like(input, shape=(len(input), len(crow) - 1))
+    out = np.zeros_like(input, shape=(len(crow) - 1, len(input)))
     full = crow[1:] > crow[:-1]
-    if full.any(): out[:, full] = np.add.reduceat(input[:, col] * values, crow[:-1][full], axis=1)
-    return out
+    if full.any(): out[full] = np.add.reduceat(input.T[col] * values[:, None], crow[:-1][full], axis=0)
+    return out.T
 
 
 no_gradient(sparse_linear)

@@ -31,6 +31,7 @@ from tinytorch.creation import full, ones_like
 from tinytorch.dense import Linear
 from tinytorch.elementwise import maximum, minimum, where
 from tinytorch.dtypes import int32
+from tinytorch.hooks import asked
 from tinytorch.layers import Module
 from tinytorch.losses import cross_entropy, kl_div
 from tinytorch.modes import no_grad
@@ -58,8 +59,9 @@ def examples(train):
 
 familiar, unseen = examples(True), DataLoader(examples(False), 512)
 
-def trained(model, epochs=15, lr=2e-3):
-    Trainer(model, Adam(model.parameters(), lr=lr), DataLoader(familiar, 32, shuffle=True)).fit(epochs)
+def trained(model, data=familiar, epochs=15, lr=2e-3, **settings):
+    optimizer = Adam(model.parameters(), lr=lr)
+    Trainer(model, optimizer, DataLoader(data, 32, shuffle=True), **settings).fit(epochs)
     return model.eval()
 
 def right(model): return 100 * evaluate(model, unseen, accuracy=Accuracy())["accuracy"]
@@ -115,15 +117,15 @@ histogram(weight)
 # $$x \approx \text{scale} \cdot (q - \text{zero point}), \qquad q \in \{-128, …, 127\}$$
 #
 # The **scale** is the distance between neighbours. The **zero point** is the place whose number is 0, and it
-# must be a place: zero is what `relu` gives, what pictures are padded with, what pruned weights are. A grid on
-# which 0 is 0.003 would be wrong all day. So the zero point is rounded, and the range is widened until it
+# must be a place: zero is what `relu` gives, what pictures are padded with, what pruned weights are. A grid
+# on which 0 is 0.003 would be wrong all day. So the zero point is rounded, and the range is widened until it
 # holds 0.
 #
 # A **symmetric** grid has its zero in the middle. It spends places on a side that may not need them, and pays
 # you back below, where a term of the arithmetic disappears.
 #
-# **Your turn.** `low` and `high` are arrays, of one number or of one for each channel. In a symmetric grid the
-# larger of the two sides decides: scale = side / ((quant_max - quant_min) / 2).
+# **Your turn.** `low` and `high` are arrays, of one number or of one for each channel. In a symmetric grid
+# the larger of the two sides decides: scale = side / ((quant_max - quant_min) / 2).
 
 # %%
 #| export
@@ -136,7 +138,7 @@ def choose_qparams(low, high, /, quant_min=-128, quant_max=127, symmetric=False)
     """The scale and the zero point of a grid from low to high that has 0 in one of its places."""
     #| hint First the range must hold 0: np.minimum(low, 0) and np.maximum(high, 0).
     #| hint 256 places have 255 gaps. np.maximum(-low, high) is the larger side.
-    #| hint low stands at quant_min, and 0 is -low / scale steps further up: np.rint, then clip it to the grid.
+    #| hint low stands at quant_min, and 0 is -low / scale steps further up: np.rint, then clip to the grid.
     #| hint In a symmetric grid 0 stands in the middle: (quant_min + quant_max + 1) // 2, for every scale.
     ### BEGIN SOLUTION
     low, high = np.minimum(low, 0), np.maximum(high, 0)
@@ -315,7 +317,7 @@ def root_mean_square(x): return (x * x).mean().sqrt().item()
 for axis in (None, 0):
     scale, zero_point = choose_qparams(*extremes(weight.data, axis), symmetric=True)
     off = round_trip(weight.data, scale, zero_point, axis) - weight.data
-    print(f"axis {axis!s:>4}: {root_mean_square(off):.6f} off, weights are {root_mean_square(weight.data):.3f}")
+    print(f"axis {axis!s:>4}: {root_mean_square(off):.6f} off, of {root_mean_square(weight.data):.3f}")
 
 # %% [markdown]
 # A thousandth of a weight is invisible. So how few bits are enough? Here every weight of the network goes
@@ -507,7 +509,8 @@ def int8_matmul(input, weight, /):
     for start in range(0, max(input.shape[1], 1), EXACT):
         some = slice(start, start + EXACT)
         #| hint input[:, some] are the columns of this piece. astype(np.float32), and then @.
-        #| hint weight has one row for each output, as in linear: turn it. total = total + piece.astype(np.int32).
+        #| hint weight has one row for each output, as in linear: turn it.
+        #| hint total = total + piece.astype(np.int32).
         ### BEGIN SOLUTION
         piece = input[:, some].astype(np.float32) @ weight[:, some].astype(np.float32).T
         total = total + piece.astype(np.int32)
@@ -524,7 +527,8 @@ from tinytorch import tensor
 random = np.random.default_rng(0)
 def places(*shape): return random.integers(-128, 128, shape).astype(np.int8)
 
-def exactly(x, w): return np.array_equal(int8_matmul(Tensor(x), Tensor(w)).array, x.astype(int) @ w.T.astype(int))
+def exactly(x, w):
+    return np.array_equal(int8_matmul(Tensor(x), Tensor(w)).array, x.astype(int) @ w.T.astype(int))
 
 assert int8_matmul(Tensor(places(5, 7)), Tensor(places(3, 7))).shape == (5, 3), \
     "the weight has a row for each output: (M, K), (N, K) -> (M, N)"
@@ -701,14 +705,15 @@ def replace(model: Module, swap: Callable, made: dict | None = None) -> Module:
 # %%
 #| check 3
 class Old(Module):
-    def __init__(self, inside=None): super().__init__(); self.inside = inside
+    def __init__(self, inside=None):
+        super().__init__()
+        self.inside = inside
 
-class New(Module):
-    def __init__(self, inside=None): super().__init__(); self.inside, self.training = inside, False
+class New(Old): pass
 
-asked = []
+heard = []
 def swap(part):
-    asked.append(part)
+    heard.append(part)
     return New(part.inside) if type(part) is Old else None
 
 tree, leaf = Module(), Old()
@@ -718,7 +723,7 @@ found = replace(tree, swap)
 assert found is tree and type(tree.deep) is Module, "what has no better version stays: the same object"
 assert type(tree.deep.leaf) is New, "a leaf is replaced however deep it hangs"
 assert tree.deep.leaf is tree.deep.twin, "a part that hangs in two places is swapped once, and stays one part"
-assert asked.count(leaf) == 1, "each part is asked for once"
+assert heard.count(leaf) == 1, "each part is asked for once"
 assert type(replace(Old(), swap)) is New, "the whole may be a leaf itself: then the new one is returned"
 pair = Old(Old())
 assert type(replace(pair, swap).inside) is Old, "what was put in is not searched any further"
@@ -759,12 +764,15 @@ class Observer(Module):
         if x.numel(): self.min_val, self.max_val = self.watched(x.detach())
         return x
 
-    def watched(self, x: Tensor) -> tuple[Tensor, Tensor]: return widened(self.min_val, self.max_val, x, self.axis)
+    def watched(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return widened(self.min_val, self.max_val, x, self.axis)
 
     def calculate_qparams(self) -> tuple[Tensor, Tensor]:
         """The scale and the zero point for what went by."""
-        if self.min_val.isinf().any(): raise RuntimeError("this observer has seen nothing yet: calibrate first")
-        return choose_qparams(self.min_val, self.max_val, self.quant_min, self.quant_max, self.symmetric)
+        if self.min_val.isinf().any(): raise RuntimeError("this observer has seen nothing: calibrate first")
+        return choose_qparams(*self.ends(), self.quant_min, self.quant_max, self.symmetric)
+
+    def ends(self) -> tuple[Tensor, Tensor]: return self.min_val, self.max_val
 
 # %%
 #| export exercise
@@ -832,9 +840,9 @@ with no_grad():
 # %% [markdown]
 # ## What nobody would miss
 #
-# "Optimal brain damage" is the title of a paper of 1989, by the man of the cheque reader: take weights out of
-# a network, and it answers as before. Which ones? He used second derivatives. Han, in 2015, took the smallest,
-# and that is what everybody has done since: in a sum, a term near zero says little.
+# "Optimal brain damage" is the title of a paper of 1989, by the man of the cheque reader: take weights out
+# of a network, and it answers as before. Which ones? He used second derivatives. Han, in 2015, took the
+# smallest, and that is what nearly everybody has done since: in a sum, a term near zero says little.
 #
 # A **mask** has a 1 for each weight that stays. **Your turn.** `amount` is a share of them (a float) or a
 # number of them (an int). If there is a mask from before, only what it has left may go, and the share is of
@@ -942,7 +950,8 @@ layer = Linear(2, 2, bias=False)
 before = layer.weight
 before.data.copy_(tensor([[1.0, 2.0], [3.0, 4.0]]))
 put_mask(layer, "weight", tensor([[1.0, 0.0], [0.0, 1.0]]))
-assert layer.weight.tolist() == [[1.0, 0.0], [0.0, 4.0]], "the weight is the parameter times the mask, at once"
+assert layer.weight.tolist() == [[1.0, 0.0], [0.0, 4.0]], \
+    "the weight is the parameter times the mask, at once"
 assert list(layer.state_dict()) == ["weight_orig", "weight_mask"], \
     "the parameter is called weight_orig, the mask is the buffer weight_mask, and both are saved"
 assert layer.weight_orig is before, "the parameter stays the same object: optimizers hold on to it"
@@ -953,7 +962,8 @@ assert before.grad.tolist() == [[1.0, 0.0], [0.0, 1.0]], \
 optimizer.step()
 layer(tensor([[1.0, 1.0]]))
 assert layer.weight.tolist()[0][0] != 1.0, "before every forward the weight is made anew: it has learned"
-assert layer.weight.tolist()[0][1] == 0.0, "what is masked stays 0, whatever the optimizer does to the parameter"
+assert layer.weight.tolist()[0][1] == 0.0, \
+    "what is masked stays 0, whatever the optimizer does to the parameter"
 
 # %%
 def pruned(model, amount, epochs=4):
@@ -961,11 +971,36 @@ def pruned(model, amount, epochs=4):
     copy = deepcopy(model)
     for layer in copy:
         if type(layer) is Linear: put_mask(layer, "weight", magnitude_mask(layer.weight, amount))
-    return trained(copy, epochs)
+    return trained(copy, epochs=epochs)
 
 manual_seed(0)
 thin = pruned(model, 0.9)
 print(f"nine tenths gone: {right(thinned(model, 0.9)):.1f} % before, {right(thin):.1f} % after training on")
+
+# %% [markdown]
+# When the training is over, the product becomes the parameter again, and the mask goes.
+
+# %%
+#| export
+def take_off_mask(module: Module, name: str) -> None:
+    """Makes what a mask has left of a parameter the parameter, for good."""
+    parameter, left = getattr(module, name + "_orig"), masked(module, name).detach()
+    for hook in hooks_on(module):
+        if getattr(hook, "name", None) == name: remove_hook(module, hook)
+    for renamed in (name, name + "_orig", name + "_mask"): delattr(module, renamed)
+    parameter.data = left
+    module.register_parameter(name, parameter)
+
+
+def hooks_on(module: Module) -> list[Callable]:
+    """The hooks that run before a module's forward."""
+    return [hook for hook, _ in asked(module._forward_pre_hooks)]
+
+
+def remove_hook(module: Module, hook: Callable) -> None:
+    """Takes a hook off that runs before forward."""
+    for number, one in zip(list(module._forward_pre_hooks), hooks_on(module)):
+        if one is hook: del module._forward_pre_hooks[number]
 
 # %% [markdown]
 # And the file? A zero takes four bytes like any other float, so for its size nothing has been gained yet.
@@ -977,29 +1012,41 @@ print(f"nine tenths gone: {right(thinned(model, 0.9)):.1f} % before, {right(thin
 # %%
 from tinytorch.sparse_rows import SparseLinear
 
+for layer in thin:
+    if type(layer) is Linear: take_off_mask(layer, "weight")
+
 def sparse(model):
     def swap(part): return SparseLinear.from_float(part) if type(part) is Linear else None
     return replace(deepcopy(model), swap)
 
-def settled(model):
-    """A copy in which what the masks left is the weight."""
-    plain = nn.Sequential(*[Linear(p.in_features, p.out_features) if type(p) is Linear else p for p in model])
-    for new, old in zip(plain, model):
-        if type(new) is Linear: new.weight.data.copy_(masked(old, "weight")), new.bias.data.copy_(old.bias)
-    return plain.eval()
-
 with no_grad():
     told("float32", model)
-    told("9/10 pruned", settled(thin))
-    told("the same as CSR", sparse(settled(thin)))
-    for share in (0.2, 0.5, 0.99):
-        told(f"{share:.2f} pruned, as CSR", sparse(thinned(model, share)))
+    told("9/10 pruned", thin)
+    told("the same as CSR", sparse(thin))
+    for tenths in (2, 5): told(f"{tenths}/10 pruned, as CSR", sparse(thinned(model, tenths / 10)))
 
 # %% [markdown]
-# On the disk it pays from a third on. In time it does not pay at all, or only where next to nothing is left:
-# a matrix product is the one thing that all of a computer has been polished for, and picking numbers from
-# here and there is not. What processors can use are zeros in a **pattern**: whole rows, or two of every four
-# (the appendix on patterns).
+# On the disk it pays from a third on. In time it does not pay at all: a matrix product is the one thing that
+# all of a computer has been polished for, and to pick up numbers here and there is not. What processors can
+# use are zeros in a **pattern**: whole rows, or two of every four (the appendix on patterns).
+#
+# Song Han's recipe had three steps: prune, say in few bits, and then code by **Huffman** (1952), in which
+# what is frequent is short. The third is in every zip file. What will it make of each of these?
+
+# %%
+import zlib
+
+from tinytorch.safetensors import save
+
+for name, net in [("float32", model), ("int8", dynamic), ("9/10 pruned", thin),
+                  ("9/10 pruned, int8", swapped(thin, axis=0))]:
+    zipped = len(zlib.compress(save(net.state_dict()), 9))
+    print(f"{name:>18}: {zipped:6} bytes zipped, {bytes_on_disk(model) / zipped:4.1f} times smaller than the "
+          f"network was, {right(net):.1f} % right")
+
+# %% [markdown]
+# Floats of a trained network are as good as random to a zip program, and so are most of its bytes. Zeros are
+# not.
 #
 # ## A large network teaches a small one
 #
@@ -1026,7 +1073,8 @@ for T in (1, 2, 4): print(T, softmax(tensor([9.0, 5.0, 1.0]) / T, 0).array.round
 # %%
 #| export exercise
 def distillation_loss(
-    scores: Tensor, teacher: Tensor, labels: Tensor | None = None, temperature: float = 4.0, alpha: float = 0.9,
+    scores: Tensor, teacher: Tensor, labels: Tensor | None = None,
+    temperature: float = 4.0, alpha: float = 0.9,
 ) -> Tensor:
     """How far a student is from its teacher, and, for a share of 1 - alpha, from the labels.
 
@@ -1062,35 +1110,60 @@ assert abs(loss(None, 2.0) - 4 * apart(2)) < 1e-5, \
 hard = cross_entropy(tensor(a), labels).item()
 assert abs(loss(labels, 2.0, 0.0) - hard) < 1e-5, \
     "with alpha 0 only the labels count, and the scores are held against them without a temperature"
-assert abs(loss(labels, 2.0, 0.75) - 3 * apart(2) - hard / 4) < 1e-5, "alpha of the teacher, 1 - alpha of the labels"
+assert abs(loss(labels, 2.0, 0.75) - 3 * apart(2) - hard / 4) < 1e-5, \
+    "alpha of the teacher, 1 - alpha of the labels"
 teacher = tensor(b, requires_grad=True)
 student = tensor(a, requires_grad=True)
 distillation_loss(student, teacher, labels).backward()
 assert teacher.grad is None and student.grad is not None, "the student learns, and the teacher does not"
 
 # %% [markdown]
-# A student with eight hidden units and 610 numbers: 1.2 % of its teacher. It learns twice: from the labels,
-# and from its teacher's scores.
+# A student of 16 hidden units and 1,210 numbers, a forty-second part of its teacher. It goes to three
+# schools: one that has 100 digits with their labels; one that has all 1,415 with their labels; and one that
+# has 1,415 pictures and not a single label, but a teacher. Put them in order.
 
 # %%
-def student(): return nn.Sequential(nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10))
-
 with no_grad(): advice = model(familiar.tensors[0])
-lessons = TensorDataset(familiar.tensors[0], familiar.tensors[1], advice)
 
-def taught(model, epochs=15):
-    """Learns from the teacher's scores."""
-    optimizer = Adam(model.parameters(), lr=5e-3)
-    for _ in range(epochs):
-        for x, y, scores in DataLoader(lessons, 32, shuffle=True):
-            optimizer.zero_grad()
-            distillation_loss(model(x), scores, y).backward()
-            optimizer.step()
-    return model
+few = TensorDataset(*[part[:100] for part in familiar.tensors])
+advised = TensorDataset(familiar.tensors[0], advice)
 
-for seed in range(3):
-    manual_seed(seed)
-    alone = trained(student(), lr=5e-3)
-    manual_seed(seed)
-    helped = taught(student())
-    print(f"alone {right(alone):.1f} %, taught {right(helped):.1f} %, {bytes_on_disk(helped)} bytes")
+for school, data, epochs, loss in [("100 labels", few, 100, cross_entropy),
+                                   ("1,415 labels", familiar, 10, cross_entropy),
+                                   ("no label, a teacher", advised, 10, distillation_loss)]:
+    manual_seed(1)
+    student = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
+    trained(student, data, epochs, 5e-3, loss=loss)
+    print(f"{school:>20}: {right(student):.1f} %, {bytes_on_disk(student)} bytes")
+
+# %% [markdown]
+# Who labels pictures costs money; a teacher is there already, and it can be asked about pictures that nobody
+# has labelled.
+#
+# ## Challenges
+#
+# 1. Which layer suffers most from few bits? Put one at a time on a grid of 3 bits, and hold the examination.
+#    Then give each layer as few bits as it can bear.
+# 2. Prune all layers together: one threshold for the whole network instead of a share for each layer. Which
+#    layer loses most? (`prune.global_unstructured` does it.)
+# 3. The bias stayed in float32. What would its grid have to be, so that it can be added to the whole numbers
+#    before they are multiplied with the scales?
+# 4. `EXACT` is for the worst case. Weights on a symmetric grid of -127 to 127 would allow how many terms? And
+#    what of a real layer, whose sums you can look at?
+# 5. A code of your own: 16 weights for a whole layer, found by k-means, and four bits for each weight that
+#    say which. How does it compare with a grid of 4 bits? (That was Han's second step.)
+# 6. A student that is larger than its teacher, taught by it: does it stop where the teacher stands?
+#
+# ## Design note: pretend, or do it?
+#
+# There are two ways to quantise in a framework. One keeps float32 everywhere and rounds: `round_trip` in
+# front of every product. It is easy, works with every layer, and finds out how many right answers are left.
+# Many a library says "int8" and does just that; the file is as large as before, and so is the road from
+# memory.
+#
+# The other holds bytes, and multiplies bytes. It needs a layer for each kind of layer, a rule for what is
+# put in whose place, and a kernel for each processor. But its bytes are on the disk, where anybody can count
+# them, and what it says it computes is what it computes.
+#
+# You need both: pretending is how a network *learns* to live on a grid (the appendix on learning with
+# grids), and doing is how it is sent out. What should never happen is that one is sold as the other.
