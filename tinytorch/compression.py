@@ -75,7 +75,7 @@ def facing(values, ndim: int, axis: int | None):
 def quantize_affine(input, scale, zero_point, /, axis=None, quant_min=-128, quant_max=127):
     """The place of each number on a grid, or, with an axis, on the grid of its channel.  (*) -> (*)"""
     scale, zero_point = facing(scale, input.ndim, axis), facing(zero_point, input.ndim, axis)
-    places = (np.rint(input / scale) + zero_point).clip(quant_min, quant_max)
+    places = (np.rint(input * (1 / scale)) + zero_point).clip(quant_min, quant_max)
     return places.astype(storage(quant_min, quant_max))
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from copy import deepcopy
 
 from .compression import replace
-from .containers import ModuleList
 from .dense import Linear
 from .layers import Module
 from .linalg import svd

@@ -27,7 +27,7 @@ __all__ = [
     "per_channel_dynamic_qconfig", "default_qat_qconfig", "get_default_qconfig", "get_default_qat_qconfig",
     "STATIC", "DYNAMIC", "quantize_dynamic", "weight_grid", "shifted", "configured", "may_hold_bytes",
     "prepare", "watch_inputs", "prepare_qat", "convert", "quantize", "quantize_qat", "quantize_embeddings",
-    "QuantStub", "DeQuantStub", "QuantWrapper",
+    "load_quantized", "QuantStub", "DeQuantStub", "QuantWrapper",
 ]
 
 
@@ -175,6 +175,24 @@ def quantize_embeddings(model: Module, inplace: bool = False) -> Module:
     def swap(part: Module) -> Module | None:
         return QuantizedEmbedding.from_float(part) if type(part) is Embedding else None
     return replace(model, swap)
+
+
+def load_quantized(model: Module, state: dict[str, Tensor], inplace: bool = False) -> Module:
+    """The model with those layers quantised whose grids are in the state, and with all of its numbers."""
+    model = model if inplace else deepcopy(model)
+    kinds = {**STATIC, Embedding: QuantizedEmbedding}
+    paths = {part: f"{path}." if path else "" for path, part in model.named_modules()}
+
+    def swap(part: Module) -> Module | None:
+        scale, start = state.get(paths.get(part, "") + "weight_scale"), paths.get(part, "")
+        if scale is None or type(part) not in kinds: return None
+        zero = state.get(start + "weight_zero_point", scale.new_zeros(scale.shape).int())
+        inputs = state.get(start + "input_scale"), state.get(start + "input_zero_point")
+        axis = 0 if scale.ndim else None
+        return kinds[type(part)].from_float(part, axis, None if inputs[0] is None else inputs, (scale, zero))
+    model = replace(model, swap)
+    model.load_state_dict(state)
+    return model
 
 
 class QuantStub(Module):

@@ -17,7 +17,6 @@ from __future__ import annotations
 from copy import deepcopy
 
 from tinytorch.compression import replace
-from tinytorch.containers import ModuleList
 from tinytorch.dense import Linear
 from tinytorch.layers import Module
 from tinytorch.linalg import svd
@@ -80,4 +79,5 @@ layer = Linear(256, 256)
 layer.weight.data.copy_(randn(256, 10) @ randn(10, 256) / 30 + 0.02 * randn(256, 256))
 for share in (0.9, 0.95, 0.99):
     thin = with_low_rank(layer, share)
-    print(f"{share}: rank {rank_for(layer.weight, share)}, {bytes_on_disk(thin)} bytes of {bytes_on_disk(layer)}")
+    rank = rank_for(layer.weight, share)
+    print(f"{share}: rank {rank}, {bytes_on_disk(thin)} bytes of {bytes_on_disk(layer)}")

@@ -68,7 +68,7 @@ def pack_2_4(input, /):
     """
     runs = input.reshape(len(input), -1, 4)
     if runs.shape[1] % 2: raise RuntimeError(f"{input.shape[1]} weights in a row are no runs of four in pairs")
-    if ((runs != 0).sum(-1) > 2).any(): raise RuntimeError("more than two of four are left: prune first")
+    if ((runs != 0).sum(-1) > 2).any(): raise RuntimeError("more than two of four are left")
     places = np.sort(np.argsort(runs == 0, axis=-1, kind="stable")[..., :2], axis=-1)
     bits = (places[..., 0] | places[..., 1] << 2).astype(np.uint8)
     kept = np.take_along_axis(runs, places, -1).reshape(len(input), -1)
@@ -113,7 +113,8 @@ def shrink(layer: Linear, following: Linear, between=None) -> tuple[Linear, Line
     if biased:
         first.bias.data.copy_(layer.bias.detach()[kept])
         always = layer.bias.detach()[gone]
-        last.bias.data.add_(following.weight.detach()[:, gone] @ (always if between is None else between(always)))
+        if between is not None: always = between(always)
+        last.bias.data.add_(following.weight.detach()[:, gone] @ always)
     return first.train(layer.training), last.train(following.training)
 
 # %% [markdown]
@@ -137,16 +138,18 @@ class GradualPruning(Callback):
         return self.share * (1 - (1 - done) ** 3)
 
     def on_step(self, trainer) -> None:
-        if self.begin <= trainer.step <= self.end and (trainer.step % self.every == 0 or trainer.step == self.end):
-            for part in trainer.model.modules():
-                if type(part) is Linear: self.prune(part, self.share_at(trainer.step))
+        now = trainer.step % self.every == 0 or trainer.step == self.end
+        if not now or not self.begin <= trainer.step <= self.end: return
+        for part in trainer.model.modules():
+            if type(part) is Linear: self.prune(part, self.share_at(trainer.step))
 
     def prune(self, layer: Module, share: float) -> None:
         if not any([isinstance(hook, Reapplied) for hook in hooks_on(layer)]):
             put_mask(layer, self.name, layer.weight.detach().new_ones(layer.weight.shape))
         mask = getattr(layer, self.name + "_mask")
-        gone = round(share * mask.numel()) - int(mask.numel() - mask.sum().item())
-        if gone > 0: layer._buffers[self.name + "_mask"] = magnitude_mask(masked(layer, self.name), gone, mask)
+        more = round(share * mask.numel()) - int(mask.numel() - mask.sum().item())
+        if more <= 0: return
+        layer._buffers[self.name + "_mask"] = magnitude_mask(masked(layer, self.name), more, mask)
 
 # %%
 from tinytorch.randomness import manual_seed, randn

@@ -199,6 +199,30 @@ def quantize_embeddings(model: Module, inplace: bool = False) -> Module:
     return replace(model, swap)
 
 # %% [markdown]
+# ## From a file
+#
+# A file of bytes is read into layers that hold bytes. Which those are, the names in the file say.
+
+# %%
+#| export
+def load_quantized(model: Module, state: dict[str, Tensor], inplace: bool = False) -> Module:
+    """The model with those layers quantised whose grids are in the state, and with all of its numbers."""
+    model = model if inplace else deepcopy(model)
+    kinds = {**STATIC, Embedding: QuantizedEmbedding}
+    paths = {part: f"{path}." if path else "" for path, part in model.named_modules()}
+
+    def swap(part: Module) -> Module | None:
+        scale, start = state.get(paths.get(part, "") + "weight_scale"), paths.get(part, "")
+        if scale is None or type(part) not in kinds: return None
+        zero = state.get(start + "weight_zero_point", scale.new_zeros(scale.shape).int())
+        inputs = state.get(start + "input_scale"), state.get(start + "input_zero_point")
+        axis = 0 if scale.ndim else None
+        return kinds[type(part)].from_float(part, axis, None if inputs[0] is None else inputs, (scale, zero))
+    model = replace(model, swap)
+    model.load_state_dict(state)
+    return model
+
+# %% [markdown]
 # ## For programs that were written for PyTorch
 
 # %%

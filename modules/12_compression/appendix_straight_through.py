@@ -33,18 +33,20 @@ from tinytorch.tensor import Tensor, floating, tensor
 def fake_quantize_affine(input, scale, zero_point, /, axis=None, quant_min=-128, quant_max=127):
     """What is left of numbers that went onto a grid and came back, in one go.  (*) -> (*)"""
     scale, zero_point = facing(scale, input.ndim, axis), facing(zero_point, input.ndim, axis)
-    places = (np.rint(input / scale) + zero_point).clip(quant_min, quant_max)
+    places = (np.rint(input * (1 / scale)) + zero_point).clip(quant_min, quant_max)
     return (places - zero_point) * scale
 
 
 @gradient(fake_quantize_affine)
 def _(g, _out, x, scale, zero_point, axis, quant_min, quant_max):
     scale, zero_point = facing(scale, x.ndim, axis), facing(zero_point, x.ndim, axis)
-    places = np.rint(x / scale) + zero_point
+    places = np.rint(x * (1 / scale)) + zero_point
     return g * ((places >= quant_min) & (places <= quant_max)), None, None
 
 
-def fake_quantize_per_tensor_affine(input: Tensor, scale, zero_point, quant_min: int, quant_max: int) -> Tensor:
+def fake_quantize_per_tensor_affine(
+    input: Tensor, scale, zero_point, quant_min: int, quant_max: int,
+) -> Tensor:
     """Numbers there and back on one grid; gradients go straight through, but not where it clips."""
     check_ends(quant_min, quant_max, zero_point)
     return fake_quantize_affine(input, scale, zero_point, None, quant_min, quant_max)
@@ -143,7 +145,8 @@ def pretend(layer: Module, inputs: Module, weight: Module) -> Module:
     return layer
 
 
-def fake_inputs(layer: Module, inputs: tuple) -> tuple: return (layer.input_fake_quant(inputs[0]), *inputs[1:])
+def fake_inputs(layer: Module, inputs: tuple) -> tuple:
+    return (layer.input_fake_quant(inputs[0]), *inputs[1:])
 
 
 def stop_pretending(layer: Module) -> tuple[FakeQuantize, FakeQuantize]:

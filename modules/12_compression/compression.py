@@ -242,10 +242,11 @@ np.array([127, 128, 200]).astype(np.int8), np.rint(np.array([0.5, 1.5, 2.5, -0.5
 def quantize_affine(input, scale, zero_point, /, axis=None, quant_min=-128, quant_max=127):
     """The place of each number on a grid, or, with an axis, on the grid of its channel.  (*) -> (*)"""
     scale, zero_point = facing(scale, input.ndim, axis), facing(zero_point, input.ndim, axis)
-    #| hint How many steps from 0? Rounded, that is np.rint(…), and 0 stands at the zero point.
+    #| hint How many steps from 0? x / scale, or x * (1 / scale), as PyTorch has it: few divisions are faster.
+    #| hint Rounded, that is np.rint(…), and 0 stands at the zero point.
     #| hint places.clip(quant_min, quant_max) keeps them on the grid; do it before they become bytes.
     ### BEGIN SOLUTION
-    places = (np.rint(input / scale) + zero_point).clip(quant_min, quant_max)
+    places = (np.rint(input * (1 / scale)) + zero_point).clip(quant_min, quant_max)
     ### END SOLUTION
     return places.astype(storage(quant_min, quant_max))
 

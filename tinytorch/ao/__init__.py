@@ -3,7 +3,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import quantization
+    from . import nn, quantization
 
 __all__ = []
 
@@ -13,4 +13,4 @@ def __getattr__(name: str):
     return find(__name__, name)
 
 
-def __dir__(): return [*__all__, "quantization"]
+def __dir__(): return [*__all__, "nn", "quantization"]
