@@ -5,9 +5,6 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch": {
         "18 compiler": "compile",
     },
-    "tinytorch.ao.quantization": {
-        "12 compression": "quantize_dynamic",
-    },
     "tinytorch.backends": {
         "13 kernels": "kernels",
     },
@@ -25,9 +22,6 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch.nn.parallel": {
         "19 distributed": "DistributedDataParallel",
     },
-    "tinytorch.nn.utils.prune": {
-        "12 compression": "l1_unstructured global_unstructured ln_structured",
-    },
     "tinytorch.onnx": {
         "15 mlops": "export",
     },
@@ -43,14 +37,11 @@ LATER = {                   # face -> lesson -> the names it brings
 }
 
 CLOSED = {                  # face without any name yet -> the lesson that opens it
-    "tinytorch.ao": "12 compression",
-    "tinytorch.ao.quantization": "12 compression",
     "tinytorch.backends": "13 kernels",
     "tinytorch.cuda": "13 kernels",
     "tinytorch.distributed": "19 distributed",
     "tinytorch.func": "17 functional",
     "tinytorch.nn.parallel": "19 distributed",
-    "tinytorch.nn.utils.prune": "12 compression",
     "tinytorch.onnx": "15 mlops",
     "tinytorch.profiler": "14 benchmarking",
     "tinytorch.serve": "16 capstone",
@@ -101,18 +92,21 @@ LATE = {                    # face -> the names whose module waits until one of 
 }
 
 OPEN = [
-    "tinytorch", "tinytorch.amp", "tinytorch.autograd", "tinytorch.autograd.function",
+    "tinytorch", "tinytorch.amp", "tinytorch.ao", "tinytorch.ao.nn", "tinytorch.ao.nn.quantized",
+    "tinytorch.ao.nn.quantized.dynamic", "tinytorch.ao.quantization",
+    "tinytorch.ao.quantization.fake_quantize", "tinytorch.ao.quantization.observer",
+    "tinytorch.ao.quantization.qconfig", "tinytorch.autograd", "tinytorch.autograd.function",
     "tinytorch.autograd.graph", "tinytorch.datasets", "tinytorch.metrics", "tinytorch.models", "tinytorch.nn",
     "tinytorch.nn.functional", "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.lazy",
     "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
-    "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn",
-    "tinytorch.optim", "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer",
-    "tinytorch.optim.swa_utils", "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms",
-    "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
+    "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.prune",
+    "tinytorch.nn.utils.rnn", "tinytorch.optim", "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer",
+    "tinytorch.optim.swa_utils", "tinytorch.quantization", "tinytorch.random", "tinytorch.tokenizers",
+    "tinytorch.transforms", "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
     "tinytorch.utils.data.distributed", "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [
-    "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "16 capstone", "17 functional",
-    "18 compiler", "19 distributed", "20 interop",
+    "13 kernels", "14 benchmarking", "15 mlops", "16 capstone", "17 functional", "18 compiler",
+    "19 distributed", "20 interop",
 ]

@@ -10,7 +10,7 @@ from ...clipping import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import parametrizations, parametrize, rnn
+    from . import parametrizations, parametrize, prune, rnn
 
 __all__ = [
     "parameters_to_vector", "vector_to_parameters", "skip_init", "weight_norm", "spectral_norm",
@@ -25,4 +25,4 @@ def __getattr__(name: str):
     return find(__name__, name)
 
 
-def __dir__(): return [*__all__, "parametrizations", "parametrize", "rnn"]
+def __dir__(): return [*__all__, "parametrizations", "parametrize", "prune", "rnn"]
