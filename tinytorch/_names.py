@@ -31,9 +31,6 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch.onnx": {
         "15 mlops": "export",
     },
-    "tinytorch.profiler": {
-        "14 benchmarking": "profile record_function",
-    },
     "tinytorch.serve": {
         "16 capstone": "Server Batcher generate",
     },
@@ -70,6 +67,6 @@ OPEN = [
 ]
 
 BEING_WRITTEN = [
-    "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "16 capstone", "17 functional",
-    "18 compiler", "19 distributed", "20 interop",
+    "12 compression", "13 kernels", "15 mlops", "16 capstone", "17 functional", "18 compiler",
+    "19 distributed", "20 interop",
 ]
