@@ -49,7 +49,6 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.nn.parallel": "19 distributed",
     "tinytorch.nn.utils.prune": "12 compression",
     "tinytorch.onnx": "15 mlops",
-    "tinytorch.profiler": "14 benchmarking",
     "tinytorch.serve": "16 capstone",
     "tinytorch.utils.dlpack": "20 interop",
 }
@@ -61,9 +60,10 @@ OPEN = [
     "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
     "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn",
     "tinytorch.optim", "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer",
-    "tinytorch.optim.swa_utils", "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms",
-    "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
-    "tinytorch.utils.data.distributed", "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
+    "tinytorch.optim.swa_utils", "tinytorch.profiler", "tinytorch.random", "tinytorch.tokenizers",
+    "tinytorch.transforms", "tinytorch.utils", "tinytorch.utils.benchmark", "tinytorch.utils.checkpoint",
+    "tinytorch.utils.data", "tinytorch.utils.data.distributed", "tinytorch.utils.flop_counter",
+    "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [

@@ -1,5 +1,5 @@
 # Generated from modules/14_benchmarking/benchmarking.py by `tito export`. Edit that file, not this one.
-"""Honest comparisons, the cost of every op, an engine with a stopwatch, and latencies as MLPerf counts them."""
+"""Honest comparisons, the cost of every op, an engine with a stopwatch, and the rules of MLPerf."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +14,10 @@ import numpy as np
 from .activations import log_softmax, softmax
 from .attention import attend, look_up
 from .autograd import Autograd
-from .charts import Flames, Roofline, Steps
+from .bookkeeping import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from .costs import COSTS, Cost, cost, cost_of_pull, moved, sketch
 from .dense import linear
 from .ledger import short
-from .optimizers import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from .receipts import Receipt
 from .setup import (
     Clock, Run, Timing, bandwidth_ceiling, batch_size, gemm_ceiling, least_seconds, median, readable,
@@ -29,9 +27,9 @@ from .tensor import Op, Tensor, current_engine, matmul, using
 
 __all__ = [
     "median_interval", "in_turns", "Ratio", "paired", "verdict", "matmul_cost", "linear_cost", "softmax_cost",
-    "look_up_cost", "attend_cost", "is_view", "cost_of", "Machine", "share_of_roof", "limited_by", "Span",
-    "Recorder", "own_seconds", "Profiler", "Row", "Table", "profiled", "percentile", "single_stream",
-    "queued",
+    "look_up_cost", "attend_cost", "is_view", "cost_of", "Machine", "this_machine", "share_of_roof",
+    "limited_by", "Span", "Recorder", "own_seconds", "Profiler", "Row", "Table", "amount", "profiled",
+    "percentile", "single_stream", "queued",
 ]
 
 
@@ -132,11 +130,11 @@ class Machine(NamedTuple):
     gflops: float
     bandwidth: float
 
-    @classmethod
-    def measured(cls, tries: int = 3) -> Machine:
-        """The best of a few tries: a ceiling hangs as high as anything ever reached."""
-        return cls(max([gemm_ceiling(768) for _ in range(tries)]),
-                   max([bandwidth_ceiling(48) for _ in range(tries)]))
+
+def this_machine(tries: int = 2) -> Machine:
+    """The best of a few tries: a ceiling hangs as high as anything ever reached."""
+    return Machine(max([gemm_ceiling(512) for _ in range(tries)]),
+                   max([bandwidth_ceiling(32) for _ in range(tries)]))
 
 
 def share_of_roof(cost: Cost, seconds: float, machine: Machine) -> float:
@@ -149,19 +147,18 @@ def limited_by(cost: Cost, machine: Machine) -> str:
     return "arithmetic" if cost.intensity > machine.gflops / machine.bandwidth else "memory"
 
 
-@dataclass(eq=False)
 class Span:
-    """A stretch of time with a name, inside another one."""
+    """A stretch of time with a name, inside another one, or in none."""
 
-    name: str
-    inside: Span | None
-    began: float
-    ended: float = math.nan
-    cost: Cost = Cost()
-    calls: int = 1                              # 0 for what belongs to a call that was counted already
-    facts: dict = field(default_factory=dict)   # what a picture or a trace may want to tell
+    cost = Cost()
+    calls = 1                       # 0 for what belongs to a call that was counted already
+
+    def __init__(self, name: str, inside, began: float):
+        self.name, self.inside, self.began, self.ended = name, inside, began, math.nan
+        self.facts: dict = {}       # what a trace may want to tell: shapes, memory
 
     seconds = property(lambda self: self.ended - self.began)
+    def __repr__(self): return f"<{self.name}, {readable(self.seconds)}>"
 
 
 class Recorder:
@@ -220,7 +217,8 @@ class Profiler(Autograd):
         inputs, wanted = receipt.inputs or (), [edge is not None for edge in receipt.edges]
         with self.book.span(receipt.name()) as span: found = super().pull(receipt, g, create_graph)
         found = tuple([self.waiting(span, dx) if callable(dx) else dx for dx in found])
-        if isinstance(receipt.op, Op): span.cost = cost_of_pull(receipt.op, inputs, receipt.settings, g, wanted)
+        if isinstance(receipt.op, Op):
+            span.cost = cost_of_pull(receipt.op, inputs, receipt.settings, g, wanted)
         self.look(span, inputs, found)
         return found
 
@@ -286,9 +284,12 @@ class Table:
         speed = f"{row.flops / row.own / 1e9:.2f}" if row.flops and row.own > 0 else "-"
         share = 100 * row.own / self.seconds if self.seconds else 0.0
         return (f"{row.name[:24]:24} {row.calls:6} {readable(max(row.own, 1e-9)):>9} {share:6.1f} "
-                f"{short(row.flops) if row.flops else '- ':>8} {short(row.bytes) if row.bytes else '- ':>8} {speed:>8}")
+                f"{amount(row.flops):>8} {amount(row.bytes):>8} {speed:>8}")
 
     def __repr__(self): return self.text()
+
+
+def amount(n: float) -> str: return short(round(n)) if n else "- "
 
 
 @contextmanager
@@ -297,8 +298,8 @@ def profiled(name: str = "step", clock: Clock = time.perf_counter) -> Iterator[P
     profiler = Profiler(clock=clock)
     def begin(optimizer, args, kwargs): profiler.book.begin(f"{type(optimizer).__name__}.step")
     def end(optimizer, args, kwargs): profiler.book.end()
-    with using(profiler), register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end):
-        with profiler.book.span(name): yield profiler
+    steps = register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end)
+    with using(profiler), steps[0], steps[1], profiler.book.span(name): yield profiler
 
 
 def percentile(values: Sequence[float], q: float) -> float:
@@ -325,7 +326,7 @@ def single_stream(
 
 
 def queued(arrivals: Iterable[float], durations: Iterable[float]) -> list[float]:
-    """The latency of each query at a single worker: from its arrival to its answer, first come first served."""
+    """The latency of each query at one worker, first come first served: from its arrival to its answer."""
     latencies, free = [], 0.0               # when the worker is free again
     for arrived, took in zip(arrivals, durations):
         free = max(arrived, free) + took

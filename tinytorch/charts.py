@@ -56,7 +56,8 @@ class Roofline(Svg):
         """Where a point lies in the picture."""
         def share(value, limits): return math.log(value / limits[0]) / math.log(limits[1] / limits[0])
         across = self.left + share(intensity, self.x) * (self.width - self.left - self.right)
-        return across, self.height - self.bottom - share(speed, self.y) * (self.height - self.top - self.bottom)
+        room = self.height - self.top - self.bottom
+        return across, self.height - self.bottom - share(speed, self.y) * room
 
     def _repr_svg_(self) -> str:
         corner = self.gflops / self.bandwidth
@@ -89,8 +90,8 @@ class Roofline(Svg):
         return parts
 
     def __repr__(self):
-        rows = [f"{name:>16} {x:9.3f} FLOP a byte {speed:9.2f} GFLOP/s {100 * speed / self.roof(x):4.0f} % of "
-                "the roof" for name, (x, speed) in self.points.items()]
+        rows = [f"{name:>16} {x:9.3f} FLOP a byte {speed:9.2f} GFLOP/s, "
+                f"{100 * speed / self.roof(x):.0f} % of the roof" for name, (x, speed) in self.points.items()]
         return "\n".join([f"{self.gflops:.3g} GFLOP/s, {self.bandwidth:.3g} GB/s", *rows])
 
 
@@ -117,7 +118,8 @@ class Flames(Svg):
         parts = [self.bar(span, (span.began - start) * scale + 4, span.seconds * scale, colours[span.name])
                  for span in spans]
         height = (max(map(self.depth, spans)) + 1) * self.row + 30
-        parts += [text(4, height - 8, "0", "start"), text(self.width - 4, height - 8, readable(end - start), "end")]
+        parts += [text(4, height - 8, "0", "start"),
+                  text(self.width - 4, height - 8, readable(end - start), "end")]
         return svg(self.width, height, f"flames of {len(spans)} spans", parts)
 
     def bar(self, span, left: float, long: float, colour: str) -> str:

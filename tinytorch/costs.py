@@ -295,7 +295,7 @@ def add_rows_cost(out, rows, ids, **settings):
 
 @cost("rotate")
 def rotate_cost(out, x, angles, **settings):
-    """Pairs are turned: four products and two sums for two numbers, and a sine and a cosine for each angle."""
+    """Pairs are turned: four products and two sums for two numbers; a sine and a cosine for each angle."""
     return Cost(3 * out.size + 2 * angles.size, moved(out, x, angles))
 
 
