@@ -99,17 +99,10 @@ from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_gr
 from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
 from .training import save, load
 from .precision import autocast, is_autocast_enabled, get_autocast_dtype
-from .quantized_tensors import (
-    quantize_per_tensor, quantize_per_channel, quantize_per_tensor_dynamic, dequantize, int_repr, q_scale,
-    q_zero_point, q_per_channel_scales, q_per_channel_zero_points, q_per_channel_axis, qint8, quint8, qint32,
-    per_tensor_affine, per_tensor_symmetric, per_channel_affine, per_channel_symmetric,
-)
-from .straight_through import fake_quantize_per_tensor_affine, fake_quantize_per_channel_affine
-from .sparse_rows import sparse_csr_tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import amp, ao, autograd, datasets, metrics, models, nn, optim, quantization, random, tokenizers, transforms, utils
+    from . import amp, autograd, datasets, metrics, models, nn, optim, profiler, random, tokenizers, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -166,11 +159,7 @@ __all__ = [
     "adaptive_max_pool1d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm_cell", "gru_cell",
     "rnn_tanh_cell", "rnn_relu_cell", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled",
     "is_grad_enabled", "is_anomaly_enabled", "is_anomaly_check_nan_enabled", "save", "load", "autocast",
-    "is_autocast_enabled", "get_autocast_dtype", "quantize_per_tensor", "quantize_per_channel",
-    "quantize_per_tensor_dynamic", "dequantize", "int_repr", "q_scale", "q_zero_point",
-    "q_per_channel_scales", "q_per_channel_zero_points", "q_per_channel_axis", "qint8", "quint8", "qint32",
-    "per_tensor_affine", "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric",
-    "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine", "sparse_csr_tensor",
+    "is_autocast_enabled", "get_autocast_dtype",
 ]
 
 
@@ -180,7 +169,7 @@ def __getattr__(name: str):
 
 
 def __dir__(): return [
-    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp", "ao",
-    "autograd", "datasets", "metrics", "models", "nn", "optim", "quantization", "random", "tokenizers",
+    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp",
+    "autograd", "datasets", "metrics", "models", "nn", "optim", "profiler", "random", "tokenizers",
     "transforms", "utils", "__version__",
 ]

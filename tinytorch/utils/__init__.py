@@ -3,7 +3,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import checkpoint, data, hooks, tensorboard
+    from . import benchmark, checkpoint, data, flop_counter, hooks, tensorboard
 
 __all__ = []
 
@@ -13,4 +13,4 @@ def __getattr__(name: str):
     return find(__name__, name)
 
 
-def __dir__(): return [*__all__, "checkpoint", "data", "hooks", "tensorboard"]
+def __dir__(): return [*__all__, "benchmark", "checkpoint", "data", "flop_counter", "hooks", "tensorboard"]
