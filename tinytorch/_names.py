@@ -28,9 +28,6 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch.nn.utils.prune": {
         "12 compression": "l1_unstructured global_unstructured ln_structured",
     },
-    "tinytorch.onnx": {
-        "15 mlops": "export",
-    },
     "tinytorch.profiler": {
         "14 benchmarking": "profile record_function",
     },
@@ -51,7 +48,6 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.func": "17 functional",
     "tinytorch.nn.parallel": "19 distributed",
     "tinytorch.nn.utils.prune": "12 compression",
-    "tinytorch.onnx": "15 mlops",
     "tinytorch.profiler": "14 benchmarking",
     "tinytorch.serve": "16 capstone",
     "tinytorch.utils.dlpack": "20 interop",
@@ -63,13 +59,13 @@ OPEN = [
     "tinytorch.nn.functional", "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.lazy",
     "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
     "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn",
-    "tinytorch.optim", "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer",
+    "tinytorch.onnx", "tinytorch.optim", "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer",
     "tinytorch.optim.swa_utils", "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms",
     "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
     "tinytorch.utils.data.distributed", "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [
-    "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "16 capstone", "17 functional",
-    "18 compiler", "19 distributed", "20 interop",
+    "12 compression", "13 kernels", "14 benchmarking", "16 capstone", "17 functional", "18 compiler",
+    "19 distributed", "20 interop",
 ]
