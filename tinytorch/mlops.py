@@ -11,6 +11,7 @@ import os
 import shutil
 from bisect import bisect_left
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -71,7 +72,8 @@ def verified(folder, key: bytes) -> dict:
         raise Tampered(f"{folder.name}: the manifest is not signed with this key")
     promised, found = manifest["files"], digests(folder)
     faults = [f"{name} is missing" for name in promised if name not in found]
-    faults += [f"{name} was changed" for name in promised if found.get(name, promised[name]) != promised[name]]
+    faults += [f"{name} was changed" for name in promised
+               if found.get(name, promised[name]) != promised[name]]
     faults += [f"{name} was not there" for name in found if name not in promised]
     if faults: raise Tampered(f"{folder.name}: {', '.join(sorted(faults))}")
     return manifest
@@ -169,7 +171,8 @@ class Alias:
         """The version that it stands for; None if nothing was promoted."""
         return next(reversed(standing(self.moves())), None)
 
-    def promote(self, version: int, why: str = "") -> None: self.move({"to": version, "why": why}, self.moves())
+    def promote(self, version: int, why: str = "") -> None:
+        self.move({"to": version, "why": why}, self.moves())
 
     def back(self, why: str = "") -> int:
         """One step back; LookupError where there is none."""
@@ -181,7 +184,8 @@ class Alias:
     def move(self, move: dict, seen: list[dict]) -> None:
         """The next move after those that were seen; FileExistsError if somebody moved meanwhile."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        claim(self.folder / f"{len(seen) + 1:04}", json.dumps(move).encode())
+        told = {**move, "when": datetime.now(UTC).isoformat(timespec="seconds")}
+        claim(self.folder / f"{len(seen) + 1:04}", json.dumps(told).encode())
 
 
 class Tracer(Engine):
@@ -256,7 +260,8 @@ class Histogram:
 
     def __init__(self, bounds=LATENCIES):
         self.bounds = tuple([float(bound) for bound in bounds])
-        if list(self.bounds) != sorted(set(self.bounds)): raise ValueError(f"bounds go up, and {bounds} do not")
+        if list(self.bounds) != sorted(set(self.bounds)):
+            raise ValueError(f"bounds go up, and {bounds} do not")
         self.counts, self.total = [0] * (len(self.bounds) + 1), 0.0
 
     def observe(self, x: float) -> None:
@@ -290,7 +295,7 @@ def edges_of(reference, bins: int = 10):
 
 
 def shares(data, edges):
-    """Which share of the data is in each bin, half a number added to each count.  (N, F), (b - 1, F) -> (b, F)"""
+    """The share of each bin, half a number added to each count.  (N, F), (bins - 1, F) -> (bins, F)"""
     counts = counts_in(data, edges)
     counts = counts + 0.5
     return counts / counts.sum(axis=0)
@@ -339,8 +344,33 @@ def z_score(old: Tally, new: Tally) -> float:
     return (new.failed / new.asked - old.failed / old.asked) / spread if spread else 0.0
 
 
-def verdict(old: Tally, new: Tally, limit: float = 3.0, least: int = 30, enough: int = 1000) -> str:
+def verdict(
+    old: Tally, new: Tally, limit: float = 3.0, least: int = 30, few: int = 5, enough: int = 1000,
+) -> str:
     """What should happen to the new version: "back", "on", or "wait" for more answers."""
     if min(old.asked, new.asked) < least: return "wait"
-    if z_score(old, new) > limit: return "back"
+    if new.failed >= few and z_score(old, new) > limit: return "back"
     return "on" if new.asked >= enough else "wait"
+
+
+# Added by `tito export`: what PyTorch keeps under this name, too.
+from .packages import (
+    Package, save_package, load_package, words, built, prepared, digest_of_data, digest_of_code,
+)
+from .registry import Registry
+from .exposition import Metrics, Counter, Gauge, Distribution
+from .drift import ks_test, ks_chance, DriftWatch
+from .decay import Window, wilson, Cusum, PageHinkley, Alarm
+from .canary import Canary
+from .cards import card, Heat
+
+__all__ += [
+    "Package", "save_package", "load_package", "words", "built", "prepared", "digest_of_data",
+    "digest_of_code", "Registry", "Metrics", "Counter", "Gauge", "Distribution", "ks_test", "ks_chance",
+    "DriftWatch", "Window", "wilson", "Cusum", "PageHinkley", "Alarm", "Canary", "card", "Heat",
+]
+
+
+def __getattr__(name: str):
+    from tinytorch._missing import find  # only when a name is not here
+    return find(__name__, name)

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Appendix: exporting
 #
-# `tinytorch.onnx.export` with PyTorch's arguments. The model runs twice: with the inputs it is given, and with
-# others, of other sizes where you say that they may vary. What differs between the runs and cannot be said in
-# nodes would be wrong for every input but one, and is an error here. Then the nodes are put into a file, by the
-# `onnx` package, and its checker looks at it.
+# `tinytorch.onnx.export` with PyTorch's arguments. The model runs twice: with the inputs it is given, and
+# with others, of other sizes where you say that they may vary. What differs between the runs and cannot be
+# said in nodes would be wrong for every input but one, and is an error here. Then the nodes are put into a
+# file, by the `onnx` package, and its checker looks at it.
 
 # %%
 #| export
@@ -33,8 +33,8 @@ ROWS = nodes_layers, nodes_numbers, nodes_shapes        # whoever imports them h
 # %% [markdown]
 # ## Which edition
 #
-# The newest opset that ONNX Runtime 1.31 loads is 26, in files of version 13 of the format. The `onnx` package
-# knows newer ones, and writes them if nobody stops it.
+# The newest opset that ONNX Runtime 1.31 loads is 26, in files of version 13 of the format. The `onnx`
+# package knows newer ones, and writes them if nobody stops it.
 
 # %%
 #| export
@@ -45,16 +45,16 @@ def package(name: str = "onnx"):
     """The package of that name, or an error that says how to get it."""
     try: return __import__(name)
     except ImportError as error:
-        raise ImportError(f"exporting needs the package {name!r}: pip install 'tinytorch-tito[onnx]'") from error
+        raise ImportError(f"ONNX needs the package {name!r}: pip install 'tinytorch-tito[onnx]'") from error
 
 
 def opset_for(wanted: int | None) -> int:
-    """The opset to write: the newest that both the onnx package and ONNX Runtime know, unless one is asked for."""
+    """The opset to write: the newest that the onnx package and ONNX Runtime know, or the one asked for."""
     newest = min(NEWEST, package().defs.onnx_opset_version())
     if wanted is None: return newest
     if not OLDEST <= wanted <= newest:
-        raise ValueError(f"opset_version={wanted} is not from {OLDEST} to {newest}: older ones spell reductions "
-                         "another way, and ONNX Runtime does not load newer ones")
+        raise ValueError(f"opset_version={wanted} is not from {OLDEST} to {newest}: older ones spell "
+                         "reductions another way, and ONNX Runtime does not load newer ones")
     return wanted
 
 # %% [markdown]
@@ -84,8 +84,10 @@ def grown(tree, change: Callable):
 def names_of(dims) -> dict[int, str | None]:
     """Which dimensions vary, and what they are called."""
     if dims is None: return {}
-    if not isinstance(dims, Mapping): dims = dict(enumerate(dims)) if not all_ints(dims) else dict.fromkeys(dims, "")
-    return {dim: name if isinstance(name, str) else getattr(name, "__name__", "") for dim, name in dims.items()
+    if not isinstance(dims, Mapping):
+        dims = dict(enumerate(dims)) if not all_ints(dims) else dict.fromkeys(dims, "")
+    return {dim: name if isinstance(name, str) else getattr(name, "__name__", "") for dim,
+            name in dims.items()
             if name is not None and not (isinstance(name, int))}
 
 
@@ -98,9 +100,11 @@ def varying_dims(inputs: list[str], args: dict, dynamic_axes, dynamic_shapes) ->
         raise ValueError("dynamic_axes and dynamic_shapes say the same: use one of them")
     given = dict(dynamic_axes or {})
     if isinstance(dynamic_shapes, Mapping):
-        given = dict(zip(inputs, [dims for name in args for dims in spread(dynamic_shapes.get(name), args[name])]))
+        given = dict(zip(inputs, [dims for name in args for dims in spread(dynamic_shapes.get(name),
+                                                                           args[name])]))
     elif dynamic_shapes is not None:
-        given = dict(zip(inputs, [d for dims, x in zip(dynamic_shapes, args.values()) for d in spread(dims, x)]))
+        given = dict(zip(inputs, [d for dims, x in zip(dynamic_shapes, args.values())
+                                  for d in spread(dims, x)]))
     return {name: {dim: called or f"{name}_dim_{dim}" for dim, called in names_of(given.get(name)).items()}
             for name in inputs}
 
@@ -113,8 +117,8 @@ def spread(dims, tree) -> list:
     return [x for said, part in parts for x in spread(said, part)]
 
 # %% [markdown]
-# The second run gets the same numbers in another order: then an answer that was read off the *numbers* of the
-# example, `x.max().item()`, differs, too.
+# The second run gets the same numbers in another order: then an answer that was read off the *numbers* of
+# the example, `x.max().item()`, differs, too.
 
 # %%
 #| export
@@ -133,9 +137,11 @@ def other_lengths(tensors: list[Tensor], dims: list[dict[int, str]], grow: Calla
     found: dict[str, int] = {}
     for x, said in zip(tensors, dims):
         for dim, name in said.items():
-            if not -x.ndim <= dim < x.ndim: raise ValueError(f"an input of shape {tuple(x.shape)} has no dim {dim}")
+            if not 0 <= dim < x.ndim:
+                raise ValueError(f"an input of shape {tuple(x.shape)} has no dim {dim}")
             n = found.setdefault(name, x.shape[dim])
-            if n != x.shape[dim]: raise ValueError(f"{name} is {n} in one input and {x.shape[dim]} in another")
+            if n != x.shape[dim]:
+                raise ValueError(f"{name} is {n} in one input and {x.shape[dim]} in another")
     return {name: grow(n, i) for i, (name, n) in enumerate(found.items())}
 
 # %% [markdown]
@@ -163,12 +169,13 @@ def together(one: list[Step], two: list[Step]) -> list[Step]:
     """The steps of two runs as one list, in which numbers vary that differ."""
     for n, (a, b) in enumerate(zip(one, two)):
         if a.op is not b.op:
-            raise BakedIn(f"the model takes another way for other inputs: step {n} is {a.op.name} for one and "
-                          f"{b.op.name} for the other. A graph has one way: use where, or export both")
+            raise BakedIn(f"the model takes another way for other inputs: step {n} is {a.op.name} for one "
+                          f"and {b.op.name} for the other. A graph has one way: use where, or export both")
     if len(one) != len(two):
-        raise BakedIn(f"the model takes {len(one)} steps for one size of the inputs and {len(two)} for another: "
-                      "a loop over a size that varies cannot be written as a graph")
-    return [Step(a.op, merged_inputs(a, b), merged(a.settings, b.settings, a.op.name), a.out, b) for a, b in zip(one, two)]
+        raise BakedIn(f"the model takes {len(one)} steps for some inputs and {len(two)} for others: a loop "
+                      "over a size that varies cannot be written as a graph")
+    return [Step(a.op, merged_inputs(a, b), merged(a.settings, b.settings, a.op.name), a.out, b) for a,
+            b in zip(one, two)]
 
 
 def merged_inputs(a: Step, b: Step) -> tuple:
@@ -179,7 +186,8 @@ def merged_inputs(a: Step, b: Step) -> tuple:
 def weights_of(model) -> dict[str, Tensor]:
     """Parameters and buffers, by the names of the state_dict."""
     if not hasattr(model, "named_parameters"): return {}
-    return dict([*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)])
+    return dict([*model.named_parameters(remove_duplicate=False),
+                 *model.named_buffers(remove_duplicate=False)])
 
 # %% [markdown]
 # ## The export
@@ -213,7 +221,8 @@ def export(
     given = called_with(model, args, kwargs)
     inputs = input_names_for(given, input_names)
     dims = varying_dims(inputs, given, dynamic_axes, dynamic_shapes)
-    if unknown := [name for name in dynamic_axes or {} if name not in inputs and name not in (output_names or ())]:
+    if unknown := [name for name in dynamic_axes or {} if name not in inputs
+                   and name not in (output_names or ())]:
         raise ValueError(f"dynamic_axes speaks of {', '.join(unknown)}; the inputs are {', '.join(inputs)}")
     with at_work(model):
         steps, answer = trace(model, args, kwargs)
@@ -252,7 +261,8 @@ def input_names_for(given: dict, wanted: Sequence[str] | None) -> list[str]:
     return wanted + names[len(wanted) :]
 
 
-def second_run(model, args: tuple, kwargs: dict, dims: list[dict[int, str]]) -> tuple[list[Step], list[Tensor]]:
+def second_run(model, args: tuple, kwargs: dict, dims: list[dict[int, str]]) -> tuple[list[Step],
+                                                                                      list[Tensor]]:
     """A run with other inputs; their sizes are tried until the model takes them."""
     tensors, refused = leaves((args, kwargs)), None
     for grow in SIZES if any(dims) else SIZES[:1]:
@@ -262,7 +272,8 @@ def second_run(model, args: tuple, kwargs: dict, dims: list[dict[int, str]]) -> 
         other = grown((args, kwargs), lambda x, sizes=sizes: resized(x, next(sizes)))
         try: return trace(model, *other)[0], leaves(other)
         except (ValueError, IndexError, RuntimeError) as error: refused = refused or error
-    raise BakedIn(f"the model takes inputs of one size only, though {sorted(lengths)} should vary: {refused}") from refused
+    raise BakedIn(f"{', '.join(sorted(lengths))} should vary, but the model takes no other: {refused}"
+                  ) from refused
 
 # %% [markdown]
 # ## The program
@@ -284,7 +295,8 @@ class ONNXProgram:
 
     def __repr__(self): return f"<ONNXProgram of {len(self.page.nodes)} nodes, opset {self.page.opset}>"
 
-    def write(self, tensors, twins, steps: list[Step], answers, wanted: list[str], translations: dict) -> None:
+    def write(self, tensors, twins, steps: list[Step], answers, wanted: list[str],
+              translations: dict) -> None:
         """Writes all steps as nodes; then inputs and outputs have their names."""
         page, table = self.page, dict(NODES)
         names = Names(page, weights_of(self.model))
@@ -297,7 +309,8 @@ class ONNXProgram:
         finally:
             NODES.clear()
             NODES.update(table)
-        if len(wanted) > len(answers): raise ValueError(f"output_names has {len(wanted)} names for {len(answers)} outputs")
+        if len(wanted) > len(answers):
+            raise ValueError(f"output_names has {len(wanted)} names for {len(answers)} outputs")
         wanted += [page.fresh("output") for _ in answers[len(wanted) :]]
         for name, x in zip(wanted, answers):
             page.about = f"output {name}"
@@ -332,8 +345,11 @@ class ONNXProgram:
     def told(self, x: Value):
         """An input or output as the file describes it: lengths that vary by their names."""
         h = package().helper
-        called = {(int(n), n.other): self.dims[value.name][dim] for value in self.inputs
-                  for dim, n in enumerate(value.shape) if isinstance(n, Varying) and dim in self.dims[value.name]}
+        called = {}
+        for value in self.inputs:
+            for dim, name in self.dims[value.name].items():
+                n = value.shape[dim]
+                if isinstance(n, Varying): called[int(n), n.other] = name
         shape = [called.get((int(n), n.other)) if isinstance(n, Varying) else int(n) for n in x.shape]
         return h.make_tensor_value_info(x.name, h.np_dtype_to_tensor_dtype(x.kind), shape)
 
@@ -346,7 +362,8 @@ class ONNXProgram:
         copy = onnx.ModelProto()
         copy.CopyFrom(self.model_proto)
         path.with_name(path.name + ".data").unlink(missing_ok=True)
-        onnx.save_model(copy, path, save_as_external_data=True, location=path.name + ".data", size_threshold=1024)
+        onnx.save_model(copy, path, save_as_external_data=True, location=path.name + ".data",
+                        size_threshold=1024)
 
     def compare(self, inputs: list[Tensor], answers: list[Tensor], close: float = 1e-4) -> None:
         """Runs the program in ONNX Runtime; AssertionError if it answers otherwise than the model."""
@@ -372,7 +389,8 @@ def proto_of(node: Node):
     h = package().helper
     attributes = {key: h.np_dtype_to_tensor_dtype(x) if isinstance(x, np.dtype) else x
                   for key, x in node.attributes.items()}
-    return h.make_node(node.kind, node.inputs, node.outputs, name=f"{node.kind}_{node.outputs[0]}", **attributes)
+    return h.make_node(node.kind, node.inputs, node.outputs, name=f"{node.kind}_{node.outputs[0]}",
+                       **attributes)
 
 
 def format_for(opset: int) -> int:

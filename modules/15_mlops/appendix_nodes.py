@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Appendix: nodes
 #
-# An ONNX file is a list of **nodes**: each has a kind (`Gemm`, `Relu` …), names of what goes in, names of what
-# comes out, and attributes. Kinds come in editions, **opsets**; what a kind means in an opset is written down,
-# and a dozen runtimes read it. This is the paper that nodes are written on. Which nodes an op becomes is a
-# column of our table of ops, as its gradient is: one rule for each op.
+# An ONNX file is a list of **nodes**: each has a kind (`Gemm`, `Relu` …), names of what goes in, names of
+# what comes out, and attributes. Kinds come in editions, **opsets**; what a kind means in an opset is
+# written down, and a dozen runtimes read it. This is the paper that nodes are written on. Which nodes an op
+# becomes is a column of our table of ops, as its gradient is: one rule for each op.
 
 # %%
 #| export
@@ -25,9 +25,9 @@ from tinytorch.tensor import Op, Tensor
 # %% [markdown]
 # ## Numbers that follow the input
 #
-# `x.reshape(len(x), -1)` runs with a number, say 32. In a graph that should take any batch, this 32 must not be
-# written down. How would anybody know? Run the model twice, with batches of two sizes, and compare. A number that
-# differed **varies**; it is still a number, and it remembers what it was the other time.
+# `x.reshape(len(x), -1)` runs with a number, say 32. In a graph that should take any batch, this 32 must
+# not be written down. How would anybody know? Run the model twice, with batches of two sizes, and compare.
+# A number that differed **varies**; it is still a number, and it remembers what it was the other time.
 
 # %%
 #| export
@@ -86,7 +86,8 @@ def merged_list(one, two, where: str):
 # %% [markdown]
 # ## Nodes and values
 #
-# A **value** is a name in the graph. Of those that ops computed, or that came from outside, the shape is known.
+# A **value** is a name in the graph. Of those that ops computed, or that came from outside, the shape is
+# known.
 
 # %%
 #| export
@@ -138,9 +139,9 @@ class Unwritten(NotImplementedError):
 # %% [markdown]
 # ## The page
 #
-# Rules write through `page.node(kind, *inputs, **attributes)`. An input is a value, a number or an array, which
-# becomes a constant, or None, for one that was left out. An attribute is fixed for ever: one that varies is an
-# error, and it says which.
+# Rules write through `page.node(kind, *inputs, **attributes)`. An input is a value, a number or an array,
+# which becomes a constant, or None, for one that was left out. An attribute is fixed for ever: one that
+# varies is an error, and it says which.
 
 # %%
 #| export
@@ -152,7 +153,8 @@ class Page:
         self.constants: dict[str, np.ndarray] = {}          # weights, and other numbers that stay
         self.taken: dict[str, int] = {}                     # how often a name was wanted
         self.small: dict[tuple, Value] = {}                 # constants that were written before
-        self.lengths_at: dict[tuple[int, int], tuple[str, int]] = {}    # where a length that varies can be seen
+        # where a length that varies can be seen
+        self.lengths_at: dict[tuple[int, int], tuple[str, int]] = {}
         self.seen_lengths: dict[tuple[str, int], Value] = {}
         self.about = "the model"                            # the op that is being written, for errors
 
@@ -190,7 +192,8 @@ class Page:
     def constant(self, x, kind=None, name: str = "") -> Value:
         """A number or an array that stays the same; small ones are written once."""
         array = np.asarray(x, kind)
-        if array.dtype.kind == "f" and kind is None and not hasattr(x, "dtype"): array = array.astype(np.float32)
+        if array.dtype.kind == "f" and kind is None and not hasattr(x,
+                                                                    "dtype"): array = array.astype(np.float32)
         key = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 64 and not name else None
         if key in self.small: return self.small[key]
         found = Value(self.fresh(name or "constant"), array.shape, array.dtype, array)
@@ -202,8 +205,8 @@ class Page:
         """Refuses an attribute with a number that varies."""
         for x in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(x, Varying):
-                raise BakedIn(f"{self.about}: {name} is {x} for one size of the inputs and {x.other} for another, "
-                              "and ONNX wants a fixed number there")
+                raise BakedIn(f"{self.about}: {name} is {x} for one size of the inputs and {x.other} for "
+                              "another, and ONNX wants a fixed number there")
 
     # ----------------------------------------------------------------------------- sizes that vary
 
@@ -219,8 +222,8 @@ class Page:
         """A length that varies, as a row of one number."""
         place = self.lengths_at.get((int(n), n.other))
         if place is None:
-            raise BakedIn(f"{self.about}: the number {n} (with other inputs {n.other}) follows from the size of the "
-                          "inputs, and no dimension in the graph is as long: it would be baked in")
+            raise BakedIn(f"{self.about}: the number {n} (with other inputs {n.other}) follows from the size "
+                          "of the inputs, and no dimension in the graph is as long: it would be baked in")
         if place not in self.seen_lengths:
             name, dim = place
             self.seen_lengths[place] = self.node("Shape", Value(name), start=dim, end=dim + 1)
@@ -253,8 +256,8 @@ class Page:
 # ## Who is who
 #
 # A trace knows tensors, a page knows names. Between them stands a table. A tensor that nobody computed is a
-# weight, if the model has it, or a constant; one whose memory somebody else has written over since is refused,
-# because its name would stand for the old numbers.
+# weight, if the model has it, or a constant; one whose memory somebody else has written over since is
+# refused, because its name would stand for the old numbers.
 
 # %%
 #| export
@@ -285,7 +288,8 @@ class Names:
 
     def __init__(self, page: Page, weights: dict[str, Tensor] | None = None):
         self.page, self.values = page, {}
-        self.weights = {id(x): name for name, x in reversed((weights or {}).items())}   # the first name counts
+        # the first name counts
+        self.weights = {id(x): name for name, x in reversed((weights or {}).items())}
         self.known: dict[int, Tensor] = {}          # also keeps them alive, and their ids theirs
         self.stale: set[int] = set()
 
@@ -298,8 +302,8 @@ class Names:
         """The value that a tensor or an array is; numbers, and None, stay what they are."""
         if not hasattr(x, "dtype"): return x
         if id(x) in self.stale:
-            raise Unwritten(f"{self.page.about} reads a tensor whose memory was written over through another one: "
-                            "use the form without the underscore")
+            raise Unwritten(f"{self.page.about} reads a tensor whose memory was written over through another "
+                            "one: use the form without the underscore")
         if id(x) not in self.values: self.put(x, self.outsider(x, twin))
         return self.values[id(x)]
 
@@ -319,7 +323,8 @@ class Names:
         arrays = [x.array if isinstance(x, Tensor) else x for x in step.inputs]
         met = step.op.promote(arrays)
         usual = next(kind_of(x) for x in met if hasattr(x, "dtype"))
-        return [self.met(value, kind_of(x) if hasattr(x, "dtype") else usual) for value, x in zip(values, met)]
+        return [self.met(value, kind_of(x) if hasattr(x, "dtype") else usual) for value,
+                x in zip(values, met)]
 
     def settings(self, step: Step) -> dict:
         """The settings of a step, with values for arrays in them that an op has computed: x[places]."""
@@ -360,8 +365,9 @@ def same_numbers(x, twin) -> bool:
                                                     equal_nan=kind_of(x).kind == "f")
 
 # %% [markdown]
-# Some constants are made in the forward, in the size of the input: zeros to begin with, places to look up, masks.
-# Those that can be made again in the graph are: one number everywhere, numbers that count up, and a causal mask.
+# Some constants are made in the forward, in the size of the input: zeros to begin with, places to look up,
+# masks. Those that can be made again in the graph are: one number everywhere, numbers that count up, and a
+# causal mask.
 
 # %%
 #| export
@@ -378,8 +384,8 @@ def from_sizes(page: Page, one: np.ndarray, two: np.ndarray) -> Value:
         if one.ndim == 2 and hides_ahead(one) and hides_ahead(two):
             everywhere = page.node("Expand", page.constant(one.dtype.type(-np.inf)), shape)
             return page.node("Trilu", everywhere, page.constant(np.array(1)), upper=1)
-    raise BakedIn(f"{page.about} takes a constant of shape {one.shape} that is another one, of shape {two.shape}, "
-                  "when the inputs have other sizes: it would be baked in")
+    raise BakedIn(f"{page.about} takes a constant of shape {one.shape} that is another one, of shape "
+                  f"{two.shape}, for other inputs: it would be baked in")
 
 
 def same_everywhere(one, two) -> bool:
@@ -399,8 +405,8 @@ def hides_ahead(mask) -> bool:
 # %% [markdown]
 # ## The whole of a runtime
 #
-# What a runtime does with nodes, without its speed: it goes through them from top to bottom. Here are the kinds
-# that a multilayer perceptron needs, in the words of ONNX's own definitions.
+# What a runtime does with nodes, without its speed: it goes through them from top to bottom. Here are the
+# kinds that a multilayer perceptron needs, in the words of ONNX's own definitions.
 
 # %%
 #| export
@@ -432,7 +438,8 @@ def play(page: Page, wanted: Value, **given):
     """The numbers of a value, from those that go in, by name."""
     found: dict[str, Any] = dict(page.constants) | given
     for node in page.nodes:
-        if node.kind not in KINDS: raise NotImplementedError(f"there is no node {node.kind!r} that play knows")
+        if node.kind not in KINDS:
+            raise NotImplementedError(f"there is no node {node.kind!r} that play knows")
         inputs = [found[name] for name in node.inputs]
         found[node.outputs[0]] = KINDS[node.kind](*inputs, **node.attributes)
     return found[wanted.name]

@@ -2,7 +2,8 @@
 # # Appendix: nodes for layers
 #
 # Convolutions, pools, norms, attention, recurrent layers. ONNX has a node for each of the great ones; what
-# differs is bookkeeping: where the room around a picture is written, in which order an LSTM keeps its gates.
+# differs is bookkeeping: where the room around a picture is written, in which order an LSTM keeps its
+# gates.
 
 # %%
 #| export
@@ -66,11 +67,12 @@ def _(page, x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 def _(page, x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     ways = weight.ndim - 2
     given = [each_way(name, value, ways, least) for name, value, least in (
-        ("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding, 0), ("output_padding", output_padding, 0))]
+        ("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding, 0), ("output_padding",
+                                                                                    output_padding, 0))]
     stride, dilation, padding, more = map(list, given)
     return in_batches(page, x, ways, lambda x: page.node(
-        "ConvTranspose", x, weight, bias, kernel_shape=list(weight.shape[2:]), strides=stride, dilations=dilation,
-        group=groups, pads=padding * 2, output_padding=more))
+        "ConvTranspose", x, weight, bias, kernel_shape=list(weight.shape[2:]), strides=stride,
+        dilations=dilation, group=groups, pads=padding * 2, output_padding=more))
 
 # %% [markdown]
 # ## Pools
@@ -88,7 +90,8 @@ def pool_settings(ways: int, kernel_size, stride, padding) -> dict:
     """Kernel, strides and room as ONNX wants them."""
     kernel = list(each_way("kernel_size", kernel_size, ways))
     stride = kernel if stride in (None, ()) else list(each_way("stride", stride, ways))
-    return {"kernel_shape": kernel, "strides": stride, "pads": list(each_way("padding", padding, ways, 0)) * 2}
+    return {"kernel_shape": kernel, "strides": stride, "pads": list(each_way("padding", padding, ways,
+                                                                             0)) * 2}
 
 
 def ends_inside(page: Page, x: Value, settings: dict, ceil_mode: bool) -> dict:
@@ -98,7 +101,8 @@ def ends_inside(page: Page, x: Value, settings: dict, ceil_mode: bool) -> dict:
     dilations = settings.get("dilations", [1] * ways)
     for i, (k, s, d) in enumerate(zip(settings["kernel_shape"], settings["strides"], dilations)):
         n = x.shape[x.ndim - ways + i]
-        if isinstance(n, Varying): raise BakedIn(f"{page.about} with ceil_mode, over pictures whose size varies")
+        if isinstance(n, Varying):
+            raise BakedIn(f"{page.about} with ceil_mode, over pictures whose size varies")
         places = spatial.pool_length(int(n), k, s, pads[i], d, True)
         pads[ways + i] = max(pads[ways + i], (places - 1) * s + (k - 1) * d + 1 - n - pads[i])
     return settings | {"pads": pads}
@@ -130,9 +134,11 @@ def average_rule(ways: int):
              divisor_override=None):
         settings = pool_settings(ways, kernel_size, stride, padding)
         if ends_inside(page, x, settings, ceil_mode) != settings:
-            raise Unwritten("an average over windows that hang over the end (ceil_mode) has no node that all read")
+            raise Unwritten("an average over windows that hang over the end (ceil_mode) has no node that all "
+                            "read")
         def write(x):
-            out = page.node("AveragePool", x, count_include_pad=int(count_include_pad or divisor_override is not None),
+            out = page.node("AveragePool", x,
+                            count_include_pad=int(count_include_pad or divisor_override is not None),
                             **settings)
             if divisor_override is None: return out
             return page.node("Mul", out, page.like(math.prod(settings["kernel_shape"]) / divisor_override, x))
@@ -154,7 +160,8 @@ def adaptive_rule(ways: int, kind: str):
         if all([n == 1 for n in size]):
             return in_batches(page, x, ways, lambda x: page.node(f"Global{kind}Pool", x))
         if any([isinstance(n, Varying) for n in lengths]):
-            raise BakedIn(f"{page.about} cuts pictures whose size varies into {size} parts: only (1, 1) can follow")
+            raise BakedIn(f"{page.about} cuts pictures whose size varies into {size} parts: only (1, 1) can "
+                          "follow")
         for dim, (n, wanted) in enumerate(zip(lengths, size), x.ndim - ways):
             x = parts_along(page, x, dim, int(n), wanted, "ReduceMean" if kind == "Average" else "ReduceMax")
         return x
@@ -172,7 +179,8 @@ def parts_along(page: Page, x: Value, dim: int, n: int, wanted: int, kind: str) 
 
 
 for pool, ways in WAYS.items():
-    if pool.name.startswith("adaptive"): onnx(pool)(adaptive_rule(ways, "Max" if "max" in pool.name else "Average"))
+    if pool.name.startswith("adaptive"): onnx(pool)(adaptive_rule(ways, "Max"
+                                                                  if "max" in pool.name else "Average"))
 
 # %%
 #| export
@@ -189,21 +197,26 @@ def _(page, x, kernel_size, dilation, padding, stride):
     lengths = []
     for dim, n, k, d, p, s in zip((2, 4), x.shape[2:], kernel_size, dilation, padding, stride):
         if isinstance(n, Varying): raise BakedIn(f"{page.about} takes windows of pictures whose size varies")
-        places = d * np.arange(k)[:, None] + s * np.arange((n + 2 * p - d * (k - 1) - 1) // s + 1)      # (k, places)
+        # (k, places)
+        places = d * np.arange(k)[:, None] + s * np.arange((n + 2 * p - d * (k - 1) - 1) // s + 1)
         lengths.append(places.shape[1])
         x_padded = page.node("Gather", x_padded, page.constant(places), axis=dim)
-    windows = page.node("Transpose", x_padded, perm=[0, 1, 2, 4, 3, 5])                 # (N, C, kh, kw, H', W')
-    return page.node("Reshape", windows, page.lengths([0, x.shape[1] * math.prod(kernel_size), math.prod(lengths)]))
+    # (N, C, kh, kw, H', W')
+    windows = page.node("Transpose", x_padded, perm=[0, 1, 2, 4, 3, 5])
+    return page.node("Reshape", windows, page.lengths([0, x.shape[1] * math.prod(kernel_size),
+                                                       math.prod(lengths)]))
 
 @onnx(resampling.add_windows)
 def _(page, x, output_size, kernel_size, dilation, padding, stride, places):
-    return page.node("Col2Im", x, page.lengths(output_size), page.lengths(kernel_size), dilations=list(dilation),
+    return page.node("Col2Im", x, page.lengths(output_size), page.lengths(kernel_size),
+                     dilations=list(dilation),
                      pads=list(padding) * 2, strides=list(stride))
 
 # %% [markdown]
 # ## Norms
 #
-# Batch norm at work is a scale and a shift for each channel. In training it has no node: a graph is for work.
+# Batch norm at work is a scale and a shift for each channel. In training it has no node: a graph is for
+# work.
 
 # %%
 #| export
@@ -280,7 +293,8 @@ def _(page, x, y, p=2.0, compute_mode=""):
 
 # %%
 #| export
-KINDS = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
+KINDS = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "trilinear": "linear",
+         "bicubic": "cubic"}
 
 
 @onnx(resampling.resample)
@@ -297,16 +311,17 @@ def _(page, x, size, scales, mode="nearest", align_corners=False, antialias=Fals
     if any([isinstance(n, Varying) for n in x.shape[2:]]): return page.node("Resize", x, None, factors, **how)
     if any([math.floor(int(n) / s) != new or abs(n / new - s) > 1e-6 * s
             for n, s, new in zip(x.shape[2:], scales, size)]):
-        raise Unwritten(f"resample by factors {[1 / s for s in scales]} that do not make {tuple(size)} exactly: "
-                        "give the size")
+        raise Unwritten(f"resample by factors {[1 / s for s in scales]} that do not make {tuple(size)} "
+                        "exactly: give the size")
     sizes = page.lengths([*x.shape[:2], *size[-ways:]])
     return page.node("Resize", x, None, None, sizes, **how)
 
 # %% [markdown]
 # ## Words
 #
-# ONNX has a node for attention since opset 23; older runtimes read two products and a softmax. A query that may
-# look nowhere sees 0 here; there, softmax would say nan, so a mask that hides everything is for neither.
+# ONNX has a node for attention since opset 23; older runtimes read two products and a softmax. A query that
+# may look nowhere sees 0 here; there, softmax would say nan, so a mask that hides everything is for
+# neither.
 
 # %%
 #| export
@@ -327,7 +342,8 @@ def _(page, query, key, value, mask=None, keep=None, scale=None):
 def _(page, x, angles, interleaved=False):
     if interleaved: raise Unwritten("rotate of neighbours (interleaved) has no node here: that of halves has")
     first, second = page.node("Split", x, outputs=2, axis=-1, num_outputs=2)
-    cos, sin = [page.cast(page.node(kind, angles)._replace(kind=angles.kind), x.kind) for kind in ("Cos", "Sin")]
+    cos, sin = [page.cast(page.node(kind, angles)._replace(kind=angles.kind), x.kind)
+                for kind in ("Cos", "Sin")]
     parts = [page.node("Sub", page.node("Mul", first, cos), page.node("Mul", second, sin)),
              page.node("Add", page.node("Mul", first, sin), page.node("Mul", second, cos))]
     return page.node("Concat", *parts, axis=-1)
@@ -335,14 +351,15 @@ def _(page, x, angles, interleaved=False):
 # %% [markdown]
 # ## Recurrent layers
 #
-# Our layers walk a line of (T · B, in); ONNX wants (T, B, in) and one more dimension for directions. And the
-# gates stand in another order: input, output, forget, cell in an LSTM; update, reset, hidden in a GRU.
+# Our layers walk a line of (T · B, in); ONNX wants (T, B, in) and one more dimension for directions. And
+# the gates stand in another order: input, output, forget, cell in an LSTM; update, reset, hidden in a GRU.
 
 # %%
 #| export
 def steps_of(page: Page, x: Value, sizes) -> tuple:
     """T and B, for sequences that are all of one length."""
-    if len(set(map(int, sizes))) > 1: raise Unwritten("a recurrent layer over sequences of several lengths has no node")
+    if len(set(map(int, sizes))) > 1:
+        raise Unwritten("a recurrent layer over sequences of several lengths has no node")
     return (sizes.length if isinstance(sizes, Repeated) else len(sizes)), sizes[0]
 
 
@@ -354,7 +371,8 @@ def gates(page: Page, x: Value | None, order: list[int], rows: int) -> Value:
     return page.node("Unsqueeze", x, page.lengths(0))
 
 
-def walked(page: Page, kind: str, x: Value, states: list, weights: list, sizes, reverse: bool, order: list[int], **more):
+def walked(page: Page, kind: str, x: Value, states: list, weights: list, sizes, reverse: bool,
+           order: list[int], **more):
     """The node of a recurrent layer, and what our op gives: the line of states, and the last ones."""
     (T, B), w_ih, w_hh, b_ih, b_hh = steps_of(page, x, sizes), *weights
     if x.kind != np.float32: raise Unwritten(f"{kind} of {x.kind} has no node that all read: float32 has")
@@ -367,7 +385,8 @@ def walked(page: Page, kind: str, x: Value, states: list, weights: list, sizes, 
     first = [page.node("Unsqueeze", state, page.lengths(0)) for state in states]
     direction = "reverse" if reverse else "forward"
     weights = [gates(page, w, order, rows) for w in (w_ih, w_hh)]
-    out, *last = page.node(kind, box, *weights, biases, None, *first, outputs=1 + len(states), hidden_size=hidden,
+    out, *last = page.node(kind, box, *weights, biases, None, *first, outputs=1 + len(states),
+                           hidden_size=hidden,
                            direction=direction, **more)
     line = reshaped(page, out, (-1, hidden))                              # (T, 1, B, H) -> (T B, H)
     return line, *[page.node("Squeeze", state, page.lengths(0)) for state in last]
@@ -380,7 +399,8 @@ def _(page, x, h, w_ih, w_hh, b_ih=None, b_hh=None, sizes=(), nonlinearity="tanh
 
 @onnx(recurrent.gru_layer)
 def _(page, x, h, w_ih, w_hh, b_ih=None, b_hh=None, sizes=(), reverse=False):
-    return walked(page, "GRU", x, [h], [w_ih, w_hh, b_ih, b_hh], sizes, reverse, [1, 0, 2], linear_before_reset=1)
+    return walked(page, "GRU", x, [h], [w_ih, w_hh, b_ih, b_hh], sizes, reverse, [1, 0, 2],
+                  linear_before_reset=1)
 
 @onnx(recurrent.lstm_layer)
 def _(page, x, h, c, w_ih, w_hh, b_ih=None, b_hh=None, w_hr=None, sizes=(), reverse=False):

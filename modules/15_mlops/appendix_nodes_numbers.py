@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Appendix: nodes for numbers
 #
-# Most ops on single numbers have a node of the same meaning, and a table of names is enough. Where ONNX has none,
-# the formula is written out, node by node. Reductions come last.
+# Most ops on single numbers have a node of the same meaning, and a table of names is enough. Where ONNX has
+# none, the formula is written out, node by node. Reductions come last.
 
 # %%
 #| export
@@ -44,9 +44,11 @@ def plain(kind: str):
 NODES.update({op: plain(kind) for op, kind in {
     mul: "Mul", true_divide: "Div", neg: "Neg", exp: "Exp", log: "Log",
     sqrt: "Sqrt", matmul: "MatMul",
-    elementwise.reciprocal: "Reciprocal", elementwise.abs_: "Abs", elementwise.sin: "Sin", elementwise.cos: "Cos",
+    elementwise.reciprocal: "Reciprocal", elementwise.abs_: "Abs",
+    elementwise.sin: "Sin", elementwise.cos: "Cos",
     elementwise.tan: "Tan", elementwise.asin: "Asin", elementwise.acos: "Acos", elementwise.atan: "Atan",
-    elementwise.sinh: "Sinh", elementwise.cosh: "Cosh", elementwise.asinh: "Asinh", elementwise.acosh: "Acosh",
+    elementwise.sinh: "Sinh", elementwise.cosh: "Cosh",
+    elementwise.asinh: "Asinh", elementwise.acosh: "Acosh",
     elementwise.atanh: "Atanh", elementwise.erf: "Erf", elementwise.sign: "Sign", elementwise.sgn: "Sign",
     elementwise.positive: "Identity", elementwise.maximum: "Max", elementwise.minimum: "Min",
     activations.sigmoid: "Sigmoid", activations.tanh: "Tanh",
@@ -56,12 +58,14 @@ NODES.update({op: plain(kind) for op, kind in {
 
 def by_truth(logical: str, bitwise: str):
     """A rule for an op that is one node for bools and another one for whole numbers."""
-    return lambda page, x, *more: page.node(logical if x.kind == bool else bitwise, x, *more)
+    return lambda page, x, *more: page.node(logical if x.kind.kind == "b" else bitwise, x, *more)
 
 
 NODES.update({
-    elementwise.bitwise_and: by_truth("And", "BitwiseAnd"), elementwise.bitwise_or: by_truth("Or", "BitwiseOr"),
-    elementwise.bitwise_xor: by_truth("Xor", "BitwiseXor"), elementwise.bitwise_not: by_truth("Not", "BitwiseNot"),
+    elementwise.bitwise_and: by_truth("And", "BitwiseAnd"),
+    elementwise.bitwise_or: by_truth("Or", "BitwiseOr"),
+    elementwise.bitwise_xor: by_truth("Xor", "BitwiseXor"),
+    elementwise.bitwise_not: by_truth("Not", "BitwiseNot"),
 })
 for op, way in ((elementwise.bitwise_left_shift, "LEFT"), (elementwise.bitwise_right_shift, "RIGHT")):
     NODES[op] = lambda page, x, y, way=way: page.node("BitShift", x, y, direction=way)
@@ -69,8 +73,8 @@ for op, way in ((elementwise.bitwise_left_shift, "LEFT"), (elementwise.bitwise_r
 # %% [markdown]
 # ## A formula for an op
 #
-# The page writes nodes; this little class lets a rule write a formula. Values of a formula are all of one kind of
-# number.
+# The page writes nodes; this little class lets a rule write a formula. Values of a formula are all of one
+# kind of number.
 
 # %%
 #| export
@@ -81,11 +85,13 @@ class Term:
         self.page, self.value, self.kind = page, value, kind
 
     def of(self, node: str, *more, **attributes) -> Term:
-        inputs = [x.value if isinstance(x, Term) else self.page.constant(np.array(x, self.kind)) for x in more]
+        inputs = [x.value if isinstance(x, Term) else self.page.constant(np.array(x, self.kind))
+                  for x in more]
         return Term(self.page, self.page.node(node, self.value, *inputs, **attributes), self.kind)
 
     def put(self, x) -> Term:
-        return x if isinstance(x, Term) else Term(self.page, self.page.constant(np.array(x, self.kind)), self.kind)
+        if isinstance(x, Term): return x
+        return Term(self.page, self.page.constant(np.array(x, self.kind)), self.kind)
 
     def __add__(self, other): return self.of("Add", other)
     def __sub__(self, other): return self.of("Sub", other)
@@ -158,7 +164,8 @@ def _(x, eps=None):
     return (x / (1 - x)).of("Log")
 
 @formula(elementwise.logaddexp2)
-def _(x, y): return x.of("Max", y) + ((-(x - y).of("Abs") * math.log(2)).of("Exp") + 1).of("Log") / math.log(2)
+def _(x, y):
+    return x.of("Max", y) + ((-(x - y).of("Abs") * math.log(2)).of("Exp") + 1).of("Log") / math.log(2)
 
 @formula(elementwise.deg2rad)
 def _(x): return x * (math.pi / 180)
@@ -242,7 +249,8 @@ def rounded(kind: str):
 NODES.update({elementwise.floor: rounded("Floor"), elementwise.ceil: rounded("Ceil")})
 
 
-def toward_zero(page, x): return page.node("Mul", page.node("Sign", x), page.node("Floor", page.node("Abs", x)))
+def toward_zero(page, x):
+    return page.node("Mul", page.node("Sign", x), page.node("Floor", page.node("Abs", x)))
 
 
 @onnx(elementwise.trunc)
@@ -450,17 +458,15 @@ def _(page, x, dim, keepdim=False): return reduced(page, "ReduceLogSumExp", x, d
 
 @onnx(reductions.all_)
 def _(page, x, dim=None, keepdim=False):
-    return page.cast(reduced(page, "ReduceMin", page.cast(page.cast(x, bool), np.int32)._replace(
-        shape=x.shape), dim, keepdim)._replace(kind=np.dtype(np.int32)), bool)
+    return page.cast(reduced(page, "ReduceMin", page.cast(page.cast(x, bool), np.int32), dim, keepdim), bool)
 
 @onnx(reductions.any_)
 def _(page, x, dim=None, keepdim=False):
-    return page.cast(reduced(page, "ReduceMax", page.cast(page.cast(x, bool), np.int32)._replace(
-        shape=x.shape), dim, keepdim)._replace(kind=np.dtype(np.int32)), bool)
+    return page.cast(reduced(page, "ReduceMax", page.cast(page.cast(x, bool), np.int32), dim, keepdim), bool)
 
 @onnx(reductions.count_nonzero)
 def _(page, x, dim=None):
-    return reduced(page, "ReduceSum", page.cast(page.cast(x, bool), np.int64)._replace(shape=x.shape), dim, False)
+    return reduced(page, "ReduceSum", page.cast(page.cast(x, bool), np.int64), dim, False)
 
 
 def place_of(page: Page, kind: str, x: Value, dim, keepdim: bool) -> Value:
@@ -491,7 +497,8 @@ def _(page, x, dim, dtype=None):
 @onnx(linalg.vector_norm)
 def _(page, x, ord=2, dim=None, keepdim=False, dtype=None):
     if ord not in (1, 2): raise Unwritten(f"vector_norm of order {ord} has no node: orders 1 and 2 have")
-    return reduced(page, f"ReduceL{ord}", x if dtype is None else page.cast(x, as_dtype(dtype).numpy), dim, keepdim)
+    if dtype is not None: x = page.cast(x, as_dtype(dtype).numpy)
+    return reduced(page, f"ReduceL{ord}", x, dim, keepdim)
 
 @onnx(reductions.nansum)
 def _(page, x, dim=None, keepdim=False, dtype=None):

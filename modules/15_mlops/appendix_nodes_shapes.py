@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Appendix: nodes for shapes and places
 #
-# Views are free here, and nearly free in a graph. What an index may be in Python, a graph spells out: a `Slice` for
-# the colons, a `Squeeze` for single numbers, an `Unsqueeze` for None, a `GatherND` for tensors of places.
+# Views are free here, and nearly free in a graph. What an index may be in Python, a graph spells out: a
+# `Slice` for the colons, a `Squeeze` for single numbers, an `Unsqueeze` for None, a `GatherND` for tensors
+# of places.
 
 # %%
 #| export
@@ -11,8 +12,6 @@
 # %%
 #| export
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 
@@ -35,7 +34,8 @@ def _(page, x, memory_format=None, device=None): return page.node("Identity", x)
 @onnx(shaping.convert)
 def _(page, x, dtype): return page.cast(x, as_dtype(dtype).numpy)
 
-def order_of(page: Page, x: Value, order) -> Value: return page.node("Transpose", x, perm=[int(d) for d in order])
+def order_of(page: Page, x: Value, order) -> Value:
+    return page.node("Transpose", x, perm=[int(d) for d in order])
 
 @onnx(transpose)
 def _(page, x, dim0, dim1):
@@ -50,7 +50,8 @@ def _(page, x, dims): return order_of(page, x, [d % x.ndim for d in dims])
 def _(page, x, size):
     size = (size,) if isinstance(size, int) else tuple(size)
     lengths = (1,) * (len(size) - x.ndim) + tuple(x.shape)
-    return page.node("Expand", x, page.lengths([old if new == -1 else new for old, new in zip(lengths, size)]))
+    lengths = [old if new == -1 else new for old, new in zip(lengths, size)]
+    return page.node("Expand", x, page.lengths(lengths))
 
 @onnx(shaping.squeeze)
 def _(page, x, dim=None):
@@ -71,10 +72,10 @@ def sliced(page: Page, x: Value, cuts: dict[int, slice]) -> Value:
     cuts = {dim: cut for dim, cut in cuts.items() if cut != slice(None)}
     if not cuts: return x
     steps = [cut.step or 1 for cut in cuts.values()]
-    starts = [(0 if step > 0 else FAR) if cut.start is None else cut.start for cut, step in zip(cuts.values(), steps)]
-    ends = [(FAR if step > 0 else -FAR) if cut.stop is None else cut.stop for cut, step in zip(cuts.values(), steps)]
-    return page.node("Slice", x, page.lengths(starts), page.lengths(ends), page.lengths(list(cuts)),
-                     page.lengths(steps))
+    whole = [(0, FAR) if step > 0 else (FAR, -FAR) for step in steps]
+    starts = [first if cut.start is None else cut.start for cut, (first, _) in zip(cuts.values(), whole)]
+    ends = [last if cut.stop is None else cut.stop for cut, (_, last) in zip(cuts.values(), whole)]
+    return page.node("Slice", x, *map(page.lengths, (starts, ends, list(cuts), steps)))
 
 
 def full(index, ndim: int) -> list:
@@ -113,7 +114,8 @@ def _(page, x, index):
     x_shape = x.shape
     if not fancy: return shaped(page, sliced(page, x, cuts), away, new, parts)
     if len(fancy) > 1 or away or new:
-        return several_places(page, sliced(page, x, {d: c for d, c in cuts.items() if d not in away}), x_shape,
+        return several_places(page, sliced(page, x, {d: c for d, c in cuts.items() if d not in away}),
+                              x_shape,
                               {**fancy, **{d: cuts[d].start for d in away}}, new)
     [(dim, places)] = fancy.items()
     return page.node("Gather", sliced(page, x, cuts), places_value(page, places), axis=dim)
@@ -132,7 +134,8 @@ def places_value(page: Page, places) -> Value:
     if isinstance(places, Value): return page.cast(places, np.int64)
     if isinstance(places, Tensor): places = places.array
     array = np.asarray(places)
-    if array.dtype == bool: raise Unwritten("an index of True and False has no node here: where(mask, x, y) has")
+    if array.dtype == bool:
+        raise Unwritten("an index of True and False has no node here: where(mask, x, y) has")
     return page.constant(array.astype(np.int64))
 
 
@@ -140,7 +143,8 @@ def several_places(page: Page, x: Value, shape, fancy: dict, new: list) -> Value
     """Places along several dimensions that stand together: x[rows, columns]."""
     dims = sorted(fancy)
     if new or dims != list(range(len(dims))):
-        raise Unwritten(f"an index with places along dims {dims} of {len(shape)} has no node here: put them first")
+        raise Unwritten(f"an index with places along dims {dims} of {len(shape)} has no node here: "
+                        "put them first")
     rows = [places_value(page, fancy[dim]) for dim in dims]
     meeting = np.broadcast_shapes(*[tuple(map(int, row.shape)) for row in rows])
     together = [page.node("Unsqueeze", page.node("Expand", row, page.lengths(meeting)), page.lengths(-1))
@@ -161,14 +165,16 @@ def _(page, x, dim, index): return page.node("Gather", x, page.constant(np.array
 @onnx(shaping.unbind)
 def _(page, x, dim=0):
     dim = dim % x.ndim
-    if isinstance(x.shape[dim], Varying): raise BakedIn(f"{page.about} has an output for each of {x.shape[dim]}")
+    if isinstance(x.shape[dim], Varying):
+        raise BakedIn(f"{page.about} has an output for each of {x.shape[dim]}")
     return tuple([page.node("Gather", x, page.constant(np.array(i)), axis=dim) for i in range(x.shape[dim])])
 
 @onnx(shaping.split)
 def _(page, x, split_size_or_sections, dim=0):
     dim = dim % x.ndim
     lengths = shaping.sections(split_size_or_sections, x.shape[dim])
-    if isinstance(x.shape[dim], Varying): raise BakedIn(f"{page.about} cuts {x.shape[dim]} into {len(lengths)}")
+    if isinstance(x.shape[dim], Varying):
+        raise BakedIn(f"{page.about} cuts {x.shape[dim]} into {len(lengths)}")
     return page.node("Split", x, page.lengths(lengths), outputs=len(lengths), axis=dim)
 
 @onnx(shaping.cat)
@@ -179,7 +185,8 @@ def _(page, *inputs, dim=0):
 @onnx(shaping.stack)
 def _(page, *inputs, dim=0):
     at = page.lengths(dim % (inputs[0].ndim + 1))
-    return page.node("Concat", *[page.node("Unsqueeze", x, at) for x in inputs], axis=dim % (inputs[0].ndim + 1))
+    return page.node("Concat", *[page.node("Unsqueeze", x, at) for x in inputs],
+                     axis=dim % (inputs[0].ndim + 1))
 
 @onnx(shaping.repeat)
 def _(page, x, repeats):
@@ -200,7 +207,8 @@ def _(page, x, repeats=None, dim=None, output_size=None):
                                                     for i, n in enumerate(after)]))
 
 @onnx(shaping.flip)
-def _(page, x, dims): return sliced(page, x, {d % x.ndim: slice(None, None, -1) for d in shaping.several(dims)})
+def _(page, x, dims):
+    return sliced(page, x, {d % x.ndim: slice(None, None, -1) for d in shaping.several(dims)})
 
 @onnx(shaping.roll)
 def _(page, x, shifts, dims=None):
@@ -240,14 +248,16 @@ def _(page, x, dimension, size, step):
 @onnx(indexing.put_index)
 def _(page, x, values, index, accumulate=False):
     values = page.cast(values, x.kind) if isinstance(values, Value) else page.like(values, x)
-    if index is ...: return values if values.shape == x.shape else page.node("Expand", values, page.lengths(x.shape))
+    if index is ...:
+        return values if values.shape == x.shape else page.node("Expand", values, page.lengths(x.shape))
     if any([isinstance(n, Varying) for n in x.shape]) or not fixed(index):
-        raise BakedIn(f"{page.about} writes into a part of a tensor whose size varies: put the parts together by cat, "
-                      "or choose by where")
+        raise BakedIn(f"{page.about} writes into a part of a tensor whose size varies: put the parts "
+                      "together by cat, or choose by where")
     places = np.arange(np.prod(x.shape, dtype=np.int64)).reshape(x.shape)[index]
     coordinates = np.stack(np.unravel_index(places, x.shape), -1)
     values = page.node("Expand", values, page.lengths(places.shape))
-    return page.node("ScatterND", x, page.constant(coordinates), values, reduction="add" if accumulate else None)
+    meet = "add" if accumulate else None
+    return page.node("ScatterND", x, page.constant(coordinates), values, reduction=meet)
 
 
 def fixed(index) -> bool:
@@ -329,7 +339,8 @@ def _(page, x, k, dim=-1, keepdim=False):
 
 @onnx(indexing.topk)
 def _(page, x, k, dim=-1, largest=True, sorted=True):
-    return page.node("TopK", x, page.lengths(k), outputs=2, axis=dim, largest=int(largest), sorted=int(sorted))
+    return page.node("TopK", x, page.lengths(k), outputs=2, axis=dim, largest=int(largest),
+                     sorted=int(sorted))
 
 @onnx(indexing.sort)
 def _(page, x, dim=-1, descending=False, stable=False): return in_order(page, x, dim, descending)
@@ -338,7 +349,8 @@ def _(page, x, dim=-1, descending=False, stable=False): return in_order(page, x,
 def _(page, x, dim=-1, descending=False, stable=False): return in_order(page, x, dim, descending)[1]
 
 def in_order(page: Page, x: Value, dim: int, descending: bool) -> tuple:
-    return page.node("TopK", x, page.lengths(x.shape[dim]), outputs=2, axis=dim, largest=int(descending), sorted=1)
+    return page.node("TopK", x, page.lengths(x.shape[dim]), outputs=2, axis=dim, largest=int(descending),
+                     sorted=1)
 
 @onnx(indexing.nonzero)
 def _(page, x, as_tuple=False):
