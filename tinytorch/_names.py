@@ -28,8 +28,8 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch.nn.utils.prune": {
         "12 compression": "l1_unstructured global_unstructured ln_structured",
     },
-    "tinytorch.onnx": {
-        "15 mlops": "export",
+    "tinytorch.profiler": {
+        "14 benchmarking": "profile record_function",
     },
     "tinytorch.serve": {
         "16 capstone": "Server Batcher generate",
@@ -48,25 +48,25 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.func": "17 functional",
     "tinytorch.nn.parallel": "19 distributed",
     "tinytorch.nn.utils.prune": "12 compression",
-    "tinytorch.onnx": "15 mlops",
+    "tinytorch.profiler": "14 benchmarking",
     "tinytorch.serve": "16 capstone",
     "tinytorch.utils.dlpack": "20 interop",
 }
 
 OPEN = [
     "tinytorch", "tinytorch.amp", "tinytorch.autograd", "tinytorch.autograd.function",
-    "tinytorch.autograd.graph", "tinytorch.datasets", "tinytorch.metrics", "tinytorch.models", "tinytorch.nn",
-    "tinytorch.nn.functional", "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.lazy",
-    "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
-    "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn",
-    "tinytorch.optim", "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer",
-    "tinytorch.optim.swa_utils", "tinytorch.profiler", "tinytorch.random", "tinytorch.tokenizers",
-    "tinytorch.transforms", "tinytorch.utils", "tinytorch.utils.benchmark", "tinytorch.utils.checkpoint",
-    "tinytorch.utils.data", "tinytorch.utils.data.distributed", "tinytorch.utils.flop_counter",
+    "tinytorch.autograd.graph", "tinytorch.datasets", "tinytorch.metrics", "tinytorch.mlops",
+    "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
+    "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
+    "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.parametrizations",
+    "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn", "tinytorch.onnx", "tinytorch.optim",
+    "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer", "tinytorch.optim.swa_utils",
+    "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms", "tinytorch.utils",
+    "tinytorch.utils.checkpoint", "tinytorch.utils.data", "tinytorch.utils.data.distributed",
     "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [
-    "12 compression", "13 kernels", "15 mlops", "16 capstone", "17 functional", "18 compiler",
+    "12 compression", "13 kernels", "14 benchmarking", "16 capstone", "17 functional", "18 compiler",
     "19 distributed", "20 interop",
 ]
