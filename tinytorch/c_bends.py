@@ -9,21 +9,9 @@ from .activations import gelu, relu, sigmoid
 from .bends import leaky_relu, silu
 from .column import DECLINED, kernel
 from .compiling import Library, ordered, plain
+from .kernels import walk
 
-__all__ = ["walk", "BENDS", "bent", "bent_back", "GELUS"]
-
-
-def walk(name: str, inputs: str, formula: str) -> str:
-    """A function in C that computes a formula of the numbers at each place: `out` from "x", or from "g x"."""
-    arrays, letters = "".join([f", array *{x}s" for x in inputs.split()]), inputs.split()
-    reads = " ".join([f"float {x} = FLOATS({x}s)[i];" for x in letters])
-    return f"""
-KERNEL void {name}(array *outs{arrays}, float c) {{
-    float *restrict out = FLOATS(outs);
-    int64_t n = count(outs);
-    SIMD() for (int64_t i = 0; i < n; i++) {{ {reads} out[i] = {formula}; }}
-}}
-"""
+__all__ = ["BENDS", "bent", "bent_back", "GELUS"]
 
 
 BENDS = Library("bends", r"""

@@ -92,9 +92,11 @@ KERNEL void rmsprop(array *ps, array *gs, array *vs, array *moves, array *means,
 """)
 
 
-def suits(optimizer, param) -> bool:
-    """Whether a parameter and its gradient are what a kernel was written for."""
-    return type(optimizer).pieces is Optimizer.pieces and plain(param.array, param.grad.array)
+def suits(optimizer, param, *names: str) -> bool:
+    """Whether a parameter, its gradient and what is remembered of it are what a kernel was written for."""
+    state = optimizer.state.get(param, {})
+    kept = [state[name].array for name in names if name in state]
+    return type(optimizer).pieces is Optimizer.pieces and plain(param.array, param.grad.array, *kept)
 
 
 def wishes(group: dict) -> tuple[float, float, float]:
@@ -106,12 +108,11 @@ def wishes(group: dict) -> tuple[float, float, float]:
 
 @kernel(SGD, engine="c")
 def _(optimizer, param, group):
-    if not suits(optimizer, param): return DECLINED
-    state, momentum, v = optimizer.state[param] if group["momentum"] else {}, group["momentum"], NOTHING
-    first = "momentum_buffer" not in state
+    if not suits(optimizer, param, "momentum_buffer"): return DECLINED
+    momentum, v, first = group["momentum"], NOTHING, True
     if momentum:
-        (v,) = remembered(state, param, "momentum_buffer")
-        if not plain(v): return DECLINED
+        first = "momentum_buffer" not in optimizer.state[param]
+        (v,) = remembered(optimizer.state[param], param, "momentum_buffer")
     STEP.sgd(param.array, param.grad.array, v, *wishes(group), number(group["lr"]), momentum,
              1 - group["dampening"], first, bool(group["nesterov"]))
     return None
@@ -119,14 +120,12 @@ def _(optimizer, param, group):
 
 @kernel(Adam, engine="c")
 def _(optimizer, param, group):
-    if not suits(optimizer, param): return DECLINED
     names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
+    if not suits(optimizer, param, *names): return DECLINED
     state, (beta1, beta2) = optimizer.state[param], group["betas"]
-    kept = remembered(state, param, *names)
-    if not plain(*kept): return DECLINED
     t = counted(state)
     root = math.sqrt(1 - beta2**t)
-    m, v, *top = kept
+    m, v, *top = remembered(state, param, *names)
     STEP.adam(param.array, param.grad.array, m, v, top[0] if top else NOTHING, *wishes(group),
               number(group["lr"]) * root / (1 - beta1**t), 1 - beta1, 1 - beta2, group["eps"] * root)
     return None
@@ -134,23 +133,22 @@ def _(optimizer, param, group):
 
 @kernel(Adagrad, engine="c")
 def _(optimizer, param, group):
+    if not suits(optimizer, param, "sum"): return DECLINED
     state = optimizer._begin(param)
-    total = state["sum"].array
-    if not suits(optimizer, param) or not plain(total): return DECLINED
     rate = number(group["lr"]) / (1 + (counted(state) - 1) * group["lr_decay"])
-    STEP.adagrad(param.array, param.grad.array, total, *wishes(group), rate, group["eps"])
+    STEP.adagrad(param.array, param.grad.array, state["sum"].array, *wishes(group), rate, group["eps"])
     return None
 
 
 @kernel(RMSprop, engine="c")
 def _(optimizer, param, group):
-    if not suits(optimizer, param): return DECLINED
-    state, moving = optimizer.state[param], group["momentum"] > 0
-    names = ["square_avg"] + ["momentum_buffer"] * moving + ["grad_avg"] * bool(group["centered"])
-    kept = remembered(state, param, *names)
-    if not plain(*kept): return DECLINED
+    moving, centered = group["momentum"] > 0, bool(group["centered"])
+    names = ["square_avg"] + ["momentum_buffer"] * moving + ["grad_avg"] * centered
+    if not suits(optimizer, param, *names): return DECLINED
+    state = optimizer.state[param]
     counted(state)
-    STEP.rmsprop(param.array, param.grad.array, kept[0], kept[1] if moving else NOTHING,
-                 kept[-1] if group["centered"] else NOTHING, *wishes(group), number(group["lr"]),
-                 1 - group["alpha"], group["momentum"], group["eps"])
+    v, *more = remembered(state, param, *names)
+    STEP.rmsprop(param.array, param.grad.array, v, more[0] if moving else NOTHING,
+                 more[-1] if centered else NOTHING, *wishes(group), number(group["lr"]), 1 - group["alpha"],
+                 group["momentum"], group["eps"])
     return None

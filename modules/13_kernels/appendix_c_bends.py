@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Appendix: bends in one walk
 #
-# In NumPy `gelu` is a dozen walks over memory. In C it is one: a number is fetched, everything that is to be
-# done to it is done, and it is put back. The formulas stand here as they stand in a book, and a function in
-# Python puts the loop around them.
+# In NumPy `gelu` is a dozen walks over memory. In C it is one: a number is fetched, everything that is to
+# be done to it is done, and it is put back. The formulas stand here as they stand in a book; the loop
+# around them is `walk`, which you wrote.
 
 # %%
 #| export
@@ -19,22 +19,10 @@ from tinytorch.activations import gelu, relu, sigmoid
 from tinytorch.bends import leaky_relu, silu
 from tinytorch.column import DECLINED, kernel
 from tinytorch.compiling import Library, ordered, plain
+from tinytorch.kernels import walk
 
 # %%
 #| export
-def walk(name: str, inputs: str, formula: str) -> str:
-    """A function in C that computes a formula of the numbers at each place: `out` from "x", or from "g x"."""
-    arrays, letters = "".join([f", array *{x}s" for x in inputs.split()]), inputs.split()
-    reads = " ".join([f"float {x} = FLOATS({x}s)[i];" for x in letters])
-    return f"""
-KERNEL void {name}(array *outs{arrays}, float c) {{
-    float *restrict out = FLOATS(outs);
-    int64_t n = count(outs);
-    SIMD() for (int64_t i = 0; i < n; i++) {{ {reads} out[i] = {formula}; }}
-}}
-"""
-
-
 BENDS = Library("bends", r"""
 static inline float bell(float x) { return 0.3989422804f * exp_(-0.5f * x * x); }
 static inline float share(float x) { return 0.5f + 0.5f * erf_(0.7071067812f * x); }

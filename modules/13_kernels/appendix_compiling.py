@@ -143,7 +143,7 @@ static inline float erf_(float x) {                     // a quotient of two pol
 # %%
 #| export
 WORDS = ("-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
-         "-shared", "-fPIC", "-fvisibility=hidden", "-w")
+         "-shared", "-fPIC", "-fvisibility=hidden", "-Werror=implicit-function-declaration")
 NATIVE = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ("-mcpu=native",), ())
 
 

@@ -2,9 +2,9 @@
 # # Appendix: the switch
 #
 # Which kernels run is one choice for the whole program. `TINYTORCH_KERNELS=numpy` before the start, or
-# `tinytorch.backends.use_kernels("numpy")` later, takes all of them away: then every op is its forward, every
-# gradient its rule, as if this lesson had never been. `fast` asks for all that this machine can run, and is
-# what happens where a C compiler is found.
+# `tinytorch.backends.use_kernels("numpy")` later, takes all of them away: then every op is its forward,
+# every gradient its rule, as if this lesson had never been. `fast` asks for all that this machine can run,
+# and is what happens where a C compiler is found.
 
 # %%
 #| export
