@@ -8,12 +8,10 @@ from . import _missing  # has a sentence for each name that is not here
 from . import (
     receipts, journeys, overwriting, modes, rulebook, autograd, rules_numbers, rules_bends, rules_shaping,
     rules_places, rules_totals, rules_linalg, rules_dense, rules_normalization, rules_pooling,
-    rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, checkpoint,
-    anomaly, checking, drawing, column, compiling, kernels, switch, c_bends, c_steps, c_rows,
+    rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, column, compiling,
+    kernels, switch, c_bends, c_steps, c_rows,
 )
 
-from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling
-from .version import show_versions
 from .pages import keep_pages
 from .dtypes import (
     dtype, bool_ as bool, uint8, uint16, uint32, uint64, int8, int16, short, int32, int_ as int, int64, long,
@@ -96,13 +94,22 @@ from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, ad
 from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
-from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
-from .training import save, load
-from .precision import autocast, is_autocast_enabled, get_autocast_dtype
+from .quantized_tensors import (
+    quantize_per_tensor, quantize_per_channel, quantize_per_tensor_dynamic, dequantize, int_repr, q_scale,
+    q_zero_point, q_per_channel_scales, q_per_channel_zero_points, q_per_channel_axis, qint8, quint8, qint32,
+    per_tensor_affine, per_tensor_symmetric, per_channel_affine, per_channel_symmetric,
+)
+from .straight_through import fake_quantize_per_tensor_affine, fake_quantize_per_channel_affine
+from .sparse_rows import sparse_csr_tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import amp, autograd, backends, datasets, metrics, models, nn, optim, random, tokenizers, transforms, utils
+    from . import amp, ao, autograd, backends, datasets, metrics, mlops, models, nn, onnx, optim, profiler, quantization, random, tokenizers, transforms, utils
+    from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling
+    from .version import show_versions
+    from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
+    from .training import save, load
+    from .precision import autocast, is_autocast_enabled, get_autocast_dtype
 
 __version__ = "0.1.0"
 
@@ -159,7 +166,11 @@ __all__ = [
     "adaptive_max_pool1d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm_cell", "gru_cell",
     "rnn_tanh_cell", "rnn_relu_cell", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled",
     "is_grad_enabled", "is_anomaly_enabled", "is_anomaly_check_nan_enabled", "save", "load", "autocast",
-    "is_autocast_enabled", "get_autocast_dtype",
+    "is_autocast_enabled", "get_autocast_dtype", "quantize_per_tensor", "quantize_per_channel",
+    "quantize_per_tensor_dynamic", "dequantize", "int_repr", "q_scale", "q_zero_point",
+    "q_per_channel_scales", "q_per_channel_zero_points", "q_per_channel_axis", "qint8", "quint8", "qint32",
+    "per_tensor_affine", "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric",
+    "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine", "sparse_csr_tensor",
 ]
 
 
@@ -169,7 +180,7 @@ def __getattr__(name: str):
 
 
 def __dir__(): return [
-    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp",
-    "autograd", "backends", "datasets", "metrics", "models", "nn", "optim", "random", "tokenizers",
-    "transforms", "utils", "__version__",
+    *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp", "ao",
+    "autograd", "backends", "datasets", "metrics", "mlops", "models", "nn", "onnx", "optim", "profiler",
+    "quantization", "random", "tokenizers", "transforms", "utils", "__version__",
 ]

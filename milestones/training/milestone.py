@@ -27,20 +27,16 @@ from tinytorch.optim import SGD, Adam, AdamW
 from tinytorch.utils.data import DataLoader, TensorDataset
 
 HERE = Path(os.environ.get("TITO_ASSETS") or Path(__file__).resolve().parent)
-DATA = Path(os.environ.get("TITO_DATASETS") or HERE.parents[1] / "datasets")
 sys.path += [str(HERE), str(HERE.parent)]
 
 import networks64  # noqa: E402  milestones/training/networks64.py
+from digits import DATA, images, labels, moved, unseen  # noqa: E402  milestones/digits.py
 from gates import Gates, Wrong, close  # noqa: E402  milestones/gates.py
 
 MLP, LENET, SONNETS = 0.95, 0.975, 2.0         # digits read, digits read, nats a letter: what is asked
 HEADS, LETTERS = 4, 64                          # of the GPT, and how far it looks back
 
 # ---------------------------------------------------------------------------------------- what is given
-
-with np.load(DATA / "digits/digits.npz") as file:
-    unseen = file["forms"] >= 11                                        # the forms of other people
-    images, labels = file["images"].astype(np.float32), file["labels"].astype(np.int64)
 
 poems = (DATA / "text/sonnets.txt").read_text(encoding="ascii").split("\n\n")
 letters = sorted(set("\n\n".join(poems)))
@@ -93,19 +89,6 @@ def enlarged(images):
     mix[np.arange(24), low], mix[np.arange(24), low + 1] = 1 - (at - low), at - low
     large = np.pad(mix @ images @ mix.T, ((0, 0), (2, 2), (2, 2)), constant_values=-1)
     return large[:, None].astype(np.float32)
-
-
-def moved(images, dice):
-    """The digits as another hand might have drawn them: turned, sheared, scaled and shifted a little."""
-    side, n = images.shape[-1], np.arange(len(images))[:, None, None]
-    turn = np.eye(2, 3) + dice.normal(0, [0.1, 0.1, 0.06], (len(images), 2, 3))
-    x, y = np.meshgrid(*[np.linspace(-1, 1, side)] * 2)
-    x, y = np.moveaxis(np.einsum("nij,jhw->nihw", turn, np.stack([x, y, np.ones_like(x)])), 1, 0)
-    x, y = (np.clip((place + 1) * (side - 1) / 2, 0, side - 1) for place in (x, y))
-    i, j = (np.minimum(place.astype(int), side - 2) for place in (y, x))
-    y, x = y - i, x - j
-    top, bottom = (images[n, row, j] * (1 - x) + images[n, row, j + 1] * x for row in (i, i + 1))
-    return (top * (1 - y) + bottom * y).astype(np.float32)
 
 # ------------------------------------------------------------------------------------- learning, one way
 

@@ -41,7 +41,7 @@ def test_the_wheel_carries_the_course(wheel):
 def test_the_journey_works_from_the_wheel(wheel, tmp_path):
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv/bin/python"
-    run(python, "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
+    run(python, "-m", "pip", "install", "--quiet", f"{wheel}[onnx]", cwd=tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
     where = run(python, "-c", "import tito, tinytorch; print(tito.__file__, tinytorch.__file__)", cwd=empty)
