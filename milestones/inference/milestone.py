@@ -339,7 +339,9 @@ def _():
 
 @gates.test("ONNX Runtime gives the same answers")
 def _():
-    try: import onnx, onnxruntime
+    try:
+        import onnx
+        import onnxruntime
     except ImportError as missing:
         raise Wrong(f"there is no {missing.name} here: pip install 'tinytorch-tito[onnx]'") from missing
     convolutional = nn.Sequential(nn.Unflatten(1, (1, 8, 8)), nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(),
