@@ -376,8 +376,9 @@ def _():
     served = {1: 0, 2: 0}
     for n in range(4000):
         version, at = canary.route(f"user {n}"), n % len(strange)
+        answer = models[version].answer(strange[at : at + 1]).numpy()
+        canary.record(version, int(answer.argmax()) != truth[at])
         served[version] += 1
-        canary.record(version, int(models[version].answer(strange[at : at + 1]).numpy().argmax()) != truth[at])
         if canary.state != "wait": break
     gates.numbers.update(canary=served[2])
     if canary.state != "back" or registry.alias("digits", "live").version != 1:
@@ -416,7 +417,7 @@ def main() -> int:
     saved = 1 - n["small_bytes"] / n["bytes"]
     print(f"""
   Your network reads {n['reads']:.1%} of the digits of unknown hands, with {n['bytes']:,} bytes.
-  In eight bits it reads {n['int8']:.1%}, with {n['int8_bytes']:,}; without three fifths of its weights {n['pruned']:.1%}.
+  In eight bits it reads {n['int8']:.1%}, with {n['int8_bytes']:,}; without 60 % of its weights {n['pruned']:.1%}.
   A small one that it taught reads {n['small']:.1%}, with {n['small_bytes']:,}: {saved:.0%} less.
 """)
     if "gflops" in n:
