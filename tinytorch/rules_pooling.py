@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import product
 
 import numpy as np
 
@@ -25,10 +24,10 @@ from .tensor import Op
 
 __all__ = [
     "MAX", "AVERAGE", "ADAPTIVE_MAX", "ADAPTIVE_AVERAGE", "put_where", "largest_rule",
-    "adaptive_largest_rule", "put_back_rule", "largest_shortcut", "reached", "average_back", "slide_back",
-    "average_back_rule", "average_rule", "adaptive_back", "adaptive_back_rule", "adaptive_average_rule",
-    "fold_margins", "fold_margins_rule", "with_margins", "pad_rule", "resample_back", "resample_back_rule",
-    "resample_rule", "take_windows_rule", "add_windows_rule",
+    "adaptive_largest_rule", "put_back_rule", "largest_shortcut", "to_winners", "adaptive_largest_shortcut",
+    "average_back", "slide_back", "average_back_rule", "average_rule", "adaptive_back", "adaptive_back_rule",
+    "adaptive_average_rule", "fold_margins", "fold_margins_rule", "with_margins", "pad_rule", "resample_back",
+    "resample_back_rule", "resample_rule", "take_windows_rule", "add_windows_rule",
 ]
 
 
@@ -79,36 +78,51 @@ def put_back_rule(g, _out, _input, indices, size):
 def largest_shortcut(ways: int) -> Callable:
     slow = largest_rule(ways)
 
-    def rule(g, out, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    def rule(g, out, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, *, kept):
         settings = kernel_size, stride, padding, dilation, ceil_mode
-        pool = Pool("max_pool", x, ways, *settings)
-        y, dy = (out[0], g[0]) if return_indices else (out, g)
-        if not pool.many: y, dy = y[None], dy[None]
-        apart = all([(k - 1) * d < s for k, s, _, d in pool.settings])         # no number is in two windows
-        tiled = apart and all([k == s and n == k * places for n, places, (k, s, *_) in zip(
-            pool.x.shape[2:], pool.places, pool.settings)])
-        dx = (np.empty_like if tiled else np.zeros_like)(pool.x)
-        free = np.ones_like(y, dtype=bool)
-        for to, of in reached(pool):
-            part = free[to]
-            hit = pool.x[of] == y[to]
-            hit &= part
-            part ^= hit
-            if apart: dx[of] = dy[to] * hit
-            else: dx[of] += dy[to] * hit
-        if free.any(): return slow(g, out, x, *settings, return_indices)
+        if return_indices or (out != out).any(): return slow(g, out, x, *settings, return_indices)
+        pool, (beaten,) = Pool("max_pool", x, ways, *settings), kept
+        dx = g if pool.many else g[None]
+        for dim, n, one, places in zip(range(2, ways + 2), pool.x.shape[2:], pool.settings, pool.places):
+            at = list(taps(n, *one, places))
+            beaten, here = beaten[: len(beaten) - len(at) + 1], beaten[len(beaten) - len(at) + 1 :]
+            dx, left = to_winners(dx, dim, n, one, at, here)
+            if left: return slow(g, out, x, *settings, return_indices)
         return dx.reshape(x.shape),
     return rule
 
 
-def reached(pool: Pool):
-    """For each place inside of the windows: which outputs it reaches, and the inputs it reads for them."""
-    each = [list(taps(n, *settings, places)) for n, settings, places in zip(
-        pool.x.shape[2:], pool.settings, pool.places)]
-    for some in product(*each): yield tuple([(..., *slices) for slices in zip(*some)])
+def to_winners(g, dim: int, n: int, settings: tuple, at: list, beaten: list):
+    """The gradient at who was largest along one dimension, and whether any is left.  (*, places, *)"""
+    (k, s, _, d), whole = settings, f"i{g.itemsize}"
+    apart = (k - 1) * d < s                                                # no number is in two windows
+    tiled = apart and k == s and n == k * g.shape[dim]
+    dx = (np.empty_like if tiled else np.zeros_like)(g, shape=(*g.shape[:dim], n, *g.shape[dim + 1 :]))
+    rest = g.view(whole).copy()
+    for (to, of), won in zip(at[:0:-1], beaten[::-1]):
+        part, share = rest[along(dim, to)], won.astype(whole)
+        share *= part
+        part -= share
+        if apart: dx.view(whole)[along(dim, of)] = share
+        else: dx[along(dim, of)] += share.view(g.dtype)
+    to, of = at[0]
+    if apart: dx.view(whole)[along(dim, of)] = rest[along(dim, to)]
+    else: dx[along(dim, of)] += rest[along(dim, to)].view(g.dtype)
+    edges = slice(0, to.start), slice(to.stop, None)
+    return dx, any([rest[along(dim, edge)].any() for edge in edges])
 
 
 for ways in (1, 2, 3): shortcut(MAX[ways])(largest_shortcut(ways))
+
+
+def adaptive_largest_shortcut(ways: int) -> Callable:
+    def rule(g, out, x, output_size, return_indices, *, kept):
+        places, g = (out[1], g[0]) if return_indices else (kept[0], g)
+        return put_where(g, places, ways, x.shape),
+    return rule
+
+
+for ways in (1, 2, 3): shortcut(ADAPTIVE_MAX[ways])(adaptive_largest_shortcut(ways))
 
 
 @Op

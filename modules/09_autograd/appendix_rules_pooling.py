@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import product
 
 import numpy as np
 
@@ -99,45 +98,63 @@ def put_back_rule(g, _out, _input, indices, size):
     return gather(g.reshape((*line.shape[:-1], -1)), -1, line).reshape(_input.shape), None
 
 # %% [markdown]
-# The quick way never asks where the largest stood. It holds each place inside of the windows against
-# the output: who is equal was it, the first of equals, and `free` says which windows have not been paid
-# for yet. (Nobody is equal to nan. If a window is left over, the slow way has to look.)
+# The quick way knows already. The forward went one direction at a time, and noted for each number of a window
+# where it beat all before it. So go back, one direction at a time, from the last number to the first: whoever
+# beat all before gets the gradient, if none behind got it, and the first gets the rest. The bits of the
+# gradient are handed on as whole numbers, of which a rest can be taken without rounding, infinity or not.
+#
+# (Nobody beats nan, and a window at the edge may have no first number. Then the slow way has to look.)
 
 # %%
 #| export
 def largest_shortcut(ways: int) -> Callable:
     slow = largest_rule(ways)
 
-    def rule(g, out, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    def rule(g, out, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, *, kept):
         settings = kernel_size, stride, padding, dilation, ceil_mode
-        pool = Pool("max_pool", x, ways, *settings)
-        y, dy = (out[0], g[0]) if return_indices else (out, g)
-        if not pool.many: y, dy = y[None], dy[None]
-        apart = all([(k - 1) * d < s for k, s, _, d in pool.settings])         # no number is in two windows
-        tiled = apart and all([k == s and n == k * places for n, places, (k, s, *_) in zip(
-            pool.x.shape[2:], pool.places, pool.settings)])
-        dx = (np.empty_like if tiled else np.zeros_like)(pool.x)
-        free = np.ones_like(y, dtype=bool)
-        for to, of in reached(pool):
-            part = free[to]
-            hit = pool.x[of] == y[to]
-            hit &= part
-            part ^= hit
-            if apart: dx[of] = dy[to] * hit
-            else: dx[of] += dy[to] * hit
-        if free.any(): return slow(g, out, x, *settings, return_indices)
+        if return_indices or (out != out).any(): return slow(g, out, x, *settings, return_indices)
+        pool, (beaten,) = Pool("max_pool", x, ways, *settings), kept
+        dx = g if pool.many else g[None]
+        for dim, n, one, places in zip(range(2, ways + 2), pool.x.shape[2:], pool.settings, pool.places):
+            at = list(taps(n, *one, places))
+            beaten, here = beaten[: len(beaten) - len(at) + 1], beaten[len(beaten) - len(at) + 1 :]
+            dx, left = to_winners(dx, dim, n, one, at, here)
+            if left: return slow(g, out, x, *settings, return_indices)
         return dx.reshape(x.shape),
     return rule
 
 
-def reached(pool: Pool):
-    """For each place inside of the windows: which outputs it reaches, and the inputs it reads for them."""
-    each = [list(taps(n, *settings, places)) for n, settings, places in zip(
-        pool.x.shape[2:], pool.settings, pool.places)]
-    for some in product(*each): yield tuple([(..., *slices) for slices in zip(*some)])
+def to_winners(g, dim: int, n: int, settings: tuple, at: list, beaten: list):
+    """The gradient at who was largest along one dimension, and whether any is left.  (*, places, *)"""
+    (k, s, _, d), whole = settings, f"i{g.itemsize}"
+    apart = (k - 1) * d < s                                                # no number is in two windows
+    tiled = apart and k == s and n == k * g.shape[dim]
+    dx = (np.empty_like if tiled else np.zeros_like)(g, shape=(*g.shape[:dim], n, *g.shape[dim + 1 :]))
+    rest = g.view(whole).copy()
+    for (to, of), won in zip(at[:0:-1], beaten[::-1]):
+        part, share = rest[along(dim, to)], won.astype(whole)
+        share *= part
+        part -= share
+        if apart: dx.view(whole)[along(dim, of)] = share
+        else: dx[along(dim, of)] += share.view(g.dtype)
+    to, of = at[0]
+    if apart: dx.view(whole)[along(dim, of)] = rest[along(dim, to)]
+    else: dx[along(dim, of)] += rest[along(dim, to)].view(g.dtype)
+    edges = slice(0, to.start), slice(to.stop, None)
+    return dx, any([rest[along(dim, edge)].any() for edge in edges])
 
 
 for ways in (1, 2, 3): shortcut(MAX[ways])(largest_shortcut(ways))
+
+
+def adaptive_largest_shortcut(ways: int) -> Callable:
+    def rule(g, out, x, output_size, return_indices, *, kept):
+        places, g = (out[1], g[0]) if return_indices else (kept[0], g)
+        return put_where(g, places, ways, x.shape),
+    return rule
+
+
+for ways in (1, 2, 3): shortcut(ADAPTIVE_MAX[ways])(adaptive_largest_shortcut(ways))
 
 # %% [markdown]
 # ## The average
