@@ -39,8 +39,9 @@ ADAPTIVE_AVERAGE = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_
 
 def put_where(g, places, ways: int, shape: tuple):
     """Numbers added up where they belong in pictures, counted along the line.  (*, *L'), (*, *L') -> shape"""
-    line = places.reshape(*shape[: len(shape) - ways], -1)
-    room = zeros_beside(g, (*line.shape[:-1], math.prod(shape[len(shape) - ways :])))
+    lead = shape[: len(shape) - ways]
+    line = places.reshape(*lead, math.prod(places.shape[len(lead) :]))
+    room = zeros_beside(g, (*lead, math.prod(shape[len(lead) :])))
     return scatter_add(room, -1, line, g.reshape(line.shape)).reshape(shape)
 
 
@@ -71,8 +72,9 @@ for ways in (1, 2, 3):
 @gradient(put_back)
 def put_back_rule(g, _out, _input, indices, size):
     """What was put back answers from where it was put."""
-    line = bare(indices).reshape(*_input.shape[: _input.ndim - len(size)], -1)
-    return gather(g.reshape((*line.shape[:-1], -1)), -1, line).reshape(_input.shape), None
+    lead = _input.shape[: _input.ndim - len(size)]
+    line = bare(indices).reshape(*lead, math.prod(_input.shape[len(lead) :]))
+    return gather(g.reshape((*lead, math.prod(size))), -1, line).reshape(_input.shape), None
 
 
 def largest_shortcut(ways: int) -> Callable:

@@ -340,8 +340,8 @@ def put_back(input, indices, /, size):
     if indices.size and not 0 <= indices.min() <= indices.max() < room:
         raise RuntimeError(f"max_unpool: places up to {indices.max()} do not lie in a picture of "
                            f"{tuple(size)}")
-    out = np.zeros_like(input, shape=(*lead, room))
-    np.put_along_axis(out, indices.reshape(*lead, -1), input.reshape(*lead, -1), axis=-1)
+    out, line = np.zeros_like(input, shape=(*lead, room)), (*lead, math.prod(input.shape[len(lead) :]))
+    np.put_along_axis(out, indices.reshape(line), input.reshape(line), axis=-1)
     return out.reshape(*lead, *size)
 
 
