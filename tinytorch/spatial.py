@@ -375,7 +375,8 @@ class Pool:
         line = 0
         for way, (length, (_, s, p, d)) in enumerate(zip(x.shape[2:], self.settings)):
             corner = np.arange(self.places[way]).reshape(-1, *(1,) * (ways - 1 - way)) * s - p
-            line = line * length + np.clip(corner + inside[way] * d, 0, length - 1)
+            place = corner + inside[way] * d
+            line = line * length + np.where(place < 0, place % d, place)    # -inf in a margin is not there
         line = line.reshape(*x.shape[:2], *self.places)
         return line if self.many else line[0]
 
