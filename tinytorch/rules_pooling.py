@@ -24,10 +24,11 @@ from .tensor import Op
 
 __all__ = [
     "MAX", "AVERAGE", "ADAPTIVE_MAX", "ADAPTIVE_AVERAGE", "put_where", "largest_rule",
-    "adaptive_largest_rule", "put_back_rule", "largest_shortcut", "to_winners", "adaptive_largest_shortcut",
-    "average_back", "slide_back", "average_back_rule", "average_rule", "adaptive_back", "adaptive_back_rule",
-    "adaptive_average_rule", "fold_margins", "fold_margins_rule", "with_margins", "pad_rule", "resample_back",
-    "resample_back_rule", "resample_rule", "take_windows_rule", "add_windows_rule",
+    "adaptive_largest_rule", "put_back_rule", "largest_shortcut", "to_winners", "less",
+    "adaptive_largest_shortcut", "average_back", "slide_back", "average_back_rule", "average_rule",
+    "adaptive_back", "adaptive_back_rule", "adaptive_average_rule", "fold_margins", "fold_margins_rule",
+    "with_margins", "pad_rule", "resample_back", "resample_back_rule", "resample_rule", "take_windows_rule",
+    "add_windows_rule",
 ]
 
 
@@ -100,18 +101,26 @@ def to_winners(g, dim: int, n: int, settings: tuple, at: list, beaten: list):
     apart = (k - 1) * d < s                                                # no number is in two windows
     tiled = apart and k == s and n == k * g.shape[dim]
     dx = (np.empty_like if tiled else np.zeros_like)(g, shape=(*g.shape[:dim], n, *g.shape[dim + 1 :]))
-    rest = g.view(whole).copy()
+    rest, moved = g.view(whole), dx.view(whole)
     for (to, of), won in zip(at[:0:-1], beaten[::-1]):
-        part, share = rest[along(dim, to)], won.astype(whole)
-        share *= part
-        part -= share
-        if apart: dx.view(whole)[along(dim, of)] = share
+        share = won.astype(whole)
+        share *= rest[along(dim, to)]
+        if apart: moved[along(dim, of)] = share
         else: dx[along(dim, of)] += share.view(g.dtype)
+        rest = less(rest, along(dim, to), share)
     to, of = at[0]
-    if apart: dx.view(whole)[along(dim, of)] = rest[along(dim, to)]
+    if apart: moved[along(dim, of)] = rest[along(dim, to)]
     else: dx[along(dim, of)] += rest[along(dim, to)].view(g.dtype)
     edges = slice(0, to.start), slice(to.stop, None)
     return dx, any([rest[along(dim, edge)].any() for edge in edges])
+
+
+def less(whole, place, part):
+    """What is left of an array when a part of it is taken away; written over the part where it fits."""
+    if part.shape == whole.shape: return np.subtract(whole, part, out=part)
+    left = whole.copy()
+    left[place] -= part
+    return left
 
 
 for ways in (1, 2, 3): shortcut(MAX[ways])(largest_shortcut(ways))
