@@ -24,7 +24,7 @@ from .tensor import Op
 
 __all__ = [
     "MAX", "AVERAGE", "ADAPTIVE_MAX", "ADAPTIVE_AVERAGE", "put_where", "largest_rule",
-    "adaptive_largest_rule", "put_back_rule", "largest_shortcut", "to_winners", "less",
+    "adaptive_largest_rule", "put_back_rule", "largest_shortcut", "to_winners", "with_bits", "less",
     "adaptive_largest_shortcut", "average_back", "slide_back", "average_back_rule", "average_rule",
     "adaptive_back", "adaptive_back_rule", "adaptive_average_rule", "fold_margins", "fold_margins_rule",
     "with_margins", "pad_rule", "resample_back", "resample_back_rule", "resample_rule", "take_windows_rule",
@@ -106,13 +106,20 @@ def to_winners(g, dim: int, n: int, settings: tuple, at: list, beaten: list):
         share = won.astype(whole)
         share *= rest[along(dim, to)]
         if apart: moved[along(dim, of)] = share
-        else: dx[along(dim, of)] += share.view(g.dtype)
+        else: dx[along(dim, of)] += with_bits(share, g)
         rest = less(rest, along(dim, to), share)
     to, of = at[0]
     if apart: moved[along(dim, of)] = rest[along(dim, to)]
-    else: dx[along(dim, of)] += rest[along(dim, to)].view(g.dtype)
+    else: dx[along(dim, of)] += with_bits(rest[along(dim, to)], g)
     edges = slice(0, to.start), slice(to.stop, None)
     return dx, any([rest[along(dim, edge)].any() for edge in edges])
+
+
+def with_bits(whole, like):
+    """The numbers that have these bits, in an array of the kind of `like`."""
+    found = np.empty_like(like, shape=whole.shape)
+    found.view(whole.dtype)[...] = whole
+    return found
 
 
 def less(whole, place, part):

@@ -137,13 +137,20 @@ def to_winners(g, dim: int, n: int, settings: tuple, at: list, beaten: list):
         share = won.astype(whole)
         share *= rest[along(dim, to)]
         if apart: moved[along(dim, of)] = share
-        else: dx[along(dim, of)] += share.view(g.dtype)
+        else: dx[along(dim, of)] += with_bits(share, g)
         rest = less(rest, along(dim, to), share)
     to, of = at[0]
     if apart: moved[along(dim, of)] = rest[along(dim, to)]
-    else: dx[along(dim, of)] += rest[along(dim, to)].view(g.dtype)
+    else: dx[along(dim, of)] += with_bits(rest[along(dim, to)], g)
     edges = slice(0, to.start), slice(to.stop, None)
     return dx, any([rest[along(dim, edge)].any() for edge in edges])
+
+
+def with_bits(whole, like):
+    """The numbers that have these bits, in an array of the kind of `like`."""
+    found = np.empty_like(like, shape=whole.shape)
+    found.view(whole.dtype)[...] = whole
+    return found
 
 
 def less(whole, place, part):

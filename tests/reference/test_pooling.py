@@ -158,3 +158,16 @@ def test_the_gradient_goes_to_who_was_largest(line, edge, beyond):
         out.backward(t.tensor(g))
         found.append(leaf.grad.numpy())
     np.testing.assert_allclose(found[1], found[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("line", [f"F.max_pool{n}d(x, {window})" for n in SHAPES for window in WINDOWS[:5]])
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_short_floats_are_handed_back_as_they_are(line, kind):
+    torch = pytest.importorskip("torch", reason="PyTorch is the reference: pip install 'tinytorch-tito[dev]'")
+    found = []
+    for t in (torch, tinytorch):
+        leaf = t.tensor(ARRAYS[f"x{line[line.index('d(') - 1]}"]).to(getattr(t, kind)).requires_grad_()
+        out = eval(line, {"F": t.nn.functional, "x": leaf})
+        out.backward(t.ones_like(out))
+        found.append(leaf.grad.float().numpy())
+    np.testing.assert_array_equal(found[1], found[0])
