@@ -65,7 +65,7 @@ def forward(case: Case) -> Versus:
     ours, theirs = [net.eval() for net in twins(case.make)]
     x = case.inputs()
     mine, other = tinytorch.tensor(x), torch.tensor(x)
-    with torch.no_grad():
+    with torch.no_grad(), tinytorch.no_grad():
         np.testing.assert_allclose(ours(mine).numpy(), theirs(other).numpy(), rtol=1e-4, atol=1e-4)
         return versus(case.title(), lambda: ours(mine), lambda: theirs(other))
 

@@ -27,7 +27,8 @@ def row_sums(x, y=None):
 
 
 def row_max(x):
-    """The largest number of each row, which leaves a 1 behind.  (*, n) -> (*, 1)"""
+    """The largest number of each row, which leaves a 1 behind; -inf of none.  (*, n) -> (*, 1)"""
+    if x.shape[-1] == 0: return np.full_like(x, -math.inf, shape=(*x.shape[:-1], 1))
     return np.take_along_axis(x, x.argmax(-1, keepdims=True), -1)
 
 

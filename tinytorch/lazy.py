@@ -18,9 +18,9 @@ from .tensor import Tensor
 
 __all__ = [
     "Shapeless", "UninitializedParameter", "UninitializedBuffer", "is_lazy", "LazyModuleMixin", "LazyLinear",
-    "LazyConvolution", "LazyNorm", "LazyConv1d", "LazyConv2d", "LazyConv3d", "LazyConvTranspose1d",
-    "LazyConvTranspose2d", "LazyConvTranspose3d", "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d",
-    "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyInstanceNorm3d",
+    "LazyConvolution", "LazyNorm", "LazyInstanceNorm", "LazyConv1d", "LazyConv2d", "LazyConv3d",
+    "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d", "LazyBatchNorm1d", "LazyBatchNorm2d",
+    "LazyBatchNorm3d", "LazyInstanceNorm1d", "LazyInstanceNorm2d", "LazyInstanceNorm3d",
 ]
 
 
@@ -160,8 +160,13 @@ class LazyNorm(LazyModuleMixin):
 
     settings_of = BatchNorm2d
 
-    def width_in(self, input) -> int:
-        return input.shape[1 if input.ndim == self.accepts[-1] else -self.accepts[0]]
+    def width_in(self, input) -> int: return input.shape[1]
+
+
+class LazyInstanceNorm(LazyNorm):
+    """The same, and a picture may come alone, without a batch."""
+
+    def width_in(self, input) -> int: return input.shape[input.ndim - self.accepts[0]]
 
 
 class LazyConv1d(LazyConvolution, Conv1d):
@@ -218,19 +223,19 @@ class LazyBatchNorm3d(LazyNorm, BatchNorm3d):
     cls_to_become = BatchNorm3d
 
 
-class LazyInstanceNorm1d(LazyNorm, InstanceNorm1d):
+class LazyInstanceNorm1d(LazyInstanceNorm, InstanceNorm1d):
     """An `InstanceNorm1d` that learns from its first input how many channels there are."""
 
     cls_to_become = InstanceNorm1d
 
 
-class LazyInstanceNorm2d(LazyNorm, InstanceNorm2d):
+class LazyInstanceNorm2d(LazyInstanceNorm, InstanceNorm2d):
     """An `InstanceNorm2d` that learns from its first input how many channels there are."""
 
     cls_to_become = InstanceNorm2d
 
 
-class LazyInstanceNorm3d(LazyNorm, InstanceNorm3d):
+class LazyInstanceNorm3d(LazyInstanceNorm, InstanceNorm3d):
     """An `InstanceNorm3d` that learns from its first input how many channels there are."""
 
     cls_to_become = InstanceNorm3d

@@ -19,8 +19,8 @@ from .likeness import pairwise_distance
 from .tensor import Kept, Op, Tensor, floating
 
 __all__ = [
-    "l1_loss", "smooth_l1_loss", "huber_loss", "over_labels", "class_weight", "nll_loss", "cross_entropy",
-    "class_dim", "of_all_classes", "mixed", "over_classes", "certainty", "equal_shape",
+    "l1_loss", "smooth_l1_loss", "huber_loss", "over_labels", "worth", "class_weight", "nll_loss",
+    "cross_entropy", "class_dim", "of_all_classes", "mixed", "over_classes", "certainty", "equal_shape",
     "binary_cross_entropy", "uneven_surprise", "binary_cross_entropy_with_logits", "soft_margin_loss",
     "multilabel_soft_margin_loss", "kl_div", "poisson_nll_loss", "gaussian_nll_loss", "spread_like",
     "margin_ranking_loss", "hinge_embedding_loss", "multi_margin_loss", "multilabel_margin_loss",
@@ -68,9 +68,15 @@ def over_labels(
 ) -> Tensor:
     """As `weighed`, with a weight for each class."""
     if weight is None and reduction != "mean": return reduced(losses, reduction)
-    counts = target != ignore_index
+    counts = worth(target, weight, ignore_index)
     if weight is None: return losses.sum() / counts.sum()       # the ignored ones are 0 already
-    return weighed(losses, counts * weight[target * counts], reduction)
+    return weighed(losses, counts, reduction)
+
+
+def worth(target: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
+    """How much each label counts: as much as its class, and nothing where it is ignored."""
+    counts = target != ignore_index
+    return counts if weight is None else counts * weight[target * counts]
 
 
 def class_weight(weight: Tensor | None, input: Tensor) -> None:
@@ -115,7 +121,7 @@ def cross_entropy(
     everywhere = of_all_classes(log_softmax(input, class_dim(input)), weight)
     losses = mixed(losses, everywhere.masked_fill(target == ignore_index, 0), label_smoothing, input)
     if reduction != "mean": return reduced(losses, reduction)
-    return losses.sum() / over_labels(losses.new_ones(target.shape), target, weight, ignore_index, "sum")
+    return losses.sum() / worth(target, weight, ignore_index).sum()
 
 
 def class_dim(input: Tensor) -> int: return 1 if input.ndim > 1 else 0

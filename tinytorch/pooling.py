@@ -11,7 +11,7 @@ from .errors import ShapeError, shape_of
 from .layers import Module
 from .room import batched, each_way
 from .spatial import AvgPool2d, MaxPool, Pool, average, avg_pool2d, first_largest, largest
-from .tensor import Op
+from .tensor import Kept, Op
 
 __all__ = [
     "max_pool1d", "max_pool3d", "MaxPool1d", "MaxPool3d", "avg_pool1d", "avg_pool3d", "AvgPool1d",
@@ -151,7 +151,7 @@ def adaptive_largest(name: str, x, size, ways: int, return_indices: bool):
         inside = np.unravel_index(best, part.shape[2:])
         places[(..., *at)] = np.ravel_multi_index([i + c.start for i, c in zip(inside, cut)], lengths)
     if not many: out, places = out[0], places[0]
-    return (out, places) if return_indices else out
+    return (out, places) if return_indices else Kept(out, places)
 
 
 @Op
@@ -317,8 +317,8 @@ def put_back(input, indices, /, size):
     if indices.size and not 0 <= indices.min() <= indices.max() < room:
         raise RuntimeError(f"max_unpool: places up to {indices.max()} do not lie in a picture of "
                            f"{tuple(size)}")
-    out = np.zeros_like(input, shape=(*lead, room))
-    np.put_along_axis(out, indices.reshape(*lead, -1), input.reshape(*lead, -1), axis=-1)
+    out, line = np.zeros_like(input, shape=(*lead, room)), (*lead, math.prod(input.shape[len(lead) :]))
+    np.put_along_axis(out, indices.reshape(line), input.reshape(line), axis=-1)
     return out.reshape(*lead, *size)
 
 

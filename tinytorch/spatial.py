@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from itertools import count
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -26,8 +27,8 @@ __all__ = [
     "out_length", "conv2d_loops", "windows", "im2col", "FEW", "Slices", "channels_first", "channels_last",
     "convolve", "correlate", "places_for", "like_layout", "point_by_point", "one_by_one", "conv2d",
     "conv_flops", "filter_shape", "fan_in", "Convolution", "Conv2d", "taps", "started", "slide",
-    "pool_length", "Pool", "first_largest", "lowest", "largest", "max_pool2d", "counts", "average",
-    "avg_pool2d", "MaxPool", "MaxPool2d", "AvgPool2d", "by_channel", "spread", "channel_means",
+    "pool_length", "Pool", "first_largest", "lowest", "Champion", "largest", "max_pool2d", "counts",
+    "average", "avg_pool2d", "MaxPool", "MaxPool2d", "AvgPool2d", "by_channel", "spread", "channel_means",
     "standardize_channels", "rescale_channels", "move_towards", "batch_norm", "BatchNorm", "BatchNorm2d",
     "LeNet5",
 ]
@@ -355,9 +356,9 @@ class Pool:
             raise ShapeError(f"{name}: no window of {self.kernel} fits into pictures of {shape_of(x)}")
 
     def over(self, reduce, start):
-        """np.maximum or np.add of each window, one direction at a time."""
+        """np.maximum or np.add of each window, one direction at a time, from the last to the first."""
         out = self.x
-        for dim, (settings, places) in enumerate(zip(self.settings, self.places), 2):
+        for dim, settings, places in reversed(list(zip(count(2), self.settings, self.places))):
             out = slide(reduce, out, dim, *settings, places, start)
         return out if self.many else out[0]
 
@@ -374,7 +375,8 @@ class Pool:
         line = 0
         for way, (length, (_, s, p, d)) in enumerate(zip(x.shape[2:], self.settings)):
             corner = np.arange(self.places[way]).reshape(-1, *(1,) * (ways - 1 - way)) * s - p
-            line = line * length + np.clip(corner + inside[way] * d, 0, length - 1)
+            place = corner + inside[way] * d
+            line = line * length + np.where(place < 0, place % d, place)    # -inf in a margin is not there
         line = line.reshape(*x.shape[:2], *self.places)
         return line if self.many else line[0]
 
@@ -391,11 +393,24 @@ def lowest(x):
     return -math.inf if dtype_of(x).is_floating_point else np.iinfo(x.dtype).min
 
 
+class Champion:
+    """np.maximum, which notes each time where the newcomer beats the largest so far."""
+
+    def __init__(self): self.beaten = []
+
+    def __call__(self, held, newcomer, out) -> None:
+        newcomer = newcomer.copy()          # once on one piece of memory it is read faster, and twice
+        self.beaten.append(newcomer > held)
+        np.maximum(held, newcomer, out=out)
+
+
 def largest(name: str, x, ways: int, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
     """Max pooling in any number of directions."""
     pool = Pool(name, x, ways, kernel_size, stride, padding, dilation, ceil_mode)
-    out = pool.over(np.maximum, lowest(x))
-    return (out, pool.places_of_largest()) if return_indices else out
+    if return_indices: return pool.over(np.maximum, lowest(x)), pool.places_of_largest()
+    champion = Champion()
+    out = pool.over(champion, lowest(x))
+    return Kept(out, champion.beaten)
 
 
 @Op

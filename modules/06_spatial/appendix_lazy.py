@@ -186,8 +186,13 @@ class LazyNorm(LazyModuleMixin):
 
     settings_of = BatchNorm2d
 
-    def width_in(self, input) -> int:
-        return input.shape[1 if input.ndim == self.accepts[-1] else -self.accepts[0]]
+    def width_in(self, input) -> int: return input.shape[1]
+
+
+class LazyInstanceNorm(LazyNorm):
+    """The same, and a picture may come alone, without a batch."""
+
+    def width_in(self, input) -> int: return input.shape[input.ndim - self.accepts[0]]
 
 
 class LazyConv1d(LazyConvolution, Conv1d):
@@ -244,19 +249,19 @@ class LazyBatchNorm3d(LazyNorm, BatchNorm3d):
     cls_to_become = BatchNorm3d
 
 
-class LazyInstanceNorm1d(LazyNorm, InstanceNorm1d):
+class LazyInstanceNorm1d(LazyInstanceNorm, InstanceNorm1d):
     """An `InstanceNorm1d` that learns from its first input how many channels there are."""
 
     cls_to_become = InstanceNorm1d
 
 
-class LazyInstanceNorm2d(LazyNorm, InstanceNorm2d):
+class LazyInstanceNorm2d(LazyInstanceNorm, InstanceNorm2d):
     """An `InstanceNorm2d` that learns from its first input how many channels there are."""
 
     cls_to_become = InstanceNorm2d
 
 
-class LazyInstanceNorm3d(LazyNorm, InstanceNorm3d):
+class LazyInstanceNorm3d(LazyInstanceNorm, InstanceNorm3d):
     """An `InstanceNorm3d` that learns from its first input how many channels there are."""
 
     cls_to_become = InstanceNorm3d

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 import numpy as np
 
@@ -143,26 +143,27 @@ def lstm_layer(input, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None, we
     parts = [halved(x, 4, 3, [0, 1, 3, 2]) for x in (weight_ih, weight_hh, total(bias_ih, bias_hh))]
     weight = np.concatenate([x.reshape(4 * H, -1) for x in parts if x is not None], axis=1)
     heard = np.ones_like(weight, shape=(weight.shape[1], B))        # the input, the state, 1 for the bias
-    now, said = heard[:into], heard[into : into + width]
-    said[...], c = h.T, c.T.copy()
-    out, room = np.empty_like(input, shape=(N, width)), np.empty_like(c)
+    heard[into : into + width], c = h.T, c.T.copy()
+    out, room, asked = [np.empty_like(c, shape=shape) for shape in ((N, width), (H, B), (4 * H, B))]
     gates, cells = [np.empty_like(c, shape=(len(steps), *shape)) for shape in ((4, H, B), (H, B))]
-    for (start, n), gate, cell in zip(steps, gates, cells):
-        now[:, :n] = input[start : start + n].T
-        flat, (write, keep, say, new) = gate.reshape(4 * H, B)[:, :n], gate[..., :n]
-        np.matmul(weight, heard[:, :n], out=flat)
-        np.tanh(flat, out=flat)
-        switched(flat[: 3 * H])
-        cell, told = cell[:, :n], room[:, :n]
-        np.multiply(keep, c[:, :n], out=cell)
-        cell += np.multiply(write, new, out=told)
-        c[:, :n] = cell
-        np.tanh(cell, out=told)
-        if weight_hr is None: np.multiply(say, told, out=said[:, :n])
-        else: said[:, :n] = weight_hr @ np.multiply(say, told, out=told)
-        out[start : start + n] = said[:, :n].T
+    for n, alike in groupby(zip(steps, gates, cells), key=lambda step: step[0][1]):
+        all_heard, answer, told, before = heard[:, :n], asked[:, :n], room[:, :n], c[:, :n]
+        now, said = all_heard[:into], all_heard[into : into + width]
+        for (start, _), gate, cell in alike:
+            now[...] = input[start : start + n].T
+            np.matmul(weight, all_heard, out=answer)                # always there: it stays in the cache
+            flat, (write, keep, say, new), cell = gate.reshape(4 * H, B)[:, :n], gate[..., :n], cell[:, :n]
+            np.tanh(answer, out=flat)
+            switched(flat[: 3 * H])
+            np.multiply(keep, before, out=cell)
+            cell += np.multiply(write, new, out=told)
+            np.tanh(cell, out=told)
+            if weight_hr is None: np.multiply(say, told, out=said)
+            else: said[...] = weight_hr @ np.multiply(say, told, out=told)
+            out[start : start + n], before = said.T, cell
+        c[:, :n] = before
     told = [[one[..., :n] for one, (_, n) in zip(many, steps)] for many in (cells, gates)]
-    return Kept((out, said.T.copy(), c.T.copy()), *told)
+    return Kept((out, heard[into : into + width].T.copy(), c.T.copy()), *told)
 
 # %% [markdown]
 # ## The modules

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import product
 
 import numpy as np
 
@@ -63,8 +62,9 @@ ADAPTIVE_AVERAGE = {1: adaptive_avg_pool1d, 2: adaptive_avg_pool2d, 3: adaptive_
 #| export
 def put_where(g, places, ways: int, shape: tuple):
     """Numbers added up where they belong in pictures, counted along the line.  (*, *L'), (*, *L') -> shape"""
-    line = places.reshape(*shape[: len(shape) - ways], -1)
-    room = zeros_beside(g, (*line.shape[:-1], math.prod(shape[len(shape) - ways :])))
+    lead = shape[: len(shape) - ways]
+    line = places.reshape(*lead, math.prod(places.shape[len(lead) :]))
+    room = zeros_beside(g, (*lead, math.prod(shape[len(lead) :])))
     return scatter_add(room, -1, line, g.reshape(line.shape)).reshape(shape)
 
 
@@ -95,49 +95,83 @@ for ways in (1, 2, 3):
 @gradient(put_back)
 def put_back_rule(g, _out, _input, indices, size):
     """What was put back answers from where it was put."""
-    line = bare(indices).reshape(*_input.shape[: _input.ndim - len(size)], -1)
-    return gather(g.reshape((*line.shape[:-1], -1)), -1, line).reshape(_input.shape), None
+    lead = _input.shape[: _input.ndim - len(size)]
+    line = bare(indices).reshape(*lead, math.prod(_input.shape[len(lead) :]))
+    return gather(g.reshape((*lead, math.prod(size))), -1, line).reshape(_input.shape), None
 
 # %% [markdown]
-# The quick way never asks where the largest stood. It holds each place inside of the windows against
-# the output: who is equal was it, the first of equals, and `free` says which windows have not been paid
-# for yet. (Nobody is equal to nan. If a window is left over, the slow way has to look.)
+# The quick way knows already. The forward went one direction at a time, and noted for each number of a window
+# where it beat all before it. So go back, one direction at a time, from the last number to the first: whoever
+# beat all before gets the gradient, if none behind got it, and the first gets the rest. The bits of the
+# gradient are handed on as whole numbers, of which a rest can be taken without rounding, infinity or not.
+#
+# (Nobody beats nan, and a window at the edge may have no first number. Then the slow way has to look.)
 
 # %%
 #| export
 def largest_shortcut(ways: int) -> Callable:
     slow = largest_rule(ways)
 
-    def rule(g, out, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    def rule(g, out, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, *, kept):
         settings = kernel_size, stride, padding, dilation, ceil_mode
-        pool = Pool("max_pool", x, ways, *settings)
-        y, dy = (out[0], g[0]) if return_indices else (out, g)
-        if not pool.many: y, dy = y[None], dy[None]
-        apart = all([(k - 1) * d < s for k, s, _, d in pool.settings])         # no number is in two windows
-        tiled = apart and all([k == s and n == k * places for n, places, (k, s, *_) in zip(
-            pool.x.shape[2:], pool.places, pool.settings)])
-        dx = (np.empty_like if tiled else np.zeros_like)(pool.x)
-        free = np.ones_like(y, dtype=bool)
-        for to, of in reached(pool):
-            part = free[to]
-            hit = pool.x[of] == y[to]
-            hit &= part
-            part ^= hit
-            if apart: dx[of] = dy[to] * hit
-            else: dx[of] += dy[to] * hit
-        if free.any(): return slow(g, out, x, *settings, return_indices)
+        if return_indices or (out != out).any(): return slow(g, out, x, *settings, return_indices)
+        pool, (beaten,) = Pool("max_pool", x, ways, *settings), kept
+        dx = g if pool.many else g[None]
+        for dim, n, one, places in zip(range(2, ways + 2), pool.x.shape[2:], pool.settings, pool.places):
+            at = list(taps(n, *one, places))
+            beaten, here = beaten[: len(beaten) - len(at) + 1], beaten[len(beaten) - len(at) + 1 :]
+            dx, left = to_winners(dx, dim, n, one, at, here)
+            if left: return slow(g, out, x, *settings, return_indices)
         return dx.reshape(x.shape),
     return rule
 
 
-def reached(pool: Pool):
-    """For each place inside of the windows: which outputs it reaches, and the inputs it reads for them."""
-    each = [list(taps(n, *settings, places)) for n, settings, places in zip(
-        pool.x.shape[2:], pool.settings, pool.places)]
-    for some in product(*each): yield tuple([(..., *slices) for slices in zip(*some)])
+def to_winners(g, dim: int, n: int, settings: tuple, at: list, beaten: list):
+    """The gradient at who was largest along one dimension, and whether any is left.  (*, places, *)"""
+    (k, s, _, d), whole = settings, f"i{g.itemsize}"
+    apart = (k - 1) * d < s                                                # no number is in two windows
+    tiled = apart and k == s and n == k * g.shape[dim]
+    dx = (np.empty_like if tiled else np.zeros_like)(g, shape=(*g.shape[:dim], n, *g.shape[dim + 1 :]))
+    rest, moved = g.view(whole), dx.view(whole)
+    for (to, of), won in zip(at[:0:-1], beaten[::-1]):
+        share = won.astype(whole)
+        share *= rest[along(dim, to)]
+        if apart: moved[along(dim, of)] = share
+        else: dx[along(dim, of)] += with_bits(share, g)
+        rest = less(rest, along(dim, to), share)
+    to, of = at[0]
+    if apart: moved[along(dim, of)] = rest[along(dim, to)]
+    else: dx[along(dim, of)] += with_bits(rest[along(dim, to)], g)
+    edges = slice(0, to.start), slice(to.stop, None)
+    return dx, any([rest[along(dim, edge)].any() for edge in edges])
+
+
+def with_bits(whole, like):
+    """The numbers that have these bits, in an array of the kind of `like`."""
+    found = np.empty_like(like, shape=whole.shape)
+    found.view(whole.dtype)[...] = whole
+    return found
+
+
+def less(whole, place, part):
+    """What is left of an array when a part of it is taken away; written over the part where it fits."""
+    if part.shape == whole.shape: return np.subtract(whole, part, out=part)
+    left = whole.copy()
+    left[place] -= part
+    return left
 
 
 for ways in (1, 2, 3): shortcut(MAX[ways])(largest_shortcut(ways))
+
+
+def adaptive_largest_shortcut(ways: int) -> Callable:
+    def rule(g, out, x, output_size, return_indices, *, kept):
+        places, g = (out[1], g[0]) if return_indices else (kept[0], g)
+        return put_where(g, places, ways, x.shape),
+    return rule
+
+
+for ways in (1, 2, 3): shortcut(ADAPTIVE_MAX[ways])(adaptive_largest_shortcut(ways))
 
 # %% [markdown]
 # ## The average

@@ -4,6 +4,8 @@
 import numpy as np
 import pytest
 
+import tinytorch
+
 RANDOM = np.random.default_rng(1)
 SHAPES = {1: (3, 4, 11), 2: (2, 4, 9, 8), 3: (2, 3, 6, 5, 7)}
 ARRAYS = {f"x{n}": RANDOM.standard_normal(shape) for n, shape in SHAPES.items()}
@@ -125,3 +127,47 @@ LINES = [line.format(n=n) for n in SHAPES for line in EACH.strip().splitlines()]
 @pytest.mark.parametrize("line", LINES)
 def test_pools_agree(agree_as_layers, line):
     agree_as_layers(line, names)
+
+
+# Who was largest, where it is not plain: of equals the first, of nans the last, -inf in a window that hangs over.
+WINDOWS = ["2", "3, 1", "3, 2, 1", "2, 3", "2, 1, 1", "2, 2, 0, 2", "3, 2, 1, 2", "2, 2, 1, ceil_mode=True", "3, 3, 1, 1, True"]
+EDGES = {
+    "equals": np.floor(3 * RANDOM.random(504)),
+    "all equal": np.zeros(504),
+    "nothing but -inf": np.full(504, -np.inf),
+    "some -inf": np.where(RANDOM.random(504) < 0.8, -np.inf, 1.0),
+    "some nan": np.where(RANDOM.random(504) < 0.1, np.nan, np.floor(3 * RANDOM.random(504))),
+    "inf and its like": RANDOM.choice([-np.inf, -0.0, 0.0, np.inf], 504),
+}
+POOLS = [f"F.max_pool{n}d(x, {window})" for n in SHAPES for window in WINDOWS]
+POOLS += [f"F.adaptive_max_pool{n}d(x, {size})" for n in SHAPES for size in (1, 3, 4)]
+
+
+@pytest.mark.parametrize("line", POOLS)
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("beyond", [False, True], ids=["", "infinite gradients"])
+def test_the_gradient_goes_to_who_was_largest(line, edge, beyond):
+    torch = pytest.importorskip("torch", reason="PyTorch is the reference: pip install 'tinytorch-tito[dev]'")
+    x = EDGES[edge].reshape({"1": (4, 2, 63), "2": (4, 3, 6, 7), "3": (1, 2, 6, 7, 6)}[line[line.index("d(") - 1]])
+    found = []
+    for t in (torch, tinytorch):
+        leaf = t.tensor(x).requires_grad_()
+        out = eval(line, {"F": t.nn.functional, "x": leaf})
+        g = np.cos(np.arange(out.numel())).reshape(tuple(out.shape))
+        if beyond: g.flat[::5] = np.inf
+        out.backward(t.tensor(g))
+        found.append(leaf.grad.numpy())
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("line", [f"F.max_pool{n}d(x, {window})" for n in SHAPES for window in WINDOWS[:5]])
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_short_floats_are_handed_back_as_they_are(line, kind):
+    torch = pytest.importorskip("torch", reason="PyTorch is the reference: pip install 'tinytorch-tito[dev]'")
+    found = []
+    for t in (torch, tinytorch):
+        leaf = t.tensor(ARRAYS[f"x{line[line.index('d(') - 1]}"]).to(getattr(t, kind)).requires_grad_()
+        out = eval(line, {"F": t.nn.functional, "x": leaf})
+        out.backward(t.ones_like(out))
+        found.append(leaf.grad.float().numpy())
+    np.testing.assert_array_equal(found[1], found[0])
