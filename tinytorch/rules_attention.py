@@ -24,14 +24,11 @@ __all__ = [
 @Op
 def add_rows(rows, ids, /, n):
     """Rows added up at their places in a table.  (*, width), (*) -> (n, width)"""
-    ids, rows = ids.reshape(-1), rows.reshape(-1, rows.shape[-1])
-    out = np.zeros_like(rows, shape=(n, rows.shape[1]))
-    if not ids.size: return out
-    order = np.argsort(ids, kind="stable")
-    sorted_ids = ids[order]
-    starts = np.flatnonzero(np.concatenate([[True], sorted_ids[1:] != sorted_ids[:-1]]))
-    out[sorted_ids[starts]] = np.add.reduceat(rows[order], starts, axis=0)
-    return out
+    width = rows.shape[-1]
+    places = ids.reshape(-1, 1) * width + np.arange(width, like=ids)
+    out = np.zeros_like(rows, shape=n * width)
+    np.add.at(out, places.reshape(-1), rows.reshape(-1))
+    return out.reshape(n, width)
 
 
 @gradient(add_rows)

@@ -29,22 +29,20 @@ from tinytorch.tensor import Op
 # %% [markdown]
 # ## Rows added up
 #
-# The transpose of looking up: rows are sent to where they came from. Many may be sent to the same
-# place. Sorted by place they stand in runs, and `reduceat` adds up each run.
+# The transpose of looking up: rows are sent to where they came from, and many may be sent to the same
+# place. `np.add.at` adds each number where it belongs. It has the name of being slow, which it is for whole rows;
+# for single numbers in a line it is the quickest way there is, and takes no longer when many ids are the same.
 
 # %%
 #| export
 @Op
 def add_rows(rows, ids, /, n):
     """Rows added up at their places in a table.  (*, width), (*) -> (n, width)"""
-    ids, rows = ids.reshape(-1), rows.reshape(-1, rows.shape[-1])
-    out = np.zeros_like(rows, shape=(n, rows.shape[1]))
-    if not ids.size: return out
-    order = np.argsort(ids, kind="stable")
-    sorted_ids = ids[order]
-    starts = np.flatnonzero(np.concatenate([[True], sorted_ids[1:] != sorted_ids[:-1]]))
-    out[sorted_ids[starts]] = np.add.reduceat(rows[order], starts, axis=0)
-    return out
+    width = rows.shape[-1]
+    places = ids.reshape(-1, 1) * width + np.arange(width, like=ids)
+    out = np.zeros_like(rows, shape=n * width)
+    np.add.at(out, places.reshape(-1), rows.reshape(-1))
+    return out.reshape(n, width)
 
 
 @gradient(add_rows)

@@ -39,6 +39,7 @@ from tinytorch.bends import (
     threshold,
 )
 from tinytorch.elementwise import erf, where
+from tinytorch.pieces import in_pieces
 from tinytorch.receipts import gradient, shortcut
 from tinytorch.shaping import cat, narrow
 
@@ -223,13 +224,10 @@ def _(g, out, _x, dim):
     return dx,
 
 
-PIECE = 1 << 15                     # numbers whose dozen passes stay in the cache
-
-
 def share_of(out, x):
     """out / x, and a half where x is 0."""
-    share = np.asarray(out / x)
-    if not x.all(): share[x == 0] = 0.5
+    share, nothing = np.asarray(out / x), x == 0
+    if nothing.any(): share[nothing] = 0.5
     return share
 
 
@@ -245,13 +243,8 @@ def _(g, out, x):
 
 @shortcut(gelu)
 def _(g, out, x, approximate):
-    if x.ndim == 0: return gelu_slope(g, out, x, approximate),
-    dx = np.empty_like(x)
-    rows = max(1, PIECE * len(x) // max(1, x.size))
-    for n in range(0, len(x), rows):
-        some = slice(n, n + rows)
-        dx[some] = gelu_slope(g[some], out[some], x[some], approximate)
-    return dx,
+    flat = [part.reshape(-1) for part in (g, out, x)]
+    return in_pieces(gelu_slope, *flat, approximate=approximate).reshape(x.shape),
 
 
 def gelu_slope(g, out, x, approximate: str):
