@@ -432,8 +432,8 @@ print("x*x*x  ", timed(lambda: million * million * million))
 # `**` must be ready for any exponent, and for a negative `x` it falls back to a slow and careful path.
 #
 # **Your turn.** `erf.forward` is the array code of the op `erf`, which an appendix of lesson 02 gave you. And
-# because what you write takes a dozen walks, a large input comes to it in pieces that fit into the cache: that
-# is the first line, which is given.
+# because what you write takes a dozen walks, a large input comes to it in pieces that fit into the cache:
+# that line is given.
 
 # %%
 #| export exercise

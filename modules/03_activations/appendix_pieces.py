@@ -1,10 +1,9 @@
 # %% [markdown]
 # # Appendix: in pieces
 #
-# A formula of a dozen steps walks a dozen times over its numbers. If they are many, each walk fetches them from
-# memory again, and the next one again. The same dozen walks over a **piece** that fits into the processor's
-# cache fetch it once; then comes the next piece. The numbers do not change, and the work does not: only the way
-# to it is shorter.
+# A formula of a dozen steps walks a dozen times over its numbers. If they are many, each walk fetches them
+# from memory again. The same dozen walks over a **piece** that fits into the processor's cache fetch it once;
+# then comes the next piece. The work stays the same, only the way to it is shorter.
 
 # %%
 #| export
