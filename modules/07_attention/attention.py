@@ -219,10 +219,11 @@ assert attention_weights(Tensor(5, 2, 4, 8), Tensor(5, 2, 3, 8)).shape == (5, 2,
 # > **Note.** What of a query that may look nowhere, because its row of the mask is all minus infinity?
 # > Softmax says `nan`. Here the answer is 0: a mixture of nothing.
 #
-# **Your turn.** All of it in one op and one large array. Of many queries you see 64 at a time: `in_bands`, from
-# an appendix, hands you one band after the other. And where no score is far from 0, `top` is 0. `keep` is for dropout: the `exp` of each score is
-# multiplied by it, after their sum was taken. For the gradient rule, keep the logarithm of each row's sum of
-# exps: one number a row, from which all weights can be made again.
+# **Your turn.** All of it in one op and one large array. Of many queries you see 64 at a time: `in_bands`,
+# from an appendix, hands you one band after the other. And where no score is far from 0, `top` is 0. `keep`
+# is for dropout: the `exp` of each score is multiplied by it, after their sum was taken. For the gradient
+# rule, keep the logarithm of each row's sum of exps: one number a row, from which all weights can be made
+# again.
 
 # %%
 #| export exercise
