@@ -29,6 +29,7 @@ def worth_cutting(x) -> bool:
 
 def in_pieces(f, *arrays, **settings):
     """f of arrays with equally many rows, which treats every row by itself, a piece at a time."""
+    if not worth_cutting(arrays[0]): return f(*arrays, **settings)
     rows, wholes = max(1, PIECE * len(arrays[0]) // arrays[0].size), None
     for start in range(0, len(arrays[0]), rows):
         some = slice(start, start + rows)
