@@ -250,7 +250,7 @@ def _(g, _out, x, lambd): return g * ((x < -lambd) | (x > lambd)),
 
 
 def quick_landing(g, x, alpha, steepness, scale):
-    """The same as `landing`: the exponential on both sides, where it is 1, and what is missing on the right."""
+    """The same as `landing`: the exponential, which is 1 on the right, and there what is missing."""
     dx, left = np.minimum(x, 0), scale * alpha * steepness
     if steepness != 1: dx *= steepness
     dx = np.exp(dx)

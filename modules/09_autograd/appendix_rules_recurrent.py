@@ -241,7 +241,7 @@ def lstm_shortcut(g, out, x, h, c, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, reverse,
             slope = np.empty_like(gates, order="C")                 # of write, keep, new and say
             for place, moved, by in ((0, soft[0], new), (1, soft[1], before), (3, soft[2], bent)):
                 np.multiply(moved, by, out=slope[place])
-            for told, moved, by in ((new, slope[2], write), (bent, bent, say)):     # how far a nudge moves tanh
+            for told, moved, by in ((new, slope[2], write), (bent, bent, say)):     # what tanh lets pass
                 np.multiply(told, told, out=moved)
                 np.subtract(1, moved, out=moved)
                 moved *= by
