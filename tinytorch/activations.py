@@ -10,6 +10,7 @@ import numpy as np
 from .dtypes import as_dtype
 from .elementwise import erf
 from .methods import in_place
+from .pieces import in_pieces, worth_cutting
 from .tensor import Op, Tensor, floating, tensor
 
 __all__ = [
@@ -96,6 +97,8 @@ def gelu(input, /, *, approximate="none"):
     """x times the chance that a normal number is below x; "tanh" is an older formula.  (*) -> (*)"""
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu knows approximate='none' and approximate='tanh', not {approximate!r}")
+    if worth_cutting(flat := input.reshape(-1)):
+        return in_pieces(gelu.forward, flat, approximate=approximate).reshape(input.shape)
     if approximate == "none":
         out = 1 + erf.forward(input * math.sqrt(0.5))
         out *= input

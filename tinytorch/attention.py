@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from .activations import gelu, softmax
+from .bands import BAND, in_bands, near_zero, room_like
 from .containers import ModuleDict, ModuleList
 from .creation import arange, ones
 from .dense import Dropout, LayerNorm, Linear, dropout
@@ -20,9 +21,9 @@ from .shaping import cat, repeat_interleave, split
 from .tensor import Kept, Op, Tensor, tensor
 
 __all__ = [
-    "look_up", "sinusoids", "attention_weights", "attend", "room_like", "causal_mask",
-    "scaled_dot_product_attention", "check_looks", "split_heads", "merge_heads", "CausalSelfAttention", "MLP",
-    "Block", "GPT", "start_small", "likeliest", "continued", "attention_cost",
+    "look_up", "sinusoids", "attention_weights", "attend", "causal_mask", "scaled_dot_product_attention",
+    "check_looks", "split_heads", "merge_heads", "CausalSelfAttention", "MLP", "Block", "GPT", "start_small",
+    "likeliest", "continued", "attention_cost",
 ]
 
 
@@ -59,9 +60,11 @@ def attend(query, key, value, mask=None, keep=None, /, *, scale=None):
     (*, T, E), (*, S, E), (*, S, V), (*, T, S), (*, T, S) -> (*, T, V); the mask is added to the scores.
     """
     if scale is None: scale = 1 / math.sqrt(query.shape[-1])
+    if query.shape[-2] > BAND: return in_bands(attend.forward, query, key, value, mask, keep, scale)
     scores = (query * scale) @ key.swapaxes(-1, -2)
+    small = near_zero(scores, mask)
     if mask is not None: scores += mask
-    top = np.maximum(row_max(scores), np.finfo(scores.dtype).min)     # finite, even of -inf
+    top = 0 if small else np.maximum(row_max(scores), np.finfo(scores.dtype).min)     # finite, even of -inf
     scores -= top
     np.exp(scores, out=scores)
     total = row_sums(scores)
@@ -70,11 +73,6 @@ def attend(query, key, value, mask=None, keep=None, /, *, scale=None):
     out = np.matmul(scores, value, out=room_like(query, (*scores.shape[:-1], value.shape[-1])))
     out /= total
     return Kept(out, top + np.log(total))
-
-
-def room_like(array, shape):
-    """Room for an output whose dimensions lie in memory in the order of the array's."""
-    return np.empty_like(array, shape=shape)
 
 
 def causal_mask(rows: int, columns: int | None = None) -> Tensor:

@@ -14,12 +14,13 @@ import numpy as np
 from .creation import zeros_like
 from .dtypes import dtype_of
 from .hooks import RemovableHandle, asked
+from .pieces import PIECE
 from .tensor import Tensor, as_array, tensor
 
 __all__ = [
     "number", "not_below_zero", "shares", "ways", "EVERY_STEP_PRE_HOOK", "EVERY_STEP_POST_HOOK",
     "register_optimizer_step_pre_hook", "register_optimizer_step_post_hook", "announced", "STEPS", "quicker",
-    "HOOKS", "Books", "take_in", "settings_of", "fitted", "PIECE", "cut", "remembered", "counted", "written",
+    "HOOKS", "Books", "take_in", "settings_of", "fitted", "cut", "remembered", "counted", "written",
 ]
 
 
@@ -271,9 +272,6 @@ def fitted(kept, p: Tensor, name: str = ""):
     array = as_array(kept)
     kind = dtype_of(p.array) if p.is_floating_point() and name != "step" else dtype_of(array)
     return tensor(array, dtype=kind, device=p.device)
-
-
-PIECE = 1 << 15
 
 
 def cut(*arrays):

@@ -9,6 +9,7 @@ import numpy as np
 
 from .attention import attend, look_up
 from .autograd import bare
+from .bands import bands, room_like
 from .elementwise import where
 from .embeddings import bags
 from .receipts import gradient, shortcut
@@ -17,21 +18,19 @@ from .tensor import Op
 
 __all__ = [
     "add_rows", "add_rows_rule", "table_gradient", "look_up_rule", "bags_rule", "places_in_bags",
-    "first_of_bags", "attend_rule", "once", "weights_again", "attend_shortcut", "scaled", "rotate_rule",
+    "first_of_bags", "attend_rule", "once", "weights_again", "attend_shortcut", "add_product", "one_longer",
+    "one_lower", "rotate_rule",
 ]
 
 
 @Op
 def add_rows(rows, ids, /, n):
     """Rows added up at their places in a table.  (*, width), (*) -> (n, width)"""
-    ids, rows = ids.reshape(-1), rows.reshape(-1, rows.shape[-1])
-    out = np.zeros_like(rows, shape=(n, rows.shape[1]))
-    if not ids.size: return out
-    order = np.argsort(ids, kind="stable")
-    sorted_ids = ids[order]
-    starts = np.flatnonzero(np.concatenate([[True], sorted_ids[1:] != sorted_ids[:-1]]))
-    out[sorted_ids[starts]] = np.add.reduceat(rows[order], starts, axis=0)
-    return out
+    width = rows.shape[-1]
+    places = ids.reshape(-1, 1) * width + np.arange(width, like=ids)
+    out = np.zeros_like(rows, shape=n * width)
+    np.add.at(out, places.reshape(-1), rows.reshape(-1))
+    return out.reshape(n, width)
 
 
 @gradient(add_rows)
@@ -128,27 +127,64 @@ def weights_again(query, key, mask):
 @shortcut(attend)
 def attend_shortcut(g, out, query, key, value, mask, keep, scale, kept):
     if scale is None: scale = 1 / math.sqrt(query.shape[-1])
-    weights = (query * scale) @ key.mT
-    if mask is not None: weights += mask
-    weights -= kept[0]
-    np.exp(weights, out=weights)
+    query, average = query * scale, np.einsum("...i,...i->...", g, out)[..., None]
+    asked, paid = one_longer(query, -kept[0]), one_longer(g, -average)
+    keys, values = [one_lower(x.mT, 1) for x in (key, value)]
+    T, S = g.shape[-2], key.shape[-2]
+    if keep is not None: keep = np.broadcast_to(keep, (*keep.shape[:-2], T, S))
 
-    def slope():
-        rewards = g @ value.mT
-        if keep is not None: rewards *= keep
-        rewards -= np.einsum("...i,...i->...", g, out)[..., None]
-        rewards *= weights
-        return rewards
-    slope = once(slope)
-    return (lambda: scaled(slope() @ key, scale), lambda: scaled(slope().mT @ query, scale),
-            lambda: (weights if keep is None else weights * keep).mT @ g,
-            slope, lambda: (g @ value.mT) * weights)
+    def weights(rows, n, mask):
+        found = asked[..., rows, :] @ keys[..., :n]
+        if mask is not None: found += mask
+        return np.exp(found, out=found)
+
+    def slope(weights, rows, n):
+        if keep is None: found = paid[..., rows, :] @ values[..., :n]
+        else:
+            found = g[..., rows, :] @ values[..., :-1, :n]
+            found *= keep[..., rows, :n]
+            found -= average[..., rows, :]
+        found *= weights
+        return found
+
+    def back():
+        dq, dk, dv = [room_like(x, (*g.shape[:-2], *x.shape[-2:])) for x in (query, key, value)]
+        for last, (rows, n, part) in enumerate(reversed(list(bands(mask, T, S)))):
+            looks = weights(rows, n, part)
+            worth = slope(looks, rows, n)
+            np.matmul(worth, key[..., :n, :], out=dq[..., rows, :])
+            add_product(dk, worth, query[..., rows, :], not last)
+            if keep is not None: looks *= keep[..., rows, :n]
+            add_product(dv, looks, g[..., rows, :], not last)
+        dq *= scale
+        return dq, dk, dv
+
+    every, back = (slice(None), S), once(back)
+    return (lambda: back()[0], lambda: back()[1], lambda: back()[2],
+            lambda: slope(weights(*every, mask), *every), lambda: (g @ value.mT) * weights(*every, mask))
 
 
-def scaled(x, scale: float):
-    """The array, scaled in place."""
-    x *= scale
-    return x
+def add_product(total, x, y, first: bool) -> None:
+    """Adds x.mT @ y to the first rows of a total, of which nothing is known at first."""
+    n = x.shape[-1]
+    if first:
+        np.matmul(x.mT, y, out=total[..., :n, :])
+        total[..., n:, :] = 0
+    else: total[..., :n, :] += x.mT @ y
+
+
+def one_longer(x, last):
+    """Rows with one number more behind them.  (*, n) -> (*, n + 1)"""
+    out = np.empty_like(x, shape=(*x.shape[:-1], x.shape[-1] + 1), order="C")
+    out[..., :-1], out[..., -1:] = x, last
+    return out
+
+
+def one_lower(x, last):
+    """Columns with one number more below them.  (*, m, n) -> (*, m + 1, n)"""
+    out = np.empty_like(x, shape=(*x.shape[:-2], x.shape[-2] + 1, x.shape[-1]), order="C")
+    out[..., :-1, :], out[..., -1:, :] = x, last
+    return out
 
 
 @gradient(rotate)

@@ -207,29 +207,25 @@ def lstm_shortcut(g, out, x, h, c, w_ih, w_hh, b_ih, b_hh, w_hr, sizes, reverse,
         for step in steps:
             cell, gates, before = next(walked)
             (write, keep, say, new), dh = gates, back.arriving(span, step)
-            dwrite, dkeep, dnew, dsay = slopes[:, step].reshape(4, H, -1)
             dtold = dh.T.copy() if w_hr is None else w_hr.T @ dh.T
-            bent, soft = np.tanh(cell), gates[:3] * gates[:3]
-            np.subtract(gates[:3], soft, out=soft)                  # how far a nudge moves each switch
+            bent, soft = np.tanh(cell), np.subtract(1, gates[:3])
+            soft *= gates[:3]                                       # how far a nudge moves each switch
             if w_hr is not None: shorter += (say * bent @ dh).T
-            dsay[...] = dtold
-            dsay *= bent
-            dsay *= soft[2]
-            bent *= bent
-            np.subtract(1, bent, out=bent)
-            bent *= say
-            bent *= dtold
+            slope = np.empty_like(gates, order="C")                 # of write, keep, new and say
+            for place, moved, by in ((0, soft[0], new), (1, soft[1], before), (3, soft[2], bent)):
+                np.multiply(moved, by, out=slope[place])
+            for told, moved, by in ((new, slope[2], write), (bent, bent, say)):     # what tanh lets pass
+                np.multiply(told, told, out=moved)
+                np.subtract(1, moved, out=moved)
+                moved *= by
             dcell = dc[:, : len(dh)]
+            bent *= dtold
             dcell += bent
-            for slope, moved, by in ((dwrite, soft[0], new), (dkeep, soft[1], before)):
-                np.multiply(moved, by, out=slope)
-                slope *= dcell
-            np.multiply(new, new, out=dnew)
-            np.subtract(1, dnew, out=dnew)
-            dnew *= write
-            dnew *= dcell
+            slope[:3] *= dcell
+            slope[3] *= dtold
             dcell *= keep
-            np.matmul(slopes[:, step].T, w_hh, out=dh)
+            flat = slopes[:, step] = slope.reshape(4 * H, -1)
+            np.matmul(flat.T, w_hh, out=dh)
         back.gather(span, slopes.T, slopes.T)
     return back.dx, back.dh, dc.T, *back.weights, *back.biases, shorter
 

@@ -520,7 +520,7 @@ def select_index(input, /, index):
 @method
 def getitem(tensor: Tensor, index) -> Tensor:
     """What `x[index]` calls."""
-    return select_index(tensor, plain_index(index))
+    return current_engine().run(select_index, (tensor,), {"index": plain_index(index)})
 
 
 @method

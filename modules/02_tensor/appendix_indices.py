@@ -16,6 +16,7 @@ import numpy as np
 #| export
 def plain_index(index):
     """The index as NumPy wants it: arrays for tensors and lists; thanks to ... even one number is a view."""
+    if type(index) is int: return index, ...                # the everyday case: a row
     places = [plain_place(i) for i in (index if isinstance(index, tuple) else (index,))]
     return tuple(places if any([i is ... for i in places]) else [*places, ...])
 
@@ -39,7 +40,8 @@ def numbers_first(array, index):
 
     So x[0, :, places] is x[0][:, places]. NumPy would take the 0 for another array, and turn the result.
     """
-    if type(index) is not tuple or not any([hasattr(i, "dtype") for i in index]): return array, index
+    if type(index) is not tuple or (len(index) == 2 and index[1] is ...): return array, index
+    if not any([hasattr(i, "dtype") for i in index]): return array, index
     if not any([type(i) is int for i in index]): return array, index
     whole = slice(None)
     first = [(whole,) * (i.ndim if i.dtype == bool else 1) if hasattr(i, "dtype") else (i,) for i in index]

@@ -83,7 +83,7 @@ def along(dim: int, part) -> tuple:
 def joined(tensors):
     """The arrays in their common dtype."""
     if not tensors: raise ShapeError("nothing to join: the list of tensors is empty")
-    return common(tensors)
+    return tensors if len({getattr(x, "dtype", None) for x in tensors}) == 1 else common(tensors)
 
 
 def joining(forward) -> Op:

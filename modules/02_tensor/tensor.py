@@ -1087,7 +1087,7 @@ def select_index(input, /, index):
 @method
 def getitem(tensor: Tensor, index) -> Tensor:
     """What `x[index]` calls."""
-    return select_index(tensor, plain_index(index))
+    return current_engine().run(select_index, (tensor,), {"index": plain_index(index)})
 
 # %% [markdown]
 # Writing is the engine's business too, because others may be looking at the same memory: `x[i] = v` and every

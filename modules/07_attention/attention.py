@@ -22,6 +22,7 @@ import math
 import numpy as np
 
 from tinytorch.activations import gelu, softmax
+from tinytorch.bands import BAND, in_bands, near_zero, room_like
 from tinytorch.containers import ModuleDict, ModuleList
 from tinytorch.creation import arange, ones
 from tinytorch.dense import Dropout, LayerNorm, Linear, dropout
@@ -218,9 +219,11 @@ assert attention_weights(Tensor(5, 2, 4, 8), Tensor(5, 2, 3, 8)).shape == (5, 2,
 # > **Note.** What of a query that may look nowhere, because its row of the mask is all minus infinity?
 # > Softmax says `nan`. Here the answer is 0: a mixture of nothing.
 #
-# **Your turn.** All of it in one op and one large array. `keep` is for dropout: the `exp` of each score is
-# multiplied by it, after their sum was taken. For the gradient rule, keep the logarithm of each row's sum of
-# exps: one number a row, from which all weights can be made again.
+# **Your turn.** All of it in one op and one large array. Of many queries you see 64 at a time: `in_bands`,
+# from an appendix, hands you one band after the other. And where no score is far from 0, `top` is 0. `keep`
+# is for dropout: the `exp` of each score is multiplied by it, after their sum was taken. For the gradient
+# rule, keep the logarithm of each row's sum of exps: one number a row, from which all weights can be made
+# again.
 
 # %%
 #| export exercise
@@ -231,9 +234,11 @@ def attend(query, key, value, mask=None, keep=None, /, *, scale=None):
     (*, T, E), (*, S, E), (*, S, V), (*, T, S), (*, T, S) -> (*, T, V); the mask is added to the scores.
     """
     if scale is None: scale = 1 / math.sqrt(query.shape[-1])
+    if query.shape[-2] > BAND: return in_bands(attend.forward, query, key, value, mask, keep, scale)
     scores = (query * scale) @ key.swapaxes(-1, -2)
+    small = near_zero(scores, mask)
     if mask is not None: scores += mask
-    top = np.maximum(row_max(scores), np.finfo(scores.dtype).min)     # finite, even of -inf
+    top = 0 if small else np.maximum(row_max(scores), np.finfo(scores.dtype).min)     # finite, even of -inf
     #| hint Subtract top and take exp, both in place. Then total: row_sums(scores), from lesson 05.
     #| hint Where may total be 0? Make it 1 there: nothing divided by 1 is nothing.
     #| hint Multiply by keep if there is one, mix the values, and divide the mixture by total.
@@ -247,11 +252,6 @@ def attend(query, key, value, mask=None, keep=None, /, *, scale=None):
     out /= total
     ### END SOLUTION
     return Kept(out, top + np.log(total))
-
-
-def room_like(array, shape):
-    """Room for an output whose dimensions lie in memory in the order of the array's."""
-    return np.empty_like(array, shape=shape)
 
 # %%
 #| check 3

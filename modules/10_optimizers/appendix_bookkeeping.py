@@ -25,6 +25,7 @@ import numpy as np
 from tinytorch.creation import zeros_like
 from tinytorch.dtypes import dtype_of
 from tinytorch.hooks import RemovableHandle, asked
+from tinytorch.pieces import PIECE
 from tinytorch.tensor import Tensor, as_array, tensor
 
 # %% [markdown]
@@ -317,9 +318,6 @@ def fitted(kept, p: Tensor, name: str = ""):
 
 # %%
 #| export
-PIECE = 1 << 15
-
-
 def cut(*arrays):
     """The same pieces of several arrays of one shape, each with two pieces of memory to compute in."""
     first = arrays[0]

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 import tinytorch as tt
+import tinytorch.attention
+import tinytorch.bands
+import tinytorch.pieces
 
 RANDOM = np.random.default_rng(5)
 
@@ -256,3 +259,33 @@ def test_gradients_are_what_a_nudge_finds(line, twice):
     want = sum([(g.detach().numpy() * direction(name, g.shape)).sum() for name, g in grads.items() if g is not None])
     far = max([np.abs(g.detach().numpy()).max(initial=0) for g in grads.values() if g is not None], default=0)
     assert abs((after.value - before.value) / 2e-6 - want) <= 1e-6 * max(1, far, abs(found.value), abs(want))
+
+
+@pytest.mark.parametrize("line", [line for line in WORDS if re.search("attention|Attention|Transformer", line)])
+def test_bands_and_pieces_leave_attention_as_it_is(line, monkeypatch):
+    torch = pytest.importorskip("torch")
+    for module in (tt.bands, tt.attention): monkeypatch.setattr(module, "BAND", 2)
+    monkeypatch.setattr(tt.pieces, "PIECE", 7)
+    same(Run(tt, line).grads, Run(torch, line).grads, 1e-9)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_looks_that_are_forgotten_are_the_same_in_bands(causal, monkeypatch):
+    from tinytorch.attention import attend, causal_mask
+    for module in (tt.bands, tt.attention): monkeypatch.setattr(module, "BAND", 3)
+    q, k, v, keep = [tt.tensor(numbers(2, 7, 5 if n < 3 else 7), requires_grad=True) for n in range(4)]
+    mask = tt.tensor(causal_mask(7), dtype=tt.float64, requires_grad=True) if causal else None
+    given = [x for x in (q, k, v, keep, mask) if x is not None]
+    found = [tt.autograd.grad(attend(q, k, v, mask, keep), given, tt.ones(2, 7, 5, dtype=tt.float64), create_graph=plain)
+             for plain in (False, True)]
+    for quick, plain in zip(*found): np.testing.assert_allclose(quick.detach().numpy(), plain.detach().numpy(), atol=1e-12)
+
+
+def test_relu_hands_on_the_gradient_of_what_is_no_number():
+    torch = pytest.importorskip("torch")
+    for create_graph in (False, True):
+        found = []
+        for t in (torch, tt):
+            x = t.tensor([float("nan"), -1.0, 0.0, 2.0], requires_grad=True)
+            found.append(t.autograd.grad(t.relu(x), x, t.tensor([2.0, 3.0, 4.0, 5.0]), create_graph=create_graph)[0])
+        assert found[1].tolist() == found[0].tolist() == [2.0, 0.0, 0.0, 5.0]

@@ -289,7 +289,7 @@ def expand_rule(g, _out, _x):
 
 @gradient(relu)
 def relu_rule(g, out, _x):
-    return g * (out > 0),
+    return g * (out != 0),
 
 
 @gradient(sigmoid)
