@@ -93,16 +93,15 @@ bytes_on_disk(model), 4 * sum([p.numel() for p in model.parameters()])
 # even a single weight shows as a dot.
 
 # %%
-def histogram(x, low=None, high=None, width=72, height=8):
-    """How many numbers lie where; `|` marks two places, such as the ends of a range."""
+def histogram(x, marks=(), width=72, height=8):
+    """How many numbers lie where; below, `|` marks some places."""
     x = x.detach().array.reshape(-1)
     counts, edges = np.histogram(x, width)
     tall = counts * height / counts.max()
     page = [["#" if n >= line + 0.5 else "." if line == 0 and n > 0 else " " for n in tall]
             for line in reversed(range(height))]
     ruler = ["-"] * width
-    for mark in (low, high):
-        if mark is not None: ruler[int(np.clip(np.searchsorted(edges, mark) - 1, 0, width - 1))] = "|"
+    for mark in marks: ruler[int(np.clip(np.searchsorted(edges, mark) - 1, 0, width - 1))] = "|"
     print("\n".join(map("".join, [*page, ruler])), f"\n{x.min():<9.3f}{x.max():>{width - 9}.3f}")
 
 weight = model[2].weight
@@ -321,7 +320,16 @@ for axis in (None, 0):
     print(f"axis {axis!s:>4}: {root_mean_square(off):.6f} off, of {root_mean_square(weight.data):.3f}")
 
 # %% [markdown]
-# A thousandth of a weight is invisible. So how few bits are enough? Here every weight of the network goes
+# A hundredth of a weight is hard to see. With 16 places, four bits, the grid can be drawn, below the weights
+# that have to share it:
+
+# %%
+grid = choose_qparams(*extremes(weight.data), -8, 7, symmetric=True)
+histogram(weight, dequantize_affine(tensor(list(range(-8, 8))), *grid).tolist())
+
+# %% [markdown]
+# Most of the weights share a handful of places, and most of the places have hardly any weights. So how few
+# bits are enough? Here every weight of the network goes
 # through grids of 2 to 8 bits and back, and the examination is held again. Where will it fail, and does a
 # grid for each channel help?
 
@@ -356,7 +364,7 @@ curves({"one grid for all": by_bits(None), "one for each channel": by_bits(0)}, 
 
 # %%
 with no_grad(): hidden = model[:4](familiar.tensors[0])
-histogram(hidden[hidden > 0], high=quantile(hidden, 0.999).item())
+histogram(hidden[hidden > 0], [quantile(hidden, 0.999).item()])
 
 # %% [markdown]
 # **Your turn.** First by counting: a range that `share` of the numbers lie in, so that as many are left out
@@ -957,6 +965,7 @@ assert list(layer.state_dict()) == ["weight_orig", "weight_mask"], \
     "the parameter is called weight_orig, the mask is the buffer weight_mask, and both are saved"
 assert layer.weight_orig is before, "the parameter stays the same object: optimizers hold on to it"
 optimizer = SGD(layer.parameters(), lr=0.1, momentum=0.9, weight_decay=0.5)
+assert layer.weight.requires_grad, "gradients flow through the product: its numbers alone have no history"
 layer(tensor([[1.0, 1.0]])).sum().backward()
 assert before.grad.tolist() == [[1.0, 0.0], [0.0, 1.0]], \
     "gradients flow through the product to the parameter, and none to what is masked"

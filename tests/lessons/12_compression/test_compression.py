@@ -7,6 +7,7 @@ import pytest
 
 import tinytorch
 from tinytorch import Tensor, manual_seed, nn, no_grad, tensor
+from tinytorch.compared import Compared, Row, front, measured
 from tinytorch.compression import (
     Observer,
     QuantizedLinear,
@@ -480,3 +481,12 @@ def test_the_course_has_pytorchs_places_for_it():
     assert tinytorch.ao.nn.quantized.dynamic.Linear is QuantizedLinear
     assert tinytorch.nn.utils.prune.ln_structured is ln_structured
     assert tinytorch.ao.quantization.quantize_dynamic is tinytorch.quantization.quantize_dynamic
+
+
+def test_who_is_beaten_on_both_axes_is_not_on_the_front():
+    rows = [Row("large", 100, 90.0, 1.0), Row("small", 10, 80.0, 1.0), Row("beaten", 50, 79.0, 0.1),
+            Row("between", 50, 85.0, 9.0), Row("same", 10, 80.0, 2.0)]
+    assert [row.name for row in front(rows)] == ["small", "same", "between", "large"]
+    found = measured("a layer", layer := nn.Linear(3, 2), lambda model: 7.0, tensor(numbers(1, 3)))
+    assert (found.bytes, found.score) == (bytes_on_disk(layer), 7.0) and found.seconds > 0
+    assert "* large" in repr(Compared(rows)) and "  beaten" in repr(Compared(rows))
