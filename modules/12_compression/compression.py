@@ -598,8 +598,24 @@ assert np.array_equal(corrected(5, zw), wanted(5, zw)), "each output may have a 
 # ## A layer that holds bytes
 #
 # The whole number is a number of steps; a step of x times a step of w is its unit. So at last it is
-# multiplied by both scales, and the bias, which stays as it was, is added. The class is given. It holds its
-# weight as int8, so that the file holds it as int8, too.
+# multiplied by both scales, and the bias, which stays as it was, is added. That is one op, or the door would
+# be passed five times.
+
+# %%
+#| export
+@Op
+def in_floats(products, row_sums, weight_sums, row_zero, weight_zero, scale, weight_scale, bias, /, terms):
+    """What products of places stand for.  (M, N) -> (M, N)"""
+    steps = products - too_much(row_sums, weight_sums, row_zero, weight_zero, terms)
+    out = steps.astype(weight_scale.dtype) * (scale * weight_scale)
+    if bias is not None: out += bias
+    return out
+
+
+no_gradient(in_floats)
+
+# %% [markdown]
+# The class is given. It holds its weight as int8, so that the file holds it as int8, too.
 #
 # Its input arrives in floats, and goes onto a grid. Whose? If the layer knows from experience how far its
 # inputs reach, it has a grid for them, and is called **static**. Otherwise it looks at each batch anew, and
@@ -640,7 +656,7 @@ class Quantized(Module):
     def grid_for(self, input: Tensor) -> tuple[Tensor, Tensor]:
         """The grid that inputs go onto: the one that is known, or one that holds just these."""
         if self.input_scale is not None: return self.input_scale, self.input_zero_point
-        return choose_qparams(*extremes(input.detach()))
+        return choose_qparams(*extremes(input.detach() if input.numel() else self.weight_scale))
 
     def sums(self) -> Tensor:
         """The sum of the places of each output; it is found once.  (N)"""
@@ -652,13 +668,12 @@ class Quantized(Module):
 
     def products(self, rows: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
         """Rows of places times the weight, in floats.  (M, K) -> (M, N)"""
-        weight_zero, row_sums = self.weight_zero_point, 0
+        weight, weight_zero, row_sums = self.weight, self.weight_zero_point, 0
         if weight_zero is None: weight_zero = 0
-        else: row_sums = rows.sum(1, keepdim=True)
-        steps = int8_matmul(rows, self.weight.reshape(len(self.weight), -1))
-        steps = steps - too_much(row_sums, self.sums(), zero_point, weight_zero, rows.shape[1])
-        out = steps * (scale * self.weight_scale)
-        return out if self.bias is None else out + self.bias
+        else: row_sums = rows.sum(1, keepdim=True, dtype=int32)
+        if weight.ndim > 2: weight = weight.reshape(weight.shape[0], -1)
+        return in_floats(int8_matmul(rows, weight), row_sums, self.sums(), zero_point, weight_zero, scale,
+                         self.weight_scale, self.bias, terms=weight.shape[1])
 
     def extra_repr(self) -> str:
         told = [f"{name}={getattr(self, name)}" for name in (*self.settings, "axis")]
@@ -672,8 +687,10 @@ class QuantizedLinear(Quantized):
 
     def forward(self, input: Tensor) -> Tensor:
         grid = self.grid_for(input)
-        rows = quantize_affine(input, *grid).reshape(-1, self.in_features)
-        return self.products(rows, *grid).reshape(*input.shape[:-1], self.out_features)
+        places = quantize_affine(input, *grid)
+        if input.ndim == 2: return self.products(places, *grid)
+        out = self.products(places.reshape(-1, self.in_features), *grid)
+        return out.reshape(*input.shape[:-1], self.out_features)
 
 # %%
 layer = QuantizedLinear.from_float(model[2], axis=0)

@@ -177,6 +177,10 @@ def test_a_layer_of_bytes_computes_what_its_grids_say(axis, symmetric, static):
     assert small.weight.dtype.name == "int8" and small(x).dtype.name == "float32"
 
 
+def test_no_rows_are_no_trouble():
+    assert QuantizedLinear.from_float(nn.Linear(6, 3), 0)(tinytorch.zeros(0, 6)).shape == (0, 3)
+
+
 def test_a_layer_finds_its_sums_anew_when_its_weight_changes():
     layer, x = nn.Linear(6, 3, bias=False), tensor(numbers(4, 6) + 2)
     small = QuantizedLinear.from_float(layer)
