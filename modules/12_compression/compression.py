@@ -1053,9 +1053,10 @@ with no_grad():
     for tenths in (2, 5): told(f"{tenths}/10 pruned, as CSR", sparse(thinned(model, tenths / 10)))
 
 # %% [markdown]
-# On the disk it pays from a third on. In time it does not pay at all: a matrix product is the one thing that
-# all of a computer has been polished for, and to pick up numbers here and there is not. What processors can
-# use are zeros in a **pattern**: whole rows, or two of every four (the appendix on patterns).
+# On the disk it pays from a third on. In time it does not pay here at all: a matrix product is the one thing
+# that all of a computer has been polished for, and to pick up numbers here and there is not. (The appendix
+# measures where it begins to: a large matrix, a single row, and ninety-nine of a hundred gone.) What
+# processors can use are zeros in a **pattern**: whole rows, or two of every four (the appendix on patterns).
 #
 # Song Han's recipe had three steps: prune, say in few bits, and then code by **Huffman** (1952), in which
 # what is frequent is short. The third is in every zip file. What will it make of each of these?
