@@ -23,7 +23,8 @@ END = "<!-- to here -->"
 BUILT_IN = ("", "Tensor", "linalg", "random")       # most of what is there does not tell its signature
 PLACES = ("nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize",
           "nn.utils.parametrizations", "autograd", "autograd.function", "autograd.graph", "utils.data",
-          "utils.checkpoint", "optim", "optim.lr_scheduler", "optim.swa_utils", "amp")
+          "utils.checkpoint", "optim", "optim.lr_scheduler", "optim.swa_utils", "amp", "nn.utils.prune",
+          "ao.quantization")
 
 OLD = "deprecated since 2018: `reduction` says the same in one word"
 GUESSED = "PyTorch guesses a missing `dim`, and warns"
@@ -39,6 +40,11 @@ REASONS = {                 # of a parameter, wherever it turns up, or of `funct
     "RNNBase.mode": "the class says which kind it is: RNN, LSTM or GRU",
     "RNNCellBase.device": "a base class: its three children have PyTorch's defaults",
     "RNNCellBase.dtype": "a base class: its three children have PyTorch's defaults",
+    **dict.fromkeys(("prepare.observer_non_leaf_module_list", "prepare.prepare_custom_config_dict",
+                     "convert.is_reference", "convert.convert_custom_config_dict", "convert.remove_qconfig",
+                     "convert.use_precomputed_fake_quant", "fuse_modules.fuser_func",
+                     "fuse_modules.fuse_custom_config_dict"),
+                    "for quantised modules of one's own, of PyTorch's kind"),
 }
 IN_PLACE = "takes what the function without the underscore takes, the tensor by position"
 LEFT_OUT = {                # why names are missing, by pattern; the first that matches
@@ -62,6 +68,12 @@ LEFT_OUT = {                # why names are missing, by pattern; the first that 
         "data pipes: PyTorch no longer develops them",
     r"convert_conv2d|convert_conv3d": "belongs to PyTorch's compiler",
     r"scaled_mm|scaled_grouped|grouped_mm|ScalingType|Swizzle": "products of 8-bit floats, on some GPUs",
+    r"_jit$|script_qconfig|_qconfig_dict$|qconfig_mapping$|qconfig_equals|get_block_size":
+        "for the graphs of PyTorch's compilers",
+    r"mappings?$|module_class$|_module_list$|propagation_list|custom_config_dict|swap_module|propagate_qconfig|"
+    r"get_quantized_operator|get_fuser|observer_state_dict|no_observer_set|default_eval_fn|add_quant_dequant":
+        "the inside of PyTorch; here `mapping` is a dict from layers to layers",
+    r"^fuse_": "`fuse_modules` and `nn.utils.fuse_conv_bn_eval` do it",
     r"multi_head_attention_forward|_native_multi": "what MultiheadAttention calls inside",
 }
 LEFT_OUT_THERE = {          # the same for what is built in

@@ -28,9 +28,9 @@ from .tensor import Op, Tensor, floating, tensor
 __all__ = [
     "bytes_on_disk", "SMALLEST", "choose_qparams", "channels", "facing", "quantize_affine",
     "dequantize_affine", "storage", "extremes", "round_trip", "percentiles", "least_error", "EXACT",
-    "int8_matmul", "too_much", "Quantized", "QuantizedLinear", "replace", "Observer", "widened", "calibrated",
-    "magnitude_mask", "Reapplied", "masked", "put_mask", "take_off_mask", "hooks_on", "remove_hook",
-    "distillation_loss",
+    "int8_matmul", "too_much", "in_floats", "Quantized", "QuantizedLinear", "replace", "Observer", "widened",
+    "calibrated", "magnitude_mask", "Reapplied", "masked", "put_mask", "take_off_mask", "hooks_on",
+    "remove_hook", "distillation_loss",
 ]
 
 
@@ -164,6 +164,18 @@ def too_much(row_sums, weight_sums, row_zero, weight_zero, terms: int):
     return row_zero * weight_sums + weight_zero * row_sums - terms * (row_zero * weight_zero)
 
 
+@Op
+def in_floats(products, row_sums, weight_sums, row_zero, weight_zero, scale, weight_scale, bias, /, terms):
+    """What products of places stand for.  (M, N) -> (M, N)"""
+    steps = products - too_much(row_sums, weight_sums, row_zero, weight_zero, terms)
+    out = steps.astype(weight_scale.dtype) * (scale * weight_scale)
+    if bias is not None: out += bias
+    return out
+
+
+no_gradient(in_floats)
+
+
 class Quantized(Module):
     """What layers with a weight of bytes have in common: the weight, its grids, and the grid of inputs."""
 
@@ -197,7 +209,7 @@ class Quantized(Module):
     def grid_for(self, input: Tensor) -> tuple[Tensor, Tensor]:
         """The grid that inputs go onto: the one that is known, or one that holds just these."""
         if self.input_scale is not None: return self.input_scale, self.input_zero_point
-        return choose_qparams(*extremes(input.detach()))
+        return choose_qparams(*extremes(input.detach() if input.numel() else self.weight_scale))
 
     def sums(self) -> Tensor:
         """The sum of the places of each output; it is found once.  (N)"""
@@ -209,13 +221,12 @@ class Quantized(Module):
 
     def products(self, rows: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
         """Rows of places times the weight, in floats.  (M, K) -> (M, N)"""
-        weight_zero, row_sums = self.weight_zero_point, 0
+        weight, weight_zero, row_sums = self.weight, self.weight_zero_point, 0
         if weight_zero is None: weight_zero = 0
-        else: row_sums = rows.sum(1, keepdim=True)
-        steps = int8_matmul(rows, self.weight.reshape(len(self.weight), -1))
-        steps = steps - too_much(row_sums, self.sums(), zero_point, weight_zero, rows.shape[1])
-        out = steps * (scale * self.weight_scale)
-        return out if self.bias is None else out + self.bias
+        else: row_sums = rows.sum(1, keepdim=True, dtype=int32)
+        if weight.ndim > 2: weight = weight.reshape(weight.shape[0], -1)
+        return in_floats(int8_matmul(rows, weight), row_sums, self.sums(), zero_point, weight_zero, scale,
+                         self.weight_scale, self.bias, terms=weight.shape[1])
 
     def extra_repr(self) -> str:
         told = [f"{name}={getattr(self, name)}" for name in (*self.settings, "axis")]
@@ -229,8 +240,10 @@ class QuantizedLinear(Quantized):
 
     def forward(self, input: Tensor) -> Tensor:
         grid = self.grid_for(input)
-        rows = quantize_affine(input, *grid).reshape(-1, self.in_features)
-        return self.products(rows, *grid).reshape(*input.shape[:-1], self.out_features)
+        places = quantize_affine(input, *grid)
+        if input.ndim == 2: return self.products(places, *grid)
+        out = self.products(places.reshape(-1, self.in_features), *grid)
+        return out.reshape(*input.shape[:-1], self.out_features)
 
 
 def replace(model: Module, swap: Callable, made: dict | None = None) -> Module:

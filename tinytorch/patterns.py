@@ -48,7 +48,7 @@ def pack_2_4(input, /):
     (r, 8 k) -> (r, 4 k), (r, k)
     """
     runs = input.reshape(len(input), -1, 4)
-    if runs.shape[1] % 2: raise RuntimeError(f"{input.shape[1]} weights in a row are no runs of four in pairs")
+    if runs.shape[1] % 2: raise RuntimeError(f"{input.shape[1]} in a row are no pairs of runs of four")
     if ((runs != 0).sum(-1) > 2).any(): raise RuntimeError("more than two of four are left")
     places = np.sort(np.argsort(runs == 0, axis=-1, kind="stable")[..., :2], axis=-1)
     bits = (places[..., 0] | places[..., 1] << 2).astype(np.uint8)

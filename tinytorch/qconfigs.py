@@ -7,10 +7,13 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import NamedTuple
 
+from .bent_modules import ReLU
 from .compression import QuantizedLinear, remove_hook, replace
 from .dense import Linear
 from .embeddings import Embedding
+from .fusing import fuse_conv_bn_eval
 from .layers import Module
+from .no_weights import Identity
 from .observers import (
     MovingAverageMinMaxObserver, MovingAveragePerChannelMinMaxObserver, MSEObserver, default_observer,
     default_per_channel_weight_observer, default_weight_observer,
@@ -18,7 +21,7 @@ from .observers import (
 from .parametrize import type_before_parametrizations
 from .quantized_layers import QuantizedConv2d, QuantizedEmbedding
 from .quantized_tensors import QuantizedKind, per_channel_symmetric, qint8
-from .spatial import Conv2d
+from .spatial import BatchNorm, Conv2d
 from .straight_through import FakeQuantize, pretend, stop_pretending
 from .tensor import Tensor
 
@@ -27,7 +30,7 @@ __all__ = [
     "per_channel_dynamic_qconfig", "default_qat_qconfig", "get_default_qconfig", "get_default_qat_qconfig",
     "STATIC", "DYNAMIC", "quantize_dynamic", "weight_grid", "shifted", "configured", "may_hold_bytes",
     "prepare", "watch_inputs", "prepare_qat", "convert", "quantize", "quantize_qat", "quantize_embeddings",
-    "load_quantized", "QuantStub", "DeQuantStub", "QuantWrapper",
+    "fuse_modules", "load_quantized", "QuantStub", "DeQuantStub", "QuantWrapper",
 ]
 
 
@@ -175,6 +178,23 @@ def quantize_embeddings(model: Module, inplace: bool = False) -> Module:
     def swap(part: Module) -> Module | None:
         return QuantizedEmbedding.from_float(part) if type(part) is Embedding else None
     return replace(model, swap)
+
+
+def fuse_modules(model: Module, modules_to_fuse: list, inplace: bool = False) -> Module:
+    """The model with batch norms merged into the layers in front of them; a list of lists of paths."""
+    model = model if inplace else deepcopy(model)
+    groups = [modules_to_fuse] if isinstance(modules_to_fuse[0], str) else modules_to_fuse
+    for first, *others in groups:
+        layer = model.get_submodule(first)
+        for path in others:
+            part = model.get_submodule(path)
+            if isinstance(part, ReLU): continue
+            if not isinstance(part, BatchNorm):
+                raise NotImplementedError(f"{type(part).__name__} at {path!r} cannot be merged into a layer")
+            layer = fuse_conv_bn_eval(layer, part)
+            model.set_submodule(first, layer)
+            model.set_submodule(path, Identity())
+    return model
 
 
 def load_quantized(model: Module, state: dict[str, Tensor], inplace: bool = False) -> Module:

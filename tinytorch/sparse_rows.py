@@ -10,7 +10,10 @@ from .layers import Module
 from .receipts import no_gradient
 from .tensor import Op, Tensor, as_array, method
 
-__all__ = ["SparseCSR", "sparse_csr_tensor", "to_sparse_csr", "sparse_linear", "SparseLinear"]
+__all__ = ["SLICE", "SparseCSR", "sparse_csr_tensor", "to_sparse_csr", "sparse_linear", "SparseLinear"]
+
+
+SLICE = 2**15                       # so many products at a time
 
 
 class SparseCSR:
@@ -70,8 +73,13 @@ def to_sparse_csr(input: Tensor) -> SparseCSR:
 def sparse_linear(input, crow, col, values, /):
     """Each row times each sparse row.  (M, K), (N + 1), (nnz), (nnz) -> (M, N)"""
     out = np.zeros_like(input, shape=(len(crow) - 1, len(input)))
-    full = crow[1:] > crow[:-1]
-    if full.any(): out[full] = np.add.reduceat(input.T[col] * values[:, None], crow[:-1][full], axis=0)
+    columns, full = np.ascontiguousarray(input.T), np.flatnonzero(crow[1:] > crow[:-1])
+    step = max(1, SLICE * len(full) // max(len(input) * len(values), 1))
+    for n in range(0, len(full), step):
+        rows = full[n : n + step]
+        some = slice(crow[rows[0]], crow[rows[-1] + 1])
+        products = columns[col[some]] * values[some, None]
+        out[rows] = np.add.reduceat(products, crow[rows] - some.start, axis=0)
     return out.T
 
 

@@ -9,7 +9,6 @@ from .compression import facing, remove_hook
 from .layers import Module
 from .observers import MovingAverageMinMaxObserver, with_args
 from .parametrize import register_parametrization, remove_parametrizations
-from .quantized_tensors import per_tensor_symmetric, qint8
 from .receipts import gradient
 from .tensor import Tensor, floating, tensor
 

@@ -93,16 +93,15 @@ bytes_on_disk(model), 4 * sum([p.numel() for p in model.parameters()])
 # even a single weight shows as a dot.
 
 # %%
-def histogram(x, low=None, high=None, width=72, height=8):
-    """How many numbers lie where; `|` marks two places, such as the ends of a range."""
+def histogram(x, marks=(), width=72, height=8):
+    """How many numbers lie where; below, `|` marks some places."""
     x = x.detach().array.reshape(-1)
     counts, edges = np.histogram(x, width)
     tall = counts * height / counts.max()
     page = [["#" if n >= line + 0.5 else "." if line == 0 and n > 0 else " " for n in tall]
             for line in reversed(range(height))]
     ruler = ["-"] * width
-    for mark in (low, high):
-        if mark is not None: ruler[int(np.clip(np.searchsorted(edges, mark) - 1, 0, width - 1))] = "|"
+    for mark in marks: ruler[int(np.clip(np.searchsorted(edges, mark) - 1, 0, width - 1))] = "|"
     print("\n".join(map("".join, [*page, ruler])), f"\n{x.min():<9.3f}{x.max():>{width - 9}.3f}")
 
 weight = model[2].weight
@@ -321,7 +320,16 @@ for axis in (None, 0):
     print(f"axis {axis!s:>4}: {root_mean_square(off):.6f} off, of {root_mean_square(weight.data):.3f}")
 
 # %% [markdown]
-# A thousandth of a weight is invisible. So how few bits are enough? Here every weight of the network goes
+# A hundredth of a weight is hard to see. With 16 places, four bits, the grid can be drawn, below the weights
+# that have to share it:
+
+# %%
+grid = choose_qparams(*extremes(weight.data), -8, 7, symmetric=True)
+histogram(weight, dequantize_affine(tensor(list(range(-8, 8))), *grid).tolist())
+
+# %% [markdown]
+# Most of the weights share a handful of places, and most of the places have hardly any weights. So how few
+# bits are enough? Here every weight of the network goes
 # through grids of 2 to 8 bits and back, and the examination is held again. Where will it fail, and does a
 # grid for each channel help?
 
@@ -356,7 +364,7 @@ curves({"one grid for all": by_bits(None), "one for each channel": by_bits(0)}, 
 
 # %%
 with no_grad(): hidden = model[:4](familiar.tensors[0])
-histogram(hidden[hidden > 0], high=quantile(hidden, 0.999).item())
+histogram(hidden[hidden > 0], [quantile(hidden, 0.999).item()])
 
 # %% [markdown]
 # **Your turn.** First by counting: a range that `share` of the numbers lie in, so that as many are left out
@@ -590,8 +598,24 @@ assert np.array_equal(corrected(5, zw), wanted(5, zw)), "each output may have a 
 # ## A layer that holds bytes
 #
 # The whole number is a number of steps; a step of x times a step of w is its unit. So at last it is
-# multiplied by both scales, and the bias, which stays as it was, is added. The class is given. It holds its
-# weight as int8, so that the file holds it as int8, too.
+# multiplied by both scales, and the bias, which stays as it was, is added. That is one op, or the door would
+# be passed five times.
+
+# %%
+#| export
+@Op
+def in_floats(products, row_sums, weight_sums, row_zero, weight_zero, scale, weight_scale, bias, /, terms):
+    """What products of places stand for.  (M, N) -> (M, N)"""
+    steps = products - too_much(row_sums, weight_sums, row_zero, weight_zero, terms)
+    out = steps.astype(weight_scale.dtype) * (scale * weight_scale)
+    if bias is not None: out += bias
+    return out
+
+
+no_gradient(in_floats)
+
+# %% [markdown]
+# The class is given. It holds its weight as int8, so that the file holds it as int8, too.
 #
 # Its input arrives in floats, and goes onto a grid. Whose? If the layer knows from experience how far its
 # inputs reach, it has a grid for them, and is called **static**. Otherwise it looks at each batch anew, and
@@ -632,7 +656,7 @@ class Quantized(Module):
     def grid_for(self, input: Tensor) -> tuple[Tensor, Tensor]:
         """The grid that inputs go onto: the one that is known, or one that holds just these."""
         if self.input_scale is not None: return self.input_scale, self.input_zero_point
-        return choose_qparams(*extremes(input.detach()))
+        return choose_qparams(*extremes(input.detach() if input.numel() else self.weight_scale))
 
     def sums(self) -> Tensor:
         """The sum of the places of each output; it is found once.  (N)"""
@@ -644,13 +668,12 @@ class Quantized(Module):
 
     def products(self, rows: Tensor, scale: Tensor, zero_point: Tensor) -> Tensor:
         """Rows of places times the weight, in floats.  (M, K) -> (M, N)"""
-        weight_zero, row_sums = self.weight_zero_point, 0
+        weight, weight_zero, row_sums = self.weight, self.weight_zero_point, 0
         if weight_zero is None: weight_zero = 0
-        else: row_sums = rows.sum(1, keepdim=True)
-        steps = int8_matmul(rows, self.weight.reshape(len(self.weight), -1))
-        steps = steps - too_much(row_sums, self.sums(), zero_point, weight_zero, rows.shape[1])
-        out = steps * (scale * self.weight_scale)
-        return out if self.bias is None else out + self.bias
+        else: row_sums = rows.sum(1, keepdim=True, dtype=int32)
+        if weight.ndim > 2: weight = weight.reshape(weight.shape[0], -1)
+        return in_floats(int8_matmul(rows, weight), row_sums, self.sums(), zero_point, weight_zero, scale,
+                         self.weight_scale, self.bias, terms=weight.shape[1])
 
     def extra_repr(self) -> str:
         told = [f"{name}={getattr(self, name)}" for name in (*self.settings, "axis")]
@@ -664,8 +687,10 @@ class QuantizedLinear(Quantized):
 
     def forward(self, input: Tensor) -> Tensor:
         grid = self.grid_for(input)
-        rows = quantize_affine(input, *grid).reshape(-1, self.in_features)
-        return self.products(rows, *grid).reshape(*input.shape[:-1], self.out_features)
+        places = quantize_affine(input, *grid)
+        if input.ndim == 2: return self.products(places, *grid)
+        out = self.products(places.reshape(-1, self.in_features), *grid)
+        return out.reshape(*input.shape[:-1], self.out_features)
 
 # %%
 layer = QuantizedLinear.from_float(model[2], axis=0)
@@ -957,6 +982,7 @@ assert list(layer.state_dict()) == ["weight_orig", "weight_mask"], \
     "the parameter is called weight_orig, the mask is the buffer weight_mask, and both are saved"
 assert layer.weight_orig is before, "the parameter stays the same object: optimizers hold on to it"
 optimizer = SGD(layer.parameters(), lr=0.1, momentum=0.9, weight_decay=0.5)
+assert layer.weight.requires_grad, "gradients flow through the product: its numbers alone have no history"
 layer(tensor([[1.0, 1.0]])).sum().backward()
 assert before.grad.tolist() == [[1.0, 0.0], [0.0, 1.0]], \
     "gradients flow through the product to the parameter, and none to what is masked"
@@ -1027,9 +1053,10 @@ with no_grad():
     for tenths in (2, 5): told(f"{tenths}/10 pruned, as CSR", sparse(thinned(model, tenths / 10)))
 
 # %% [markdown]
-# On the disk it pays from a third on. In time it does not pay at all: a matrix product is the one thing that
-# all of a computer has been polished for, and to pick up numbers here and there is not. What processors can
-# use are zeros in a **pattern**: whole rows, or two of every four (the appendix on patterns).
+# On the disk it pays from a third on. In time it does not pay here at all: a matrix product is the one thing
+# that all of a computer has been polished for, and to pick up numbers here and there is not. (The appendix
+# measures where it begins to: a large matrix, a single row, and ninety-nine of a hundred gone.) What
+# processors can use are zeros in a **pattern**: whole rows, or two of every four (the appendix on patterns).
 #
 # Song Han's recipe had three steps: prune, say in few bits, and then code by **Huffman** (1952), in which
 # what is frequent is short. The third is in every zip file. What will it make of each of these?

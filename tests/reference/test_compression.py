@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 
 import tinytorch
-from tinytorch.compression import distillation_loss, int8_matmul, least_error, quantize_affine
+from tinytorch.compression import (
+    QuantizedLinear,
+    bytes_on_disk,
+    distillation_loss,
+    int8_matmul,
+    least_error,
+    quantize_affine,
+)
+from tinytorch.datasets import MNIST
 from tinytorch.quantized_layers import QuantizedConv2d, QuantizedEmbedding
 from tinytorch.sparse_rows import SparseLinear
+from tinytorch.training import Accuracy, Trainer, evaluate
+from tinytorch.utils.data import DataLoader, TensorDataset
 
 torch = pytest.importorskip("torch", reason="PyTorch is the reference: pip install 'tinytorch-tito[dev]'")
 pytestmark = [
@@ -116,7 +126,7 @@ def test_gradients_go_straight_through_but_not_where_it_clips(line):
     assert len(found[0]) == len(found[1]) == 1
     theirs, ours = found[0][0].numpy(), found[1][0].array
     np.testing.assert_array_equal(ours, theirs)
-    assert (theirs == 0).any() == ("255" not in line) and (theirs != 0).any(), "some are clipped where few fit"
+    assert (theirs == 0).any() and (theirs != 0).any(), "some are clipped, and some are not"
 
 
 # ------------------------------------------------------------------------------------------ observers
@@ -170,7 +180,7 @@ def test_the_least_error_is_found_by_trying_in_numpy():
         return (((places - zero) * scale - x) ** 2).mean()
     for bits in (3, 4, 8):
         best = min([1 - n / 50 for n in range(50)], key=lambda part: off(part, bits))
-        low, high = least_error(tinytorch.tensor(x), None, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        _, high = least_error(tinytorch.tensor(x), None, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
         assert np.isclose(high.item(), x.max() * best), "the same part of the range"
 
 
@@ -197,7 +207,8 @@ def full_range():
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(5, 20), (1, 20), (2, 3, 20)])
 def test_dynamic_quantisation_gives_pytorchs_numbers(shape, bias, full_range):
-    theirs, ours = twins(lambda t: t.nn.Sequential(t.nn.Linear(20, 30, bias=bias), t.nn.ReLU(), t.nn.Linear(30, 4)))
+    def make(t): return t.nn.Sequential(t.nn.Linear(20, 30, bias=bias), t.nn.ReLU(), t.nn.Linear(30, 4))
+    theirs, ours = twins(make)
     x = numbers(*shape, seed=9)
     small = torch.ao.quantization.quantize_dynamic(theirs)
     mine = tinytorch.ao.quantization.quantize_dynamic(ours)
@@ -221,11 +232,11 @@ set()
 @pytest.mark.parametrize("spec", SPECS.strip().splitlines())
 def test_a_spec_chooses_the_layers_that_pytorch_chooses(spec, full_range):
     def make(t):
-        return t.nn.Sequential(t.nn.Linear(8, 8), t.nn.ReLU(), t.nn.Sequential(t.nn.Linear(8, 3), t.nn.ReLU()))
+        return t.nn.Sequential(t.nn.Linear(8, 8), t.nn.ReLU(), t.nn.Sequential(t.nn.Linear(8, 3)))
     kinds = []
     for t, model in zip(LIBRARIES, twins(make)):
         small = t.ao.quantization.quantize_dynamic(model, eval(spec, {"t": t, "q": t.ao.quantization}))
-        kinds.append(["uantized" in type(part).__module__ + type(part).__name__ and not isinstance(part, t.nn.Linear)
+        kinds.append([isinstance(part, t.ao.nn.quantized.dynamic.Linear)
                       for part in (small[0], small[1], small[2][0])])
     assert kinds[0] == kinds[1]
 
@@ -346,7 +357,7 @@ def test_what_was_felt_is_what_is_converted():
     model.apply(q.disable_observer)
     with tinytorch.no_grad(): felt = model(x)
     small = q.convert(model)
-    assert [type(part).__name__ for part in small] == ["QuantizedConv2d", "ReLU", "Flatten", "QuantizedLinear"]
+    assert type(small[0]) is QuantizedConv2d and type(small[3]) is QuantizedLinear
     np.testing.assert_allclose(small(x).array, felt.array, atol=2e-2 * np.abs(felt.array).max())
 
 
@@ -376,7 +387,7 @@ prune.custom_from_mask(m, 'weight', mask); prune.l1_unstructured(m, 'weight', 0.
 prune.l1_unstructured(m, 'weight', 0.5); prune.custom_from_mask(m, 'weight', mask)
 prune.global_unstructured([(m, 'weight'), (m, 'bias')], prune.L1Unstructured, amount=0.4)
 prune.global_unstructured([(m, 'weight'), (m, 'bias')], prune.L1Unstructured, amount=9)
-prune.l1_unstructured(m, 'weight', 4); prune.global_unstructured([(m, 'weight'), (m, 'bias')], prune.L1Unstructured, amount=0.4)
+prune.identity(m, 'bias'); prune.global_unstructured([(m, 'bias')], prune.L1Unstructured, amount=0.4)
 prune.l1_unstructured(m, 'weight', 0.5); prune.remove(m, 'weight')
 prune.l1_unstructured(m, 'weight', 0.3); prune.l1_unstructured(m, 'weight', 0.5); prune.remove(m, 'weight')
 prune.l1_unstructured(m, 'weight', 0.5); prune.l1_unstructured(m, 'bias', 0.5); prune.remove(m, 'weight')
@@ -447,10 +458,11 @@ def test_a_container_is_a_list_of_methods():
     for t in LIBRARIES:
         prune, m = t.nn.utils.prune, t.nn.Linear(6, 4)
         prune.l1_unstructured(m, "weight", 2)
-        container = prune.ln_structured(m, "weight", 1, 2, 0) and list(m._forward_pre_hooks.values())[0]
-        container = container[0] if isinstance(container, tuple) else container
-        assert len(container) == 2 and [type(x).__name__ for x in container] == ["L1Unstructured", "LnStructured"]
-        assert container[0]._tensor_name == "weight"
+        prune.ln_structured(m, "weight", 1, 2, 0)
+        hook = next(iter(m._forward_pre_hooks.values()))
+        container = hook[0] if isinstance(hook, tuple) else hook
+        assert [type(x) for x in container] == [prune.L1Unstructured, prune.LnStructured]
+        assert len(container) == 2 and container[0]._tensor_name == "weight"
 
 
 # ------------------------------------------------------------------------------------------- sparse rows
@@ -530,7 +542,42 @@ def test_a_program_of_pytorchs_tutorial_runs():
     assert np.abs(ours.numpy() - theirs.numpy()).max() < 0.03
 
 
+def test_batch_norms_are_merged_before():
+    def make(t):
+        return t.nn.Sequential(t.nn.Conv2d(1, 3, 3), t.nn.BatchNorm2d(3), t.nn.ReLU(), t.nn.Flatten(),
+                               t.nn.Linear(48, 2), t.nn.BatchNorm1d(2))
+    found = []
+    for t, model in zip(LIBRARIES, twins(make)):
+        model(t.tensor(numbers(8, 1, 6, 6)))
+        fused = t.ao.quantization.fuse_modules(model.eval(), [["0", "1", "2"], ["4", "5"]])
+        x = t.tensor(numbers(2, 1, 6, 6, seed=5))
+        np.testing.assert_allclose(fused(x).detach().numpy(), model(x).detach().numpy(), atol=1e-5)
+        found.append((fused(x).detach().numpy(), [type(fused[n]).__name__ for n in (1, 3, 5)]))
+    np.testing.assert_allclose(found[1][0], found[0][0], atol=1e-5)
+    assert found[1][1] == found[0][1] == ["Identity", "Flatten", "Identity"]
+
+
 def test_a_shared_model_is_copied_once():
     model = tinytorch.nn.Sequential(layer := tinytorch.nn.Linear(3, 3), layer)
     small = tinytorch.ao.quantization.quantize_dynamic(copy.deepcopy(model))
     assert small[0] is small[1]
+
+
+# ----------------------------------------------------------------------------------------- the real one
+
+@pytest.mark.slow
+def test_on_mnist_a_quarter_of_the_bytes_and_an_eighth_answer_as_well(data):
+    """An MLP that learned 20,000 digits: int8 and int4 lose less than a point on the 10,000 others."""
+    q, nn = tinytorch.ao.quantization, tinytorch.nn
+    train, test = [TensorDataset(one.data.float().reshape(-1, 784) / 255, one.targets)
+                   for one in (MNIST(data), MNIST(data, train=False))]
+    tinytorch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+    some = DataLoader(TensorDataset(*[x[:20_000] for x in train.tensors]), 64, shuffle=True)
+    Trainer(model, tinytorch.optim.Adam(model.parameters(), lr=2e-3), some).fit(2)
+    def right(net): return evaluate(net, DataLoader(test, 1000), accuracy=Accuracy())["accuracy"]
+    before, size = right(model), bytes_on_disk(model)
+    assert before > 0.94
+    for small, share in [(q.quantize_dynamic(model), 0.26), (q.quantize_int4(model), 0.16)]:
+        assert bytes_on_disk(small) < share * size
+        assert right(small) > before - 0.01

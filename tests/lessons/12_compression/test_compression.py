@@ -7,6 +7,7 @@ import pytest
 
 import tinytorch
 from tinytorch import Tensor, manual_seed, nn, no_grad, tensor
+from tinytorch.compared import Compared, Row, front, measured
 from tinytorch.compression import (
     Observer,
     QuantizedLinear,
@@ -46,6 +47,7 @@ from tinytorch.patterns import (
 )
 from tinytorch.pruning import ln_structured, remove
 from tinytorch.qconfigs import load_quantized, quantize_dynamic, quantize_embeddings
+from tinytorch.quantized_layers import QuantizedConv2d
 from tinytorch.safetensors import load, load_file, save, save_file
 from tinytorch.sparse_rows import SparseLinear
 from tinytorch.training import Trainer
@@ -96,7 +98,7 @@ def test_places_are_bytes_and_come_back():
     places = Tensor(np.arange(-128, 128, dtype=np.int8))
     back = dequantize_affine(places, 0.25, 3)
     assert quantize_affine(back, 0.25, 3).array.dtype == np.int8, "places are stored in bytes"
-    assert np.array_equal(quantize_affine(back, 0.25, 3).array, places.array), "the numbers of places are on the grid"
+    assert np.array_equal(quantize_affine(back, 0.25, 3).array, places.array), "numbers of places stay there"
     assert quantize_affine(tensor([300.0]), 1.0, 0, None, 0, 255).array.dtype == np.uint8
     assert quantize_affine(tensor([300.0]), 1.0, 0, None, 0, 1000).array.dtype == np.int16
 
@@ -104,10 +106,10 @@ def test_places_are_bytes_and_come_back():
 def test_channels_and_facing_are_each_others_way_back():
     x = Tensor(numbers(3, 4, 5, 6))
     for axis in range(-4, 4):
-        rows = channels(x, axis)
-        assert np.array_equal(rows.array.sum(1), np.moveaxis(rows.array, 0, 0).sum(1))
-        assert np.allclose(rows.array.mean(1), np.moveaxis(x.array, axis, 0).reshape(x.shape[axis], -1).mean(1))
-        assert facing(rows.mean(1), 4, axis).shape == tuple(n if d == axis % 4 else 1 for d, n in enumerate(x.shape))
+        means = channels(x, axis).mean(1)
+        others = tuple([d for d in range(4) if d != axis % 4])
+        assert np.allclose(means.array, x.array.mean(others), atol=1e-6)
+        assert np.allclose(facing(means, 4, axis).array, x.array.mean(others, keepdims=True), atol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
@@ -175,6 +177,10 @@ def test_a_layer_of_bytes_computes_what_its_grids_say(axis, symmetric, static):
     assert small.weight.dtype.name == "int8" and small(x).dtype.name == "float32"
 
 
+def test_no_rows_are_no_trouble():
+    assert QuantizedLinear.from_float(nn.Linear(6, 3), 0)(tinytorch.zeros(0, 6)).shape == (0, 3)
+
+
 def test_a_layer_finds_its_sums_anew_when_its_weight_changes():
     layer, x = nn.Linear(6, 3, bias=False), tensor(numbers(4, 6) + 2)
     small = QuantizedLinear.from_float(layer)
@@ -221,10 +227,10 @@ def test_embeddings_are_rows_of_bytes():
 
 def test_a_convolution_of_bytes_is_near_the_convolution():
     conv, x = nn.Conv2d(3, 5, 3, stride=2, padding=1), Tensor(numbers(2, 3, 9, 8))
-    from tinytorch.quantized_layers import QuantizedConv2d
     wanted, small = conv(x).detach().array, QuantizedConv2d.from_float(conv, 0)
     assert np.abs(small(x).array - wanted).max() < 0.03 * np.abs(wanted).max()
-    assert np.allclose(small(Tensor(x.array[0])).array, small(Tensor(x.array[:1])).array[0]), "a single picture"
+    single = small(Tensor(x.array[0])).array
+    assert np.allclose(single, small(Tensor(x.array[:1])).array[0]), "a single picture"
 
 
 def test_replacing_changes_leaves_and_nothing_else():
@@ -244,9 +250,9 @@ def test_an_observer_is_as_wide_as_all_batches_together():
     for axis in (None, 0, 1):
         observer = Observer(axis)
         for batch in batches: observer(Tensor(batch))
-        together = np.concatenate([np.moveaxis(b, axis or 0, 0).reshape(b.shape[axis or 0], -1) for b in batches], 1)
-        if axis is None: assert observer.max_val.item() == together.max()
-        else: assert np.array_equal(observer.min_val.array, together.min(1))
+        others = None if axis is None else 1 - axis
+        assert np.array_equal(observer.min_val.array, np.min([b.min(others) for b in batches], 0))
+        assert np.array_equal(observer.max_val.array, np.max([b.max(others) for b in batches], 0))
     low, high = widened(tensor(-100.0), tensor(100.0), Tensor(batches[0]))
     assert (low.item(), high.item()) == (-100.0, 100.0)
 
@@ -301,7 +307,8 @@ def test_a_masked_layer_learns_without_waking_the_dead():
     after = layer.weight.detach().array
     assert (after[mask.array == 0] == 0).all() and (after != before)[mask.array == 1].all()
     take_off_mask(layer, "weight")
-    assert [name for name, _ in layer.named_parameters()] == ["bias", "weight"] and not layer._forward_pre_hooks
+    assert [name for name, _ in layer.named_parameters()] == ["bias", "weight"], "with its old name"
+    assert not layer._forward_pre_hooks
     assert np.array_equal(layer.weight.detach().array, after), "what is left is the parameter"
 
 
@@ -324,7 +331,7 @@ def test_two_of_four():
     mask = n_m_mask(Tensor(x)).array.reshape(-1, 4)
     assert (mask.sum(1) == 2).all()
     runs = np.abs(x).reshape(-1, 4)
-    assert np.allclose((runs * mask).sum(1), np.sort(runs, 1)[:, 2:].sum(1), atol=1e-6), "the two largest stay"
+    assert np.allclose((runs * mask).sum(1), np.sort(runs, 1)[:, 2:].sum(1), atol=1e-6), "the two largest"
     kept, places = pack_2_4(Tensor(x * mask.reshape(x.shape)))
     assert kept.shape == (6, 8) and places.array.nbytes == 6 * 2, "four bits a run say where the two stood"
     assert np.array_equal(unpack_2_4(kept, places).array, x * mask.reshape(x.shape))
@@ -341,7 +348,8 @@ def test_rows_that_go_change_nothing():
     remove(ln_structured(first, "weight", 4, 2, 0), "weight")
     small = shrink(first, last, lambda x: x.relu())
     assert small[0].weight.shape == (6, 6) and small[1].weight.shape == (3, 6)
-    assert np.allclose(small[1](small[0](x).relu()).detach().array, last(first(x).relu()).detach().array, atol=1e-5)
+    found, wanted = small[1](small[0](x).relu()), last(first(x).relu())
+    assert np.allclose(found.detach().array, wanted.detach().array, atol=1e-5)
 
 
 def test_gradual_pruning_follows_its_curve():
@@ -350,7 +358,7 @@ def test_gradual_pruning_follows_its_curve():
         Tensor(numbers(64, 10)), tensor(np.arange(64) % 2))
     schedule = GradualPruning(0.8, end=16, every=2)
     Trainer(model, SGD(model.parameters(), lr=0.1), DataLoader(data, 8), callbacks=[schedule]).fit(3)
-    assert schedule.share_at(0) == 0 and schedule.share_at(8) == 0.8 * (1 - 0.5**3) and schedule.share_at(99) == 0.8
+    assert [schedule.share_at(n) for n in (0, 8, 99)] == [0, 0.8 * (1 - 0.5**3), 0.8]
     assert model[0].weight_mask.mean().item() == pytest.approx(0.2, abs=0.01)
     with no_grad(): model(Tensor(numbers(1, 10)))
     assert (model[0].weight.array == 0).mean() == pytest.approx(0.8, abs=0.01)
@@ -392,7 +400,8 @@ def test_a_layer_of_four_bits_is_off_by_half_a_step(inputs, group):
     steps = np.repeat(small.weight_scale.array.astype(np.float32), group, 1)[:, :inputs]
     assert (off <= 0.6 * steps).all(), "half a step, and what rounding the scale to float16 costs"
     x = Tensor(numbers(2, inputs))
-    assert np.allclose(small(x).detach().array, x.array @ small.dequantized().array.T + layer.bias.array, atol=1e-5)
+    wanted = x.array @ small.dequantized().array.T + layer.bias.array
+    assert np.allclose(small(x).detach().array, wanted, atol=1e-5)
 
 
 def test_four_bits_are_an_eighth_of_the_file():
@@ -458,7 +467,7 @@ def test_the_distance_from_a_teacher(temperature):
     hard = -np.log(shares(a, 1)[np.arange(5), labels]).mean()
     found = distillation_loss(Tensor(a), Tensor(b), tensor(labels), temperature, 0.7).item()
     assert np.isclose(found, 0.7 * soft + 0.3 * hard, rtol=1e-4)
-    assert abs(distillation_loss(Tensor(b), Tensor(b)).item()) < 1e-6, "who says what the teacher says is right"
+    assert abs(distillation_loss(Tensor(b), Tensor(b)).item()) < 1e-6, "who says the same is at no distance"
 
 
 def test_gradients_have_one_size_at_every_temperature():
@@ -476,3 +485,12 @@ def test_the_course_has_pytorchs_places_for_it():
     assert tinytorch.ao.nn.quantized.dynamic.Linear is QuantizedLinear
     assert tinytorch.nn.utils.prune.ln_structured is ln_structured
     assert tinytorch.ao.quantization.quantize_dynamic is tinytorch.quantization.quantize_dynamic
+
+
+def test_who_is_beaten_on_both_axes_is_not_on_the_front():
+    rows = [Row("large", 100, 90.0, 1.0), Row("small", 10, 80.0, 1.0), Row("beaten", 50, 79.0, 0.1),
+            Row("between", 50, 85.0, 9.0), Row("same", 10, 80.0, 2.0)]
+    assert [row.name for row in front(rows)] == ["small", "same", "between", "large"]
+    found = measured("a layer", layer := nn.Linear(3, 2), lambda model: 7.0, tensor(numbers(1, 3)))
+    assert (found.bytes, found.score) == (bytes_on_disk(layer), 7.0) and found.seconds > 0
+    assert "* large" in repr(Compared(rows)) and "  beaten" in repr(Compared(rows))

@@ -12,8 +12,8 @@ from ...straight_through import (
 from ...qconfigs import (
     QConfig, default_qconfig, default_per_channel_qconfig, default_dynamic_qconfig,
     per_channel_dynamic_qconfig, default_qat_qconfig, get_default_qconfig, get_default_qat_qconfig,
-    quantize_dynamic, prepare, prepare_qat, convert, quantize, quantize_qat, QuantStub, DeQuantStub,
-    QuantWrapper, load_quantized, quantize_embeddings,
+    quantize_dynamic, prepare, prepare_qat, convert, quantize, quantize_qat, fuse_modules, QuantStub,
+    DeQuantStub, QuantWrapper, load_quantized, quantize_embeddings,
 )
 from ...int4 import quantize_int4
 
@@ -28,8 +28,8 @@ __all__ = [
     "enable_fake_quant", "disable_fake_quant", "QConfig", "default_qconfig", "default_per_channel_qconfig",
     "default_dynamic_qconfig", "per_channel_dynamic_qconfig", "default_qat_qconfig", "get_default_qconfig",
     "get_default_qat_qconfig", "quantize_dynamic", "prepare", "prepare_qat", "convert", "quantize",
-    "quantize_qat", "QuantStub", "DeQuantStub", "QuantWrapper", "PercentileObserver", "MSEObserver",
-    "load_quantized", "quantize_embeddings", "quantize_int4",
+    "quantize_qat", "fuse_modules", "QuantStub", "DeQuantStub", "QuantWrapper", "PercentileObserver",
+    "MSEObserver", "load_quantized", "quantize_embeddings", "quantize_int4",
 ]
 
 
