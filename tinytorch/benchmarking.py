@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from .autograd import Autograd
 from .bookkeeping import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from .costs import COSTS, Cost, cost, cost_of_pull, moved, sketch
 from .dense import linear
+from .hooks import register_module_forward_hook, register_module_forward_pre_hook
 from .ledger import short
 from .receipts import Receipt
 from .setup import (
@@ -29,7 +30,7 @@ __all__ = [
     "median_interval", "in_turns", "Ratio", "paired", "verdict", "matmul_cost", "linear_cost", "softmax_cost",
     "look_up_cost", "attend_cost", "is_view", "cost_of", "Machine", "this_machine", "share_of_roof",
     "limited_by", "Span", "Recorder", "own_seconds", "Profiler", "Row", "Table", "amount", "profiled",
-    "percentile", "single_stream", "queued",
+    "spans_of_steps", "spans_of_modules", "percentile", "single_stream", "queued",
 ]
 
 
@@ -293,13 +294,29 @@ def amount(n: float) -> str: return short(round(n)) if n else "- "
 
 
 @contextmanager
-def profiled(name: str = "step", clock: Clock = time.perf_counter) -> Iterator[Profiler]:
+def profiled(
+    name: str = "step", modules: bool = False, clock: Clock = time.perf_counter,
+) -> Iterator[Profiler]:
     """`with profiled() as p:` all ops, pulls and optimizer steps of the block are in `p.book.spans`."""
     profiler = Profiler(clock=clock)
-    def begin(optimizer, args, kwargs): profiler.book.begin(f"{type(optimizer).__name__}.step")
-    def end(optimizer, args, kwargs): profiler.book.end()
-    steps = register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end)
-    with using(profiler), steps[0], steps[1], profiler.book.span(name): yield profiler
+    parts = spans_of_modules(profiler.book) if modules else nullcontext()
+    with using(profiler), spans_of_steps(profiler.book), profiler.book.span(name), parts: yield profiler
+
+
+@contextmanager
+def spans_of_steps(book: Recorder) -> Iterator[None]:
+    """Every step of an optimizer is a span, by the name of its class: `Adam.step`."""
+    def begin(optimizer, args, kwargs): book.begin(f"{type(optimizer).__name__}.step")
+    def end(optimizer, args, kwargs): book.end()
+    with register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end): yield
+
+
+@contextmanager
+def spans_of_modules(book: Recorder) -> Iterator[None]:
+    """Every call of a module is a span, by the name of its class."""
+    def begin(module, args): book.begin(type(module).__name__)
+    def end(module, args, output): book.end()
+    with register_module_forward_pre_hook(begin), register_module_forward_hook(end, always_call=True): yield
 
 
 def percentile(values: Sequence[float], q: float) -> float:

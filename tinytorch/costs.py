@@ -11,7 +11,7 @@ from .ledger import FLOPS
 from .tensor import Op, Tensor
 
 __all__ = [
-    "Cost", "Sketch", "sketch", "moved", "COSTS", "cost", "all_of", "each", "add_cost", "gelu_cost",
+    "Cost", "Sketch", "sketch", "drawn", "moved", "COSTS", "cost", "all_of", "each", "add_cost", "gelu_cost",
     "taken_in", "normalised", "rescale_cost", "rescale_channels_cost", "surprise_cost", "lattice", "windows",
     "BLENDS", "resample_cost", "booked", "filters_seen_cost", "cdist_cost", "for_each_matrix", "solve_cost",
     "steps", "in_order", "bisect_cost", "isin_cost", "picked", "placed", "put_back_cost", "bags_cost",
@@ -48,14 +48,19 @@ def sketch(x):
 
     What was stretched shows the same memory many times, and is counted once. Numbers and None stay.
     """
-    if isinstance(x, (tuple, list)) and x and hasattr(x[0], "shape"):
-        parts = [sketch(part) for part in x]
-        return Sketch(parts[0].shape, sum([part.nbytes for part in parts]))
+    if isinstance(x, (tuple, list)):
+        parts = [sketch(part) for part in x if hasattr(part, "shape")]      # of gradients some may be missing
+        return Sketch(parts[0].shape, sum([part.nbytes for part in parts])) if parts else x
     if isinstance(x, Tensor): x = x.array
     if not hasattr(x, "shape"): return x
     seen = x.shape
     if hasattr(x, "strides"): seen = [n for n, step in zip(x.shape, x.strides) if step or n == 0]
     return Sketch(x.shape, math.prod(seen) * x.dtype.itemsize)
+
+
+def drawn(*shape: int, itemsize: int = 4) -> Sketch:
+    """The sketch of something that nobody made: of this shape, with so many bytes a number."""
+    return Sketch(shape, math.prod(shape) * itemsize)
 
 
 def moved(*sketches) -> int:
@@ -249,7 +254,8 @@ def bisect_cost(out, row, x, **settings):
 
 @cost("isin")
 def isin_cost(out, x, among, **settings):
-    return Cost((x.size + among.size) * steps(among.size), moved(out, x, among))
+    n, m = [one.size if isinstance(one, Sketch) else 1 for one in (x, among)]
+    return Cost((n + m) * steps(m), moved(out, x, among))
 
 
 all_of("clone convert move cat stack repeat repeat_interleave flip roll tril triu pad diag_embed "

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ from tinytorch.autograd import Autograd
 from tinytorch.bookkeeping import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from tinytorch.costs import COSTS, Cost, cost, cost_of_pull, moved, sketch
 from tinytorch.dense import linear
+from tinytorch.hooks import register_module_forward_hook, register_module_forward_pre_hook
 from tinytorch.ledger import short
 from tinytorch.receipts import Receipt
 from tinytorch.setup import (
@@ -90,7 +91,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
 #| check 2
 nine = [9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 6.0, 4.0, 5.0]
 assert median_interval(nine) == (2.0, 8.0), \
-    "of nine values the second smallest and the second largest: two of nine coins could fall the other way"
+    "of nine values the second smallest and the second largest: one of nine may fall on the other side"
 assert median_interval(range(1, 21)) == (6, 15), "of twenty values the sixth from either end"
 assert median_interval(range(1, 7)) == (1, 6), "of six values the smallest and the largest are just enough"
 assert median_interval(range(1, 6)) == (-math.inf, math.inf), \
@@ -158,6 +159,8 @@ def in_turns(
 
 # %%
 #| check 3
+from tinytorch.setup import HandClock
+
 clock, calls = HandClock(), []
 def turner(name, cost): return lambda: (calls.append(name), clock.turn(cost))
 a, b = in_turns(turner("a", 1.0), turner("b", 0.25), rounds=3, at_least=1.0, clock=clock)
@@ -169,7 +172,8 @@ assert a.seconds == (1.0,) * 3 and b.seconds == (0.25,) * 3, "a turn is divided 
 clock, costs = HandClock(), iter([50.0, 60.0])
 a, b = in_turns(*[lambda: clock.turn(next(costs, 1.0))] * 2, rounds=4, at_least=0, clock=clock)
 assert max(a.seconds + b.seconds) == 1.0, "each is warmed up once, and the warm-up counts nowhere"
-work, clock = tiring()
+clock, done = HandClock(), iter(range(10_000))
+work = lambda: clock.turn(1 + next(done) / 1000)
 a, b = in_turns(work, work, rounds=50, at_least=0, clock=clock)
 assert abs(sum(a.seconds) / sum(b.seconds) - 1) < 1e-9, "what drifts meets both alike: the same work draws"
 
@@ -233,11 +237,11 @@ assert verdict(paired(Timing((1.0,) * 5), Timing((2.0,) * 5))) == "cannot tell",
 # 3`. For which of the three do you expect a verdict?
 
 # %%
-longer = np.linspace(-1, 1, 202_000, dtype=np.float32)
+longer, few = np.linspace(-1, 1, 202_000, dtype=np.float32), numbers[::50]
 races = {
     "exp, exp": (lambda: np.exp(numbers), lambda: np.exp(numbers)),
     "exp of 1 % more": (lambda: np.exp(longer), lambda: np.exp(numbers)),
-    "x * x * x, x ** 3": (lambda: numbers * numbers * numbers, lambda: numbers**3),
+    "x * x * x, x ** 3": (lambda: few * few * few, lambda: few**3),
 }
 for name, (one, other) in races.items(): print(f"{name:>18}  {paired(*in_turns(one, other, rounds=41))}")
 
@@ -271,7 +275,7 @@ def linear_cost(out, x, weight, bias=None) -> Cost:
 
 # %%
 #| check 2
-def drawn(*shape): return sketch(np.zeros(shape, np.float32))
+from tinytorch.costs import drawn
 
 square = matmul_cost(drawn(8, 8), drawn(8, 8), drawn(8, 8))
 assert square.flops == 1024, "a product and an addition for each of 8 * 8 * 8 pairs: two operations, not one"
@@ -306,9 +310,11 @@ def look_up_cost(out, ids, weight, **settings) -> Cost:
 
 # %%
 #| check 1
+from tinytorch.costs import drawn
+
 assert softmax_cost(drawn(10, 7), drawn(10, 7)) == (350, 560), \
     "five operations a number: maximum, difference, exp, sum, quotient; read once and written once"
-ids, table = sketch(np.zeros(6, np.int64)), drawn(50_000, 16)
+ids, table = drawn(6, itemsize=8), drawn(50_000, 16)
 assert look_up_cost(drawn(6, 16), ids, table).flops == 0, "an embedding moves numbers and computes none"
 assert look_up_cost(drawn(6, 16), ids, table).bytes == 48 + 2 * 4 * 96, \
     "only the rows that are asked for are read, and each is written once"
@@ -334,6 +340,8 @@ def attend_cost(out, query, key, value, mask=None, keep=None, **settings) -> Cos
 
 # %%
 #| check 2
+from tinytorch.costs import drawn
+
 q, k, v = drawn(2, 4, 8, 16), drawn(2, 4, 10, 16), drawn(2, 4, 10, 32)
 scores, out = 2 * 4 * 8 * 10, drawn(2, 4, 8, 32)
 found = attend_cost(out, q, k, v)
@@ -536,6 +544,8 @@ class Recorder:
 
 # %%
 #| check 2
+from tinytorch.setup import HandClock
+
 clock = HandClock()
 book = Recorder(clock)
 with book.span("step"):
@@ -573,11 +583,19 @@ def own_seconds(spans: Iterable[Span]) -> dict[Span, float]:
 
 # %%
 #| check 1
-own = own_seconds(book.spans)
+def spanning(name, inside, seconds):
+    span = Span(name, inside, 100.0)
+    span.ended = 100.0 + seconds
+    return span
+
+step = spanning("step", None, 31.0)
+forward = spanning("forward", step, 6.0)
+spans = [step, forward, spanning("matmul", forward, 4.0), spanning("backward", step, 8.0)]
+own = own_seconds(spans)
 assert list(own.values()) == [17.0, 2.0, 4.0, 8.0], \
     "a span less those directly inside it: the matmul is taken from forward, and not once more from step"
 assert sum(own.values()) == 31.0, "self times add up to the whole, and nothing is counted twice"
-assert list(own_seconds(book.spans[1:]).values()) == [2.0, 4.0, 8.0], "what lies in no span here is no part"
+assert list(own_seconds(spans[1:]).values()) == [2.0, 4.0, 8.0], "what lies in no span here is no part"
 
 # %% [markdown]
 # Now the engine. Every op comes through one door, so whoever stands there with a recorder sees all of them.
@@ -643,6 +661,7 @@ class Profiler(Autograd):
 
 # %%
 #| check 3
+from tinytorch.setup import HandClock
 from tinytorch.tensor import Engine, exp, mul, tensor
 
 class Slow(Engine):
@@ -732,18 +751,36 @@ class Table:
 def amount(n: float) -> str: return short(round(n)) if n else "- "
 
 # %% [markdown]
-# One thing does not come through the door: an optimizer writes into arrays. It has hooks, though (lesson 10).
+# Not everything comes through the door: an optimizer writes into arrays, dropout draws random numbers, and
+# between the ops there is Python. Optimizers have hooks, though (lesson 10), and so have modules (lesson 04):
+# with `modules=True` each of them is a span, and what it does besides its ops is its self time.
 
 # %%
 #| export
 @contextmanager
-def profiled(name: str = "step", clock: Clock = time.perf_counter) -> Iterator[Profiler]:
+def profiled(
+    name: str = "step", modules: bool = False, clock: Clock = time.perf_counter,
+) -> Iterator[Profiler]:
     """`with profiled() as p:` all ops, pulls and optimizer steps of the block are in `p.book.spans`."""
     profiler = Profiler(clock=clock)
-    def begin(optimizer, args, kwargs): profiler.book.begin(f"{type(optimizer).__name__}.step")
-    def end(optimizer, args, kwargs): profiler.book.end()
-    steps = register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end)
-    with using(profiler), steps[0], steps[1], profiler.book.span(name): yield profiler
+    parts = spans_of_modules(profiler.book) if modules else nullcontext()
+    with using(profiler), spans_of_steps(profiler.book), profiler.book.span(name), parts: yield profiler
+
+
+@contextmanager
+def spans_of_steps(book: Recorder) -> Iterator[None]:
+    """Every step of an optimizer is a span, by the name of its class: `Adam.step`."""
+    def begin(optimizer, args, kwargs): book.begin(f"{type(optimizer).__name__}.step")
+    def end(optimizer, args, kwargs): book.end()
+    with register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end): yield
+
+
+@contextmanager
+def spans_of_modules(book: Recorder) -> Iterator[None]:
+    """Every call of a module is a span, by the name of its class."""
+    def begin(module, args): book.begin(type(module).__name__)
+    def end(module, args, output): book.end()
+    with register_module_forward_pre_hook(begin), register_module_forward_hook(end, always_call=True): yield
 
 # %% [markdown]
 # A small network reads a batch of 256 digits, and learns. Before you run: which row will be first, and what
@@ -783,7 +820,7 @@ Flames(p.book.spans)
 def watched():
     with profiled(): step()
 
-print(f"with the profiler: {paired(*in_turns(watched, step, rounds=15))}")
+print(f"with the profiler: {paired(*in_turns(watched, step, rounds=9))}")
 
 # %% [markdown]
 # The time of one step is the number that moves through this course. Here it is for three batch sizes, per
@@ -797,7 +834,7 @@ def step_of(n):
         optimizer.step()
     return step
 
-Steps({f"{n} at once": timed(step_of(n)).median / n for n in (1, 16, 256)})
+Steps({f"{n} at once": timed(step_of(n), repeat=5).median / n for n in (1, 16, 256)})
 
 # %% [markdown]
 # ## The rules of the industry
@@ -868,6 +905,8 @@ def single_stream(
 
 # %%
 #| check 2
+from tinytorch.setup import HandClock
+
 clock, heard = HandClock(), []
 def answering(query): heard.append(query) or clock.turn(0.5)
 assert single_stream(answering, "abc", count=5, duration=1.0, clock=clock) == [0.5] * 5, \
