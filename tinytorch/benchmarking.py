@@ -304,9 +304,9 @@ def profiled(
 
 
 @contextmanager
-def spans_of_steps(book: Recorder) -> Iterator[None]:
+def spans_of_steps(book: Recorder, name: str = "{}.step") -> Iterator[None]:
     """Every step of an optimizer is a span, by the name of its class: `Adam.step`."""
-    def begin(optimizer, args, kwargs): book.begin(f"{type(optimizer).__name__}.step")
+    def begin(optimizer, args, kwargs): book.begin(name.format(type(optimizer).__name__))
     def end(optimizer, args, kwargs): book.end()
     with register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end): yield
 

@@ -48,11 +48,11 @@ def sketch(x):
 
     What was stretched shows the same memory many times, and is counted once. Numbers and None stay.
     """
-    if isinstance(x, (tuple, list)):
+    if isinstance(x, Tensor): x = x.array
+    if not hasattr(x, "shape"):
+        if not isinstance(x, (tuple, list)): return x
         parts = [sketch(part) for part in x if hasattr(part, "shape")]      # of gradients some may be missing
         return Sketch(parts[0].shape, sum([part.nbytes for part in parts])) if parts else x
-    if isinstance(x, Tensor): x = x.array
-    if not hasattr(x, "shape"): return x
     seen = x.shape
     if hasattr(x, "strides"): seen = [n for n, step in zip(x.shape, x.strides) if step or n == 0]
     return Sketch(x.shape, math.prod(seen) * x.dtype.itemsize)

@@ -164,9 +164,6 @@ class EventList(list):
     @property
     def self_cpu_time_total(self) -> float: return sum([event.self_cpu_time_total for event in self])
 
-    def like(self, events: Iterable) -> EventList:
-        return EventList(events, self.shapes, self.memory, self.flops, self.spans)
-
     def key_averages(
         self, group_by_input_shape: bool = False, group_by_stack_n: int = 0,
         group_by_overload_name: bool = False,
@@ -177,7 +174,7 @@ class EventList(list):
             key = (event.key, str(event.input_shapes) if group_by_input_shape else "",
                    tuple(event.stack[:group_by_stack_n]))
             found[key] = found[key].add(event) if key in found else FunctionEventAvg(event)
-        return self.like(found.values())
+        return EventList(found.values(), group_by_input_shape, self.memory, self.flops, self.spans)
 
     def total_average(self) -> FunctionEventAvg:
         """All of them added up."""
@@ -328,7 +325,7 @@ class profile:
             self.recording.callback(tracemalloc.stop)
         engine = Watching(self.record_shapes, self.profile_memory, self.with_stack)
         self.book = engine.book
-        self.recording.enter_context(spans_of_steps(engine.book))
+        self.recording.enter_context(spans_of_steps(engine.book, "Optimizer.step#{}.step"))
         if self.with_modules: self.recording.enter_context(spans_of_modules(engine.book))
         self.recording.enter_context(using(engine))
         if self.has_schedule: self.begin_step()

@@ -236,7 +236,7 @@ def test_a_race_really_runs_and_its_contenders_agree(place):
         row = found.rows[name]
         assert len(row["reference"].seconds) == len(row["numpy"].seconds) == 3 and found.wrong(name) == []
         assert all(t > 0 for t in row["reference"].seconds) and "tinytorch." in row["yours"].skipped
-    assert len(said) == 3 and found.notes()[0].startswith("matmul, mlp: yours: ")
+    assert len(said) == 3 and found.notes()[0].startswith("matmul: yours: ")
 
 
 @pytest.fixture
