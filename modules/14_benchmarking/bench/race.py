@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-POLL = 0.002                    # seconds between two looks whether it is our turn
+POLL, SELDOM = 0.005, 10        # seconds between two looks whether it is our turn; every tenth is a longer one
 
 
 # ------------------------------------------------------------------------------------------ the workloads
@@ -213,13 +213,16 @@ class Turns:
 
     def wait(self, turn: int) -> None:
         """Until every turn before this one is over, or belongs to somebody who is gone."""
+        looks = 0
         while self.next < turn:
-            if (self.folder / "stop").exists(): raise SystemExit
-            if self.over(self.next): self.next += 1
-            else: time.sleep(POLL)
+            if self.there(f"turn-{self.next}"): self.next += 1
+            elif looks % SELDOM == 0 and self.there("stop"): raise SystemExit
+            elif looks % SELDOM == 0 and self.there(f"gone-{self.owner(self.next)}"): self.next += 1
+            else:
+                time.sleep(POLL)
+                looks += 1
 
-    def over(self, turn: int) -> bool:
-        return (self.folder / f"turn-{turn}").exists() or (self.folder / f"gone-{self.owner(turn)}").exists()
+    def there(self, name: str) -> bool: return os.path.exists(f"{self.folder}/{name}")     # noqa: PTH110 - quick
 
     def owner(self, turn: int) -> int:
         """In every second round, the order is turned round."""
