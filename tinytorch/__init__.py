@@ -93,8 +93,6 @@ from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, ad
 from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
-from .benchmarking import Profiler, profiled, cost_of, in_turns, paired, percentile
-from .costs import cost, Cost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
@@ -104,6 +102,8 @@ if TYPE_CHECKING:           # each is imported when it is first used; editors se
     from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
     from .training import save, load
     from .precision import autocast, is_autocast_enabled, get_autocast_dtype
+    from .benchmarking import Profiler, profiled, cost_of, in_turns, paired, percentile
+    from .costs import cost, Cost
 
 __version__ = "0.1.0"
 

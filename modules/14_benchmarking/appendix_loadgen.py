@@ -12,9 +12,9 @@
 # | server | at random, so many a second | the 99th percentile, which has to stay within a bound |
 # | offline | all at once | queries a second |
 #
-# MLPerf asks for ten minutes and hundreds of thousands of queries; the defaults here suit a lesson. Its server
-# runs in real time. This one has a single worker, and there the time of an answer depends on nothing but the
-# arrivals and on how long each answer takes: idle seconds are counted, and not slept through.
+# MLPerf asks for ten minutes and hundreds of thousands of queries; the defaults here suit a lesson. Its
+# server runs in real time. This one has a single worker, and there the time of an answer depends on nothing
+# but the arrivals and on how long each answer takes: idle seconds are counted, and not slept through.
 
 # %%
 #| export

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-POLL, SELDOM = 0.005, 10        # seconds between two looks whether it is our turn; every tenth is a longer one
+POLL, SELDOM = 0.005, 10        # seconds between two looks; every tenth look is a longer one
 
 
 # ------------------------------------------------------------------------------------------ the workloads
@@ -222,7 +222,7 @@ class Turns:
                 time.sleep(POLL)
                 looks += 1
 
-    def there(self, name: str) -> bool: return os.path.exists(f"{self.folder}/{name}")     # noqa: PTH110 - quick
+    def there(self, name: str) -> bool: return (self.folder / name).exists()
 
     def owner(self, turn: int) -> int:
         """In every second round, the order is turned round."""
