@@ -226,6 +226,20 @@ def test_the_command_answers_in_json_and_writes_a_page(monkeypatch, tmp_path, ca
 
 # -------------------------------------------------------------------------------------------- and it runs
 
+@pytest.mark.parametrize("name", list(core.WORKLOADS))
+def test_every_contender_computes_the_same(name):
+    """The first result of each workload, from the same weights."""
+    torch = pytest.importorskip("torch", reason="PyTorch is a contender")
+    import tinytorch
+    scope: dict = {"__name__": "race"}
+    exec(compile(PROGRAM.read_text("utf-8"), str(PROGRAM), "exec"), scope)
+    contenders = [scope["OfTensors"](torch), scope["OfTensors"](tinytorch), scope["ByHand"]()]
+    runs = [(one, getattr(one, name)()) for one in contenders if hasattr(one, name)]
+    for _ in range(2):                  # the second step of a training depends on the first
+        first, *others = [one.value(run()) for one, run in runs]
+        for other in others: assert math.isclose(other, first, rel_tol=1e-3, abs_tol=1e-3)
+
+
 def test_a_race_really_runs_and_its_contenders_agree(place):
     """The learner of the sample course has no tensors; the reference and NumPy take their turns."""
     from tito.ports.runner import Processes

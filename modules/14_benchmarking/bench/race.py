@@ -129,8 +129,10 @@ class OfTensors:
 
     def given(self, net) -> None:
         """Weights that are the same for every contender."""
-        for n, p in enumerate(net.parameters()):
-            if p.ndim > 1: p.data = self.torch.tensor(numbers(*p.shape, seed=n) * np.float32(0.05))
+        for n, (name, p) in enumerate(net.named_parameters()):
+            if p.ndim > 1: given = numbers(*p.shape, seed=n) * np.float32(0.05)
+            else: given = np.full(p.shape, name.endswith("weight"), np.float32)     # a norm's scale is 1
+            p.data = self.torch.tensor(given)
 
     def step(self, net, optimizer, x, y) -> Callable:
         """One step of a training; what comes out is the loss before it."""
@@ -148,7 +150,7 @@ class OfTensors:
     @staticmethod
     def value(out) -> float:
         """One number that says whether the right thing was computed."""
-        return float((out * out).sum()) if out.ndim else float(out)
+        return ((out * out).sum() if out.ndim else out).item()
 
 
 class ByHand:
