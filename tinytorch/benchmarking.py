@@ -265,7 +265,7 @@ class Table:
                     sum([s.cost.bytes for s in some])) for name, some in by_name.items()]
         self.rows = sorted(rows, key=lambda row: -row.own)
         self.seconds = sum(own.values())
-        self.left = sum([own[span] for span in spans if span.inside is None and not span.cost.bytes])
+        self.left = sum([own[span] for span in spans if span.facts.get("whole")])
 
     @property
     def accounted(self) -> float:
@@ -300,7 +300,9 @@ def profiled(
     """`with profiled() as p:` all ops, pulls and optimizer steps of the block are in `p.book.spans`."""
     profiler = Profiler(clock=clock)
     parts = spans_of_modules(profiler.book) if modules else nullcontext()
-    with using(profiler), spans_of_steps(profiler.book), profiler.book.span(name), parts: yield profiler
+    with using(profiler), spans_of_steps(profiler.book), profiler.book.span(name) as whole, parts:
+        whole.facts["whole"] = True
+        yield profiler
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
     ordered, n = sorted(values), len(values)
     #| hint The chance that exactly k of n coins fall below is math.comb(n, k) / 2**n.
     #| hint Add them up from k = 0, as long as the sum is at most (1 - confidence) / 2. How many did you take?
-    #| hint As long as the sum up to k is small enough, ordered[k] may be one end, ordered[n - 1 - k] the oth
+    #| hint While the sum up to k is small enough, ordered[k] and ordered[n - 1 - k] may be the two ends.
     ### BEGIN SOLUTION
     k, below = 0, 1 / 2**n                          # the chance that at most k lie below
     while below <= (1 - confidence) / 2:
@@ -107,7 +107,7 @@ for n in (7, 15, 60, 200):
     print(f"{n:4} runs: {readable(low)} to {readable(high)}")
 
 # %% [markdown]
-# Four times the runs, half the width: certainty is dear, and grows with the square root.
+# From 15 to 60 it takes four times the runs to make the interval about half as wide: certainty is dear.
 #
 # ## In turns
 #
@@ -697,8 +697,8 @@ assert x.grad.tolist() == [3.0, 4.0], "gradients are what they were without the 
 # %% [markdown]
 # ## The table
 #
-# Given: spans of one name become a row, and rows are sorted by self time. The first span is the whole; its
-# own self time is what no op accounts for, the Python between them.
+# Given: spans of one name become a row, and rows are sorted by self time. One span is the whole; its own self
+# time is what no op accounts for, the Python between them.
 
 # %%
 #| export
@@ -725,7 +725,7 @@ class Table:
                     sum([s.cost.bytes for s in some])) for name, some in by_name.items()]
         self.rows = sorted(rows, key=lambda row: -row.own)
         self.seconds = sum(own.values())
-        self.left = sum([own[span] for span in spans if span.inside is None and not span.cost.bytes])
+        self.left = sum([own[span] for span in spans if span.facts.get("whole")])
 
     @property
     def accounted(self) -> float:
@@ -766,7 +766,9 @@ def profiled(
     """`with profiled() as p:` all ops, pulls and optimizer steps of the block are in `p.book.spans`."""
     profiler = Profiler(clock=clock)
     parts = spans_of_modules(profiler.book) if modules else nullcontext()
-    with using(profiler), spans_of_steps(profiler.book), profiler.book.span(name), parts: yield profiler
+    with using(profiler), spans_of_steps(profiler.book), profiler.book.span(name) as whole, parts:
+        whole.facts["whole"] = True
+        yield profiler
 
 
 @contextmanager
@@ -793,6 +795,7 @@ from tinytorch import manual_seed
 from tinytorch.dense import MLP
 from tinytorch.nn.functional import cross_entropy
 from tinytorch.optimizers import Adam
+from tinytorch.tensor import tensor
 
 manual_seed(0)
 net = MLP(784, 256, 128, 10)
@@ -923,7 +926,7 @@ assert single_stream(lambda q: clock.turn(next(costs)), "a", 3, 0.0, clock) == [
 
 # %% [markdown]
 # The server is the interesting one. Queries arrive whether or not you are ready; who comes while another is
-# being answered has to wait, and his **latency is counted from when he came**. With one worker, first come,
+# being answered has to wait, and the **latency is counted from the arrival**. With one worker, first come,
 # first served, the clockwork is short: a query begins when it has arrived and the one before it is done.
 #
 # **Your turn.** From the times of arrival and the seconds that each answer takes, the latencies. No waiting
@@ -954,8 +957,8 @@ assert queued([3.0], [1.0]) == [1.0], "before the first one comes there is nothi
 # %% [markdown]
 # Arrivals at random are a **Poisson process**: the gaps between them are exponential, with mean 1/rate. The
 # network above answers one picture in so many microseconds. Let queries arrive at half of the rate that it
-# could take, at 80, at 95 and at 99 percent of it. The median answer hardly changes. What do you expect of
-# the slowest in a hundred?
+# could take, at 80, at 95 and at 99 percent of it. An answer takes as long as before. How long does the
+# middle query wait, and the slowest in a hundred?
 
 # %%
 from tinytorch import no_grad
