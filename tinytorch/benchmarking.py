@@ -228,6 +228,7 @@ class Profiler(Autograd):
         def run():
             with self.book.span(span.name) as more: found = dx()
             more.calls = 0
+            self.look(more, (), found)
             return found
         return run
 

@@ -76,10 +76,10 @@ def saved(path: str, screen: Screen) -> RenderableType:
 # ------------------------------------------------------------------------------------------------ a page
 
 CSS = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
 body{color:#1f2933;background:#fff}table{border-collapse:collapse;width:100%}
 th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #e4e7eb}
-th:first-child,td:first-child{text-align:left}.faster{color:#1a7f37}.slower{color:#c8452c}.quiet{color:#616e7c}
+td{white-space:nowrap}th:first-child,td:first-child{text-align:left}.faster{color:#1a7f37}.slower{color:#c8452c}.quiet{color:#616e7c}
 svg{width:100%;height:auto}svg text{font:12px system-ui,sans-serif;fill:currentColor}
 @media(prefers-color-scheme:dark){body{color:#e4e7eb;background:#14181d}th,td{border-color:#323f4b}}
 """
