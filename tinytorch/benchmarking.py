@@ -29,8 +29,8 @@ from .tensor import Op, Tensor, current_engine, matmul, using
 __all__ = [
     "median_interval", "in_turns", "Ratio", "paired", "verdict", "matmul_cost", "linear_cost", "softmax_cost",
     "look_up_cost", "attend_cost", "is_view", "cost_of", "Machine", "this_machine", "share_of_roof",
-    "limited_by", "Span", "Recorder", "own_seconds", "Profiler", "Row", "Table", "amount", "profiled",
-    "spans_of_steps", "spans_of_modules", "percentile", "single_stream", "queued",
+    "limited_by", "Span", "Block", "Recorder", "own_seconds", "Profiler", "Row", "Table", "amount",
+    "profiled", "spans_of_steps", "spans_of_modules", "percentile", "single_stream", "queued",
 ]
 
 
@@ -162,6 +162,14 @@ class Span:
     def __repr__(self): return f"<{self.name}, {readable(self.seconds)}>"
 
 
+class Block:
+    """A block of code that is a span."""
+
+    def __init__(self, book, name: str): self.book, self.name = book, name
+    def __enter__(self): return self.book.begin(self.name)
+    def __exit__(self, *error): self.book.end()
+
+
 class Recorder:
     """Spans of time, one inside another, by a clock."""
 
@@ -183,12 +191,9 @@ class Recorder:
         span.ended = self.clock()
         return span
 
-    @contextmanager
-    def span(self, name: str) -> Iterator[Span]:
+    def span(self, name: str) -> Block:
         """`with recorder.span("forward"):` the block is a span, however it ends."""
-        span = self.begin(name)
-        try: yield span
-        finally: self.end()
+        return Block(self, name)
 
 
 def own_seconds(spans: Iterable[Span]) -> dict[Span, float]:

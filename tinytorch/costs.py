@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from .ledger import FLOPS
 from .tensor import Op, Tensor
 
@@ -34,8 +36,8 @@ class Sketch:
 
     __slots__ = ("nbytes", "shape", "size")
 
-    def __init__(self, shape, nbytes: int):
-        self.shape, self.size, self.nbytes = tuple(shape), math.prod(shape), nbytes
+    def __init__(self, shape: tuple[int, ...], size: int, nbytes: int):
+        self.shape, self.size, self.nbytes = shape, size, nbytes
 
     ndim = property(lambda self: len(self.shape))
     def numel(self) -> int: return self.size
@@ -49,18 +51,20 @@ def sketch(x):
     What was stretched shows the same memory many times, and is counted once. Numbers and None stay.
     """
     if isinstance(x, Tensor): x = x.array
-    if not hasattr(x, "shape"):
-        if not isinstance(x, (tuple, list)): return x
-        parts = [sketch(part) for part in x if hasattr(part, "shape")]      # of gradients some may be missing
-        return Sketch(parts[0].shape, sum([part.nbytes for part in parts])) if parts else x
-    seen = x.shape
-    if hasattr(x, "strides"): seen = [n for n, step in zip(x.shape, x.strides) if step or n == 0]
-    return Sketch(x.shape, math.prod(seen) * x.dtype.itemsize)
+    if isinstance(x, np.ndarray):               # first, because a profiler asks at every op
+        if 0 not in x.strides: return Sketch(x.shape, x.size, x.nbytes)
+        seen = [n for n, step in zip(x.shape, x.strides) if step or n == 0]
+        return Sketch(x.shape, x.size, math.prod(seen) * x.itemsize)
+    if hasattr(x, "shape"): return drawn(*x.shape, itemsize=x.dtype.itemsize)
+    if not isinstance(x, (tuple, list)): return x
+    parts = [sketch(part) for part in x if hasattr(part, "shape")]          # of gradients some may be missing
+    return Sketch(parts[0].shape, parts[0].size, sum([part.nbytes for part in parts])) if parts else x
 
 
 def drawn(*shape: int, itemsize: int = 4) -> Sketch:
     """The sketch of something that nobody made: of this shape, with so many bytes a number."""
-    return Sketch(shape, math.prod(shape) * itemsize)
+    size = math.prod(shape)
+    return Sketch(shape, size, size * itemsize)
 
 
 def moved(*sketches) -> int:

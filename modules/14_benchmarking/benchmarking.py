@@ -505,6 +505,14 @@ class Span:
     seconds = property(lambda self: self.ended - self.began)
     def __repr__(self): return f"<{self.name}, {readable(self.seconds)}>"
 
+
+class Block:
+    """A block of code that is a span."""
+
+    def __init__(self, book, name: str): self.book, self.name = book, name
+    def __enter__(self): return self.book.begin(self.name)
+    def __exit__(self, *error): self.book.end()
+
 # %% [markdown]
 # **Your turn.** A recorder keeps all spans in the order in which they began, and a stack of those still open.
 # What begins now lies inside the innermost open one.
@@ -537,12 +545,9 @@ class Recorder:
         return span
         ### END SOLUTION
 
-    @contextmanager
-    def span(self, name: str) -> Iterator[Span]:
+    def span(self, name: str) -> Block:
         """`with recorder.span("forward"):` the block is a span, however it ends."""
-        span = self.begin(name)
-        try: yield span
-        finally: self.end()
+        return Block(self, name)
 
 # %%
 #| check 2
@@ -1005,7 +1010,7 @@ for load in (0.5, 0.8, 0.95, 0.99):
 # ## Design note: tracing or sampling?
 #
 # This profiler **traces**: it notes every call, and knows exactly how many there were, with their shapes and
-# costs. The price is a microsecond or two for each, which short calls pay many times over, so that a network
+# costs. The price is some microseconds for each, which short calls pay many times over, so that a network
 # of tiny ops looks worse than it is. A profiler that **samples** looks a thousand times a second at where the
 # program is. It costs the same whatever runs, sees inside the ops and inside C, and knows neither counts nor
 # shapes. For ops that take tens of microseconds, tracing is honest; for the Python between them, ask a
