@@ -110,6 +110,8 @@ if TYPE_CHECKING:           # each is imported when it is first used; editors se
     from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
     from .training import save, load
     from .precision import autocast, is_autocast_enabled, get_autocast_dtype
+    from .benchmarking import Profiler, profiled, cost_of, in_turns, paired, percentile
+    from .costs import cost, Cost
 
 __version__ = "0.1.0"
 
@@ -170,7 +172,8 @@ __all__ = [
     "quantize_per_tensor_dynamic", "dequantize", "int_repr", "q_scale", "q_zero_point",
     "q_per_channel_scales", "q_per_channel_zero_points", "q_per_channel_axis", "qint8", "quint8", "qint32",
     "per_tensor_affine", "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric",
-    "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine", "sparse_csr_tensor",
+    "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine", "sparse_csr_tensor", "Profiler",
+    "profiled", "cost", "cost_of", "Cost", "in_turns", "paired", "percentile",
 ]
 
 

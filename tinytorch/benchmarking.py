@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from .autograd import Autograd
 from .bookkeeping import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from .costs import COSTS, Cost, cost, cost_of_pull, moved, sketch
 from .dense import linear
+from .hooks import register_module_forward_hook, register_module_forward_pre_hook
 from .ledger import short
 from .receipts import Receipt
 from .setup import (
@@ -28,8 +29,8 @@ from .tensor import Op, Tensor, current_engine, matmul, using
 __all__ = [
     "median_interval", "in_turns", "Ratio", "paired", "verdict", "matmul_cost", "linear_cost", "softmax_cost",
     "look_up_cost", "attend_cost", "is_view", "cost_of", "Machine", "this_machine", "share_of_roof",
-    "limited_by", "Span", "Recorder", "own_seconds", "Profiler", "Row", "Table", "amount", "profiled",
-    "percentile", "single_stream", "queued",
+    "limited_by", "Span", "Block", "Recorder", "own_seconds", "Profiler", "Row", "Table", "amount",
+    "profiled", "spans_of_steps", "spans_of_modules", "percentile", "single_stream", "queued",
 ]
 
 
@@ -161,6 +162,14 @@ class Span:
     def __repr__(self): return f"<{self.name}, {readable(self.seconds)}>"
 
 
+class Block:
+    """A block of code that is a span."""
+
+    def __init__(self, book, name: str): self.book, self.name = book, name
+    def __enter__(self): return self.book.begin(self.name)
+    def __exit__(self, *error): self.book.end()
+
+
 class Recorder:
     """Spans of time, one inside another, by a clock."""
 
@@ -182,12 +191,9 @@ class Recorder:
         span.ended = self.clock()
         return span
 
-    @contextmanager
-    def span(self, name: str) -> Iterator[Span]:
+    def span(self, name: str) -> Block:
         """`with recorder.span("forward"):` the block is a span, however it ends."""
-        span = self.begin(name)
-        try: yield span
-        finally: self.end()
+        return Block(self, name)
 
 
 def own_seconds(spans: Iterable[Span]) -> dict[Span, float]:
@@ -227,6 +233,7 @@ class Profiler(Autograd):
         def run():
             with self.book.span(span.name) as more: found = dx()
             more.calls = 0
+            self.look(more, (), found)
             return found
         return run
 
@@ -264,7 +271,7 @@ class Table:
                     sum([s.cost.bytes for s in some])) for name, some in by_name.items()]
         self.rows = sorted(rows, key=lambda row: -row.own)
         self.seconds = sum(own.values())
-        self.left = sum([own[span] for span in spans if span.inside is None and not span.cost.bytes])
+        self.left = sum([own[span] for span in spans if span.facts.get("whole")])
 
     @property
     def accounted(self) -> float:
@@ -293,13 +300,31 @@ def amount(n: float) -> str: return short(round(n)) if n else "- "
 
 
 @contextmanager
-def profiled(name: str = "step", clock: Clock = time.perf_counter) -> Iterator[Profiler]:
+def profiled(
+    name: str = "step", modules: bool = False, clock: Clock = time.perf_counter,
+) -> Iterator[Profiler]:
     """`with profiled() as p:` all ops, pulls and optimizer steps of the block are in `p.book.spans`."""
     profiler = Profiler(clock=clock)
-    def begin(optimizer, args, kwargs): profiler.book.begin(f"{type(optimizer).__name__}.step")
-    def end(optimizer, args, kwargs): profiler.book.end()
-    steps = register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end)
-    with using(profiler), steps[0], steps[1], profiler.book.span(name): yield profiler
+    parts = spans_of_modules(profiler.book) if modules else nullcontext()
+    with using(profiler), spans_of_steps(profiler.book), profiler.book.span(name) as whole, parts:
+        whole.facts["whole"] = True
+        yield profiler
+
+
+@contextmanager
+def spans_of_steps(book: Recorder, name: str = "{}.step") -> Iterator[None]:
+    """Every step of an optimizer is a span, by the name of its class: `Adam.step`."""
+    def begin(optimizer, args, kwargs): book.begin(name.format(type(optimizer).__name__))
+    def end(optimizer, args, kwargs): book.end()
+    with register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end): yield
+
+
+@contextmanager
+def spans_of_modules(book: Recorder) -> Iterator[None]:
+    """Every call of a module is a span, by the name of its class."""
+    def begin(module, args): book.begin(type(module).__name__)
+    def end(module, args, output): book.end()
+    with register_module_forward_pre_hook(begin), register_module_forward_hook(end, always_call=True): yield
 
 
 def percentile(values: Sequence[float], q: float) -> float:

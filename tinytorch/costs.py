@@ -7,11 +7,13 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from .ledger import FLOPS
 from .tensor import Op, Tensor
 
 __all__ = [
-    "Cost", "Sketch", "sketch", "moved", "COSTS", "cost", "all_of", "each", "add_cost", "gelu_cost",
+    "Cost", "Sketch", "sketch", "drawn", "moved", "COSTS", "cost", "all_of", "each", "add_cost", "gelu_cost",
     "taken_in", "normalised", "rescale_cost", "rescale_channels_cost", "surprise_cost", "lattice", "windows",
     "BLENDS", "resample_cost", "booked", "filters_seen_cost", "cdist_cost", "for_each_matrix", "solve_cost",
     "steps", "in_order", "bisect_cost", "isin_cost", "picked", "placed", "put_back_cost", "bags_cost",
@@ -34,8 +36,8 @@ class Sketch:
 
     __slots__ = ("nbytes", "shape", "size")
 
-    def __init__(self, shape, nbytes: int):
-        self.shape, self.size, self.nbytes = tuple(shape), math.prod(shape), nbytes
+    def __init__(self, shape: tuple[int, ...], size: int, nbytes: int):
+        self.shape, self.size, self.nbytes = shape, size, nbytes
 
     ndim = property(lambda self: len(self.shape))
     def numel(self) -> int: return self.size
@@ -48,14 +50,21 @@ def sketch(x):
 
     What was stretched shows the same memory many times, and is counted once. Numbers and None stay.
     """
-    if isinstance(x, (tuple, list)) and x and hasattr(x[0], "shape"):
-        parts = [sketch(part) for part in x]
-        return Sketch(parts[0].shape, sum([part.nbytes for part in parts]))
     if isinstance(x, Tensor): x = x.array
-    if not hasattr(x, "shape"): return x
-    seen = x.shape
-    if hasattr(x, "strides"): seen = [n for n, step in zip(x.shape, x.strides) if step or n == 0]
-    return Sketch(x.shape, math.prod(seen) * x.dtype.itemsize)
+    if isinstance(x, np.ndarray):               # first, because a profiler asks at every op
+        if 0 not in x.strides: return Sketch(x.shape, x.size, x.nbytes)
+        seen = [n for n, step in zip(x.shape, x.strides) if step or n == 0]
+        return Sketch(x.shape, x.size, math.prod(seen) * x.itemsize)
+    if hasattr(x, "shape"): return drawn(*x.shape, itemsize=x.dtype.itemsize)
+    if not isinstance(x, (tuple, list)): return x
+    parts = [sketch(part) for part in x if hasattr(part, "shape")]          # of gradients some may be missing
+    return Sketch(parts[0].shape, parts[0].size, sum([part.nbytes for part in parts])) if parts else x
+
+
+def drawn(*shape: int, itemsize: int = 4) -> Sketch:
+    """The sketch of something that nobody made: of this shape, with so many bytes a number."""
+    size = math.prod(shape)
+    return Sketch(shape, size, size * itemsize)
 
 
 def moved(*sketches) -> int:
@@ -249,7 +258,8 @@ def bisect_cost(out, row, x, **settings):
 
 @cost("isin")
 def isin_cost(out, x, among, **settings):
-    return Cost((x.size + among.size) * steps(among.size), moved(out, x, among))
+    n, m = [one.size if isinstance(one, Sketch) else 1 for one in (x, among)]
+    return Cost((n + m) * steps(m), moved(out, x, among))
 
 
 all_of("clone convert move cat stack repeat repeat_interleave flip roll tril triu pad diag_embed "

@@ -13,8 +13,7 @@ from contextlib import ContextDecorator, ExitStack
 from pathlib import Path
 
 from .anomaly import callers
-from .benchmarking import Profiler, Span, own_seconds
-from .bookkeeping import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from .benchmarking import Profiler, Span, own_seconds, spans_of_modules, spans_of_steps
 from .tensor import current_engine, using
 from .traces import folded_stacks, save_trace
 
@@ -142,9 +141,6 @@ class EventList(list):
     @property
     def self_cpu_time_total(self) -> float: return sum([event.self_cpu_time_total for event in self])
 
-    def like(self, events: Iterable) -> EventList:
-        return EventList(events, self.shapes, self.memory, self.flops, self.spans)
-
     def key_averages(
         self, group_by_input_shape: bool = False, group_by_stack_n: int = 0,
         group_by_overload_name: bool = False,
@@ -155,7 +151,7 @@ class EventList(list):
             key = (event.key, str(event.input_shapes) if group_by_input_shape else "",
                    tuple(event.stack[:group_by_stack_n]))
             found[key] = found[key].add(event) if key in found else FunctionEventAvg(event)
-        return self.like(found.values())
+        return EventList(found.values(), group_by_input_shape, self.memory, self.flops, self.spans)
 
     def total_average(self) -> FunctionEventAvg:
         """All of them added up."""
@@ -255,7 +251,7 @@ class profile:
         self.schedule = schedule or (lambda step: ProfilerAction.RECORD)
         self.has_schedule, self.on_trace_ready = schedule is not None, on_trace_ready
         self.record_shapes, self.profile_memory, self.with_stack = record_shapes, profile_memory, with_stack
-        self.with_flops, self.acc_events = with_flops, acc_events
+        self.with_flops, self.with_modules, self.acc_events = with_flops, with_modules, acc_events
         self.step_num, self.action = 0, ProfilerAction.NONE
         self.spans: list[Span] = []
         self.recording: ExitStack | None = None
@@ -301,12 +297,9 @@ class profile:
             tracemalloc.start()
             self.recording.callback(tracemalloc.stop)
         engine = Watching(self.record_shapes, self.profile_memory, self.with_stack)
-        self.book = book = engine.book
-        def begin(optimizer, args, kwargs):
-            name = type(optimizer).__name__
-            book.begin(f"Optimizer.step#{name}.step").facts["kind"] = "user_annotation"
-        self.recording.enter_context(register_optimizer_step_pre_hook(begin))
-        self.recording.enter_context(register_optimizer_step_post_hook(lambda *about: book.end() and None))
+        self.book = engine.book
+        self.recording.enter_context(spans_of_steps(engine.book, "Optimizer.step#{}.step"))
+        if self.with_modules: self.recording.enter_context(spans_of_modules(engine.book))
         self.recording.enter_context(using(engine))
         if self.has_schedule: self.begin_step()
 

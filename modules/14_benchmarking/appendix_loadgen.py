@@ -13,8 +13,8 @@
 # | offline | all at once | queries a second |
 #
 # MLPerf asks for ten minutes and hundreds of thousands of queries; the defaults here suit a lesson. Its
-# server runs in real time; this one has a single worker, whose idle seconds are counted and not slept through
-# (the page of decisions says why that is the same).
+# server runs in real time. This one has a single worker, and there the time of an answer depends on nothing
+# but the arrivals and on how long each answer takes: idle seconds are counted, and not slept through.
 
 # %%
 #| export

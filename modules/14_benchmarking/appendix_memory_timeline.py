@@ -17,6 +17,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import NamedTuple
 
 from tinytorch.benchmarking import Profiler, Span
@@ -99,11 +100,11 @@ class MemoryTimeline(Svg):
             parts.append(f'<line x1="{x}" y1="{y:.1f}" x2="{self.width - self.right}" y2="{y:.1f}" '
                          'stroke="#e4e4e4"/>')
             parts.append(text(x - 6, y + 4, f"{short(round(abs(n)))}B", "end"))
-        steps, before = [], self.looks[0].now
-        for look in self.looks:
-            steps += [place(look.when, before), place(look.when, look.now)]
-            before = look.now
-        parts += [line([place(x.when, x.peak) for x in self.looks], COLOURS[1]), line(steps, COLOURS[0])]
+        use, peaks = [], []
+        for before, look in pairwise([self.looks[0], *self.looks]):     # a peak holds since the look before
+            use += [place(look.when, before.now), place(look.when, look.now)]
+            peaks += [place(before.when, look.peak), place(look.when, look.peak)]
+        parts += [line(peaks, COLOURS[1]), line(use, COLOURS[0])]
         worst = self.worst()
         x, y = place(worst.when, worst.peak)
         parts.append(text(min(max(x, 150), self.width - 150), y - 6,

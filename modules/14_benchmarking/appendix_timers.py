@@ -27,6 +27,7 @@ from tinytorch.setup import median
 timer = timeit.default_timer
 UNITS = [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0)]
 WORDS = {"ns": "nanosecond", "us": "microsecond", "ms": "millisecond", "s": "second"}
+FINEST, MOST_FIGURES = 25e-9, 4                 # nothing is known better than to 25 ns, or to four figures
 WARN_BEYOND, HIGHLY_BEYOND = 0.1, 0.25          # of the median: an interquartile range that tells of trouble
 
 
@@ -117,10 +118,8 @@ class Measurement:
         """How many figures of the median are worth showing: those that a 90 % interval leaves standing."""
         n = len(self.seen())
         inner = sorted(self.times)[n // 4 : math.ceil(3 * n / 4)]
-        half = 1.645 * float(np.std(inner)) / math.sqrt(n)          # of the interval
-        if half <= 0: half = 1e-20 * self.median
-        figures = -math.floor(math.log10(half / self.median))
-        return max(1, min(figures, 5))
+        half = max(1.645 * float(np.std(inner)) / math.sqrt(len(inner)), FINEST)        # of the interval
+        return max(1, min(math.floor(math.log10(self.median / half)), MOST_FIGURES))
 
     def meets_confidence(self, threshold: float = WARN_BEYOND) -> bool:
         """Whether the middle half lies within this share of the median."""
@@ -265,8 +264,10 @@ class Compare:
         unit, size = select_unit(min([one.median for one in results]))
         columns = list(dict.fromkeys([one.task_spec.description for one in results]))
         rows = list(dict.fromkeys([(one.task_spec.num_threads, one.as_row_name) for one in results]))
+        behind = min([max(one.significant_figures - math.ceil(math.log10(one.median / size)), 0)
+                      for one in results]) if self._trim else 1
         cells = {(one.task_spec.num_threads, one.as_row_name, one.task_spec.description):
-                 self.cell(one, size) for one in results}
+                 self.cell(one, size, behind) for one in results}
         heads = [column or "" for column in columns]
         wide = [max([len(head), *[len(cells.get((*row, column), "")) for row in rows]])
                 for head, column in zip(heads, columns)]
@@ -285,9 +286,9 @@ class Compare:
             end += "(! XX%) Measurement has high variance, where XX is the IQR / median * 100.\n"
         return "\n".join([*lines, end])
 
-    def cell(self, one: Measurement, size: float) -> str:
+    def cell(self, one: Measurement, size: float, behind: int) -> str:
         value = one.median / size
         if self._trim: value = trim_sigfig(value, one.significant_figures)
-        told = f"{value:.1f}"
+        told = f"{value:.{behind}f}"
         if self._warn and one.has_warnings: told += f" (! {100 * one.iqr / one.median:.0f}%)"
         return told

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ from tinytorch.autograd import Autograd
 from tinytorch.bookkeeping import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from tinytorch.costs import COSTS, Cost, cost, cost_of_pull, moved, sketch
 from tinytorch.dense import linear
+from tinytorch.hooks import register_module_forward_hook, register_module_forward_pre_hook
 from tinytorch.ledger import short
 from tinytorch.receipts import Receipt
 from tinytorch.setup import (
@@ -77,7 +78,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
     ordered, n = sorted(values), len(values)
     #| hint The chance that exactly k of n coins fall below is math.comb(n, k) / 2**n.
     #| hint Add them up from k = 0, as long as the sum is at most (1 - confidence) / 2. How many did you take?
-    #| hint As long as the sum up to k is small enough, ordered[k] may be one end, ordered[n - 1 - k] the oth
+    #| hint While the sum up to k is small enough, ordered[k] and ordered[n - 1 - k] may be the two ends.
     ### BEGIN SOLUTION
     k, below = 0, 1 / 2**n                          # the chance that at most k lie below
     while below <= (1 - confidence) / 2:
@@ -90,7 +91,7 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
 #| check 2
 nine = [9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 6.0, 4.0, 5.0]
 assert median_interval(nine) == (2.0, 8.0), \
-    "of nine values the second smallest and the second largest: two of nine coins could fall the other way"
+    "of nine values the second smallest and the second largest: one of nine may fall on the other side"
 assert median_interval(range(1, 21)) == (6, 15), "of twenty values the sixth from either end"
 assert median_interval(range(1, 7)) == (1, 6), "of six values the smallest and the largest are just enough"
 assert median_interval(range(1, 6)) == (-math.inf, math.inf), \
@@ -106,7 +107,7 @@ for n in (7, 15, 60, 200):
     print(f"{n:4} runs: {readable(low)} to {readable(high)}")
 
 # %% [markdown]
-# Four times the runs, half the width: certainty is dear, and grows with the square root.
+# From 15 to 60 it takes four times the runs to make the interval about half as wide: certainty is dear.
 #
 # ## In turns
 #
@@ -158,6 +159,8 @@ def in_turns(
 
 # %%
 #| check 3
+from tinytorch.setup import HandClock
+
 clock, calls = HandClock(), []
 def turner(name, cost): return lambda: (calls.append(name), clock.turn(cost))
 a, b = in_turns(turner("a", 1.0), turner("b", 0.25), rounds=3, at_least=1.0, clock=clock)
@@ -169,7 +172,8 @@ assert a.seconds == (1.0,) * 3 and b.seconds == (0.25,) * 3, "a turn is divided 
 clock, costs = HandClock(), iter([50.0, 60.0])
 a, b = in_turns(*[lambda: clock.turn(next(costs, 1.0))] * 2, rounds=4, at_least=0, clock=clock)
 assert max(a.seconds + b.seconds) == 1.0, "each is warmed up once, and the warm-up counts nowhere"
-work, clock = tiring()
+clock, done = HandClock(), iter(range(10_000))
+work = lambda: clock.turn(1 + next(done) / 1000)
 a, b = in_turns(work, work, rounds=50, at_least=0, clock=clock)
 assert abs(sum(a.seconds) / sum(b.seconds) - 1) < 1e-9, "what drifts meets both alike: the same work draws"
 
@@ -233,11 +237,11 @@ assert verdict(paired(Timing((1.0,) * 5), Timing((2.0,) * 5))) == "cannot tell",
 # 3`. For which of the three do you expect a verdict?
 
 # %%
-longer = np.linspace(-1, 1, 202_000, dtype=np.float32)
+longer, few = np.linspace(-1, 1, 202_000, dtype=np.float32), numbers[::50]
 races = {
     "exp, exp": (lambda: np.exp(numbers), lambda: np.exp(numbers)),
     "exp of 1 % more": (lambda: np.exp(longer), lambda: np.exp(numbers)),
-    "x * x * x, x ** 3": (lambda: numbers * numbers * numbers, lambda: numbers**3),
+    "x * x * x, x ** 3": (lambda: few * few * few, lambda: few**3),
 }
 for name, (one, other) in races.items(): print(f"{name:>18}  {paired(*in_turns(one, other, rounds=41))}")
 
@@ -271,7 +275,7 @@ def linear_cost(out, x, weight, bias=None) -> Cost:
 
 # %%
 #| check 2
-def drawn(*shape): return sketch(np.zeros(shape, np.float32))
+from tinytorch.costs import drawn
 
 square = matmul_cost(drawn(8, 8), drawn(8, 8), drawn(8, 8))
 assert square.flops == 1024, "a product and an addition for each of 8 * 8 * 8 pairs: two operations, not one"
@@ -306,9 +310,11 @@ def look_up_cost(out, ids, weight, **settings) -> Cost:
 
 # %%
 #| check 1
+from tinytorch.costs import drawn
+
 assert softmax_cost(drawn(10, 7), drawn(10, 7)) == (350, 560), \
     "five operations a number: maximum, difference, exp, sum, quotient; read once and written once"
-ids, table = sketch(np.zeros(6, np.int64)), drawn(50_000, 16)
+ids, table = drawn(6, itemsize=8), drawn(50_000, 16)
 assert look_up_cost(drawn(6, 16), ids, table).flops == 0, "an embedding moves numbers and computes none"
 assert look_up_cost(drawn(6, 16), ids, table).bytes == 48 + 2 * 4 * 96, \
     "only the rows that are asked for are read, and each is written once"
@@ -334,6 +340,8 @@ def attend_cost(out, query, key, value, mask=None, keep=None, **settings) -> Cos
 
 # %%
 #| check 2
+from tinytorch.costs import drawn
+
 q, k, v = drawn(2, 4, 8, 16), drawn(2, 4, 10, 16), drawn(2, 4, 10, 32)
 scores, out = 2 * 4 * 8 * 10, drawn(2, 4, 8, 32)
 found = attend_cost(out, q, k, v)
@@ -372,6 +380,7 @@ def cost_of(op: Op, inputs: Sequence, settings: dict, out) -> Cost:
 
 # %%
 #| check 2
+from tinytorch.activations import gelu
 from tinytorch.tensor import mean, transpose, view
 
 x = Tensor(np.zeros((3, 5), np.float32))
@@ -387,7 +396,8 @@ def own_invention(x, y, /): return x + y
 
 assert cost_of(own_invention, (x, 2.0), {}, x + 2.0) == (0, 120), \
     "of an op without a rule the bytes are known; its operations are not made up"
-assert cost_of(mean, (x,), {"dim": 1}, x.mean(1)).flops == 18, "settings reach the rule"
+assert cost_of(gelu, (x,), {"approximate": "tanh"}, x).flops == 9 * 15, \
+    "settings reach the rule: by tanh, a gelu is nine operations, and not five"
 
 # %% [markdown]
 # ## Under the roof
@@ -495,6 +505,14 @@ class Span:
     seconds = property(lambda self: self.ended - self.began)
     def __repr__(self): return f"<{self.name}, {readable(self.seconds)}>"
 
+
+class Block:
+    """A block of code that is a span."""
+
+    def __init__(self, book, name: str): self.book, self.name = book, name
+    def __enter__(self): return self.book.begin(self.name)
+    def __exit__(self, *error): self.book.end()
+
 # %% [markdown]
 # **Your turn.** A recorder keeps all spans in the order in which they began, and a stack of those still open.
 # What begins now lies inside the innermost open one.
@@ -527,15 +545,14 @@ class Recorder:
         return span
         ### END SOLUTION
 
-    @contextmanager
-    def span(self, name: str) -> Iterator[Span]:
+    def span(self, name: str) -> Block:
         """`with recorder.span("forward"):` the block is a span, however it ends."""
-        span = self.begin(name)
-        try: yield span
-        finally: self.end()
+        return Block(self, name)
 
 # %%
 #| check 2
+from tinytorch.setup import HandClock
+
 clock = HandClock()
 book = Recorder(clock)
 with book.span("step"):
@@ -573,11 +590,19 @@ def own_seconds(spans: Iterable[Span]) -> dict[Span, float]:
 
 # %%
 #| check 1
-own = own_seconds(book.spans)
+def spanning(name, inside, seconds):
+    span = Span(name, inside, 100.0)
+    span.ended = 100.0 + seconds
+    return span
+
+step = spanning("step", None, 31.0)
+forward = spanning("forward", step, 6.0)
+spans = [step, forward, spanning("matmul", forward, 4.0), spanning("backward", step, 8.0)]
+own = own_seconds(spans)
 assert list(own.values()) == [17.0, 2.0, 4.0, 8.0], \
     "a span less those directly inside it: the matmul is taken from forward, and not once more from step"
 assert sum(own.values()) == 31.0, "self times add up to the whole, and nothing is counted twice"
-assert list(own_seconds(book.spans[1:]).values()) == [2.0, 4.0, 8.0], "what lies in no span here is no part"
+assert list(own_seconds(spans[1:]).values()) == [2.0, 4.0, 8.0], "what lies in no span here is no part"
 
 # %% [markdown]
 # Now the engine. Every op comes through one door, so whoever stands there with a recorder sees all of them.
@@ -628,6 +653,7 @@ class Profiler(Autograd):
         def run():
             with self.book.span(span.name) as more: found = dx()
             more.calls = 0
+            self.look(more, (), found)
             return found
         return run
 
@@ -643,6 +669,7 @@ class Profiler(Autograd):
 
 # %%
 #| check 3
+from tinytorch.setup import HandClock
 from tinytorch.tensor import Engine, exp, mul, tensor
 
 class Slow(Engine):
@@ -676,8 +703,8 @@ assert x.grad.tolist() == [3.0, 4.0], "gradients are what they were without the 
 # %% [markdown]
 # ## The table
 #
-# Given: spans of one name become a row, and rows are sorted by self time. The first span is the whole; its
-# own self time is what no op accounts for, the Python between them.
+# Given: spans of one name become a row, and rows are sorted by self time. One span is the whole; its own self
+# time is what no op accounts for, the Python between them.
 
 # %%
 #| export
@@ -704,7 +731,7 @@ class Table:
                     sum([s.cost.bytes for s in some])) for name, some in by_name.items()]
         self.rows = sorted(rows, key=lambda row: -row.own)
         self.seconds = sum(own.values())
-        self.left = sum([own[span] for span in spans if span.inside is None and not span.cost.bytes])
+        self.left = sum([own[span] for span in spans if span.facts.get("whole")])
 
     @property
     def accounted(self) -> float:
@@ -732,18 +759,38 @@ class Table:
 def amount(n: float) -> str: return short(round(n)) if n else "- "
 
 # %% [markdown]
-# One thing does not come through the door: an optimizer writes into arrays. It has hooks, though (lesson 10).
+# Not everything comes through the door: an optimizer writes into arrays, dropout draws random numbers, and
+# between the ops there is Python. Optimizers have hooks, though (lesson 10), and so have modules (lesson 04):
+# with `modules=True` each of them is a span, and what it does besides its ops is its self time.
 
 # %%
 #| export
 @contextmanager
-def profiled(name: str = "step", clock: Clock = time.perf_counter) -> Iterator[Profiler]:
+def profiled(
+    name: str = "step", modules: bool = False, clock: Clock = time.perf_counter,
+) -> Iterator[Profiler]:
     """`with profiled() as p:` all ops, pulls and optimizer steps of the block are in `p.book.spans`."""
     profiler = Profiler(clock=clock)
-    def begin(optimizer, args, kwargs): profiler.book.begin(f"{type(optimizer).__name__}.step")
-    def end(optimizer, args, kwargs): profiler.book.end()
-    steps = register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end)
-    with using(profiler), steps[0], steps[1], profiler.book.span(name): yield profiler
+    parts = spans_of_modules(profiler.book) if modules else nullcontext()
+    with using(profiler), spans_of_steps(profiler.book), profiler.book.span(name) as whole, parts:
+        whole.facts["whole"] = True
+        yield profiler
+
+
+@contextmanager
+def spans_of_steps(book: Recorder, name: str = "{}.step") -> Iterator[None]:
+    """Every step of an optimizer is a span, by the name of its class: `Adam.step`."""
+    def begin(optimizer, args, kwargs): book.begin(name.format(type(optimizer).__name__))
+    def end(optimizer, args, kwargs): book.end()
+    with register_optimizer_step_pre_hook(begin), register_optimizer_step_post_hook(end): yield
+
+
+@contextmanager
+def spans_of_modules(book: Recorder) -> Iterator[None]:
+    """Every call of a module is a span, by the name of its class."""
+    def begin(module, args): book.begin(type(module).__name__)
+    def end(module, args, output): book.end()
+    with register_module_forward_pre_hook(begin), register_module_forward_hook(end, always_call=True): yield
 
 # %% [markdown]
 # A small network reads a batch of 256 digits, and learns. Before you run: which row will be first, and what
@@ -754,6 +801,7 @@ from tinytorch import manual_seed
 from tinytorch.dense import MLP
 from tinytorch.nn.functional import cross_entropy
 from tinytorch.optimizers import Adam
+from tinytorch.tensor import tensor
 
 manual_seed(0)
 net = MLP(784, 256, 128, 10)
@@ -783,7 +831,7 @@ Flames(p.book.spans)
 def watched():
     with profiled(): step()
 
-print(f"with the profiler: {paired(*in_turns(watched, step, rounds=15))}")
+print(f"with the profiler: {paired(*in_turns(watched, step, rounds=9))}")
 
 # %% [markdown]
 # The time of one step is the number that moves through this course. Here it is for three batch sizes, per
@@ -797,7 +845,7 @@ def step_of(n):
         optimizer.step()
     return step
 
-Steps({f"{n} at once": timed(step_of(n)).median / n for n in (1, 16, 256)})
+Steps({f"{n} at once": timed(step_of(n), repeat=5).median / n for n in (1, 16, 256)})
 
 # %% [markdown]
 # ## The rules of the industry
@@ -868,6 +916,8 @@ def single_stream(
 
 # %%
 #| check 2
+from tinytorch.setup import HandClock
+
 clock, heard = HandClock(), []
 def answering(query): heard.append(query) or clock.turn(0.5)
 assert single_stream(answering, "abc", count=5, duration=1.0, clock=clock) == [0.5] * 5, \
@@ -882,7 +932,7 @@ assert single_stream(lambda q: clock.turn(next(costs)), "a", 3, 0.0, clock) == [
 
 # %% [markdown]
 # The server is the interesting one. Queries arrive whether or not you are ready; who comes while another is
-# being answered has to wait, and his **latency is counted from when he came**. With one worker, first come,
+# being answered has to wait, and the **latency is counted from the arrival**. With one worker, first come,
 # first served, the clockwork is short: a query begins when it has arrived and the one before it is done.
 #
 # **Your turn.** From the times of arrival and the seconds that each answer takes, the latencies. No waiting
@@ -913,8 +963,8 @@ assert queued([3.0], [1.0]) == [1.0], "before the first one comes there is nothi
 # %% [markdown]
 # Arrivals at random are a **Poisson process**: the gaps between them are exponential, with mean 1/rate. The
 # network above answers one picture in so many microseconds. Let queries arrive at half of the rate that it
-# could take, at 80, at 95 and at 99 percent of it. The median answer hardly changes. What do you expect of
-# the slowest in a hundred?
+# could take, at 80, at 95 and at 99 percent of it. An answer takes as long as before. How long does the
+# middle query wait, and the slowest in a hundred?
 
 # %%
 from tinytorch import no_grad
@@ -960,7 +1010,7 @@ for load in (0.5, 0.8, 0.95, 0.99):
 # ## Design note: tracing or sampling?
 #
 # This profiler **traces**: it notes every call, and knows exactly how many there were, with their shapes and
-# costs. The price is a microsecond or two for each, which short calls pay many times over, so that a network
+# costs. The price is some microseconds for each, which short calls pay many times over, so that a network
 # of tiny ops looks worse than it is. A profiler that **samples** looks a thousand times a second at where the
 # program is. It costs the same whatever runs, sees inside the ops and inside C, and knows neither counts nor
 # shapes. For ops that take tens of microseconds, tracing is honest; for the Python between them, ask a

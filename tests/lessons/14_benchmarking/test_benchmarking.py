@@ -109,7 +109,8 @@ def test_a_verdict_needs_the_whole_interval(ratio, said):
 # --------------------------------------------------------------------------------------------- costs
 
 @pytest.mark.parametrize("shapes", [
-    ((3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)), ((6, 3, 4), (4, 5)), ((4,), (4, 5)), ((3, 4), (4,)), ((4,), (4,)),
+    ((3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)), ((6, 3, 4), (4, 5)), ((4,), (4, 5)),
+    ((3, 4), (4,)), ((4,), (4,)),
 ])
 def test_a_product_costs_what_three_loops_would_do(shapes):
     x, y = [np.ones(shape, np.float64) for shape in shapes]
@@ -143,7 +144,7 @@ def test_attention_costs_two_products_and_a_softmax():
 
 def test_cost_of_asks_the_table_about_what_ran():
     x, y = tensor([[1.0, 2.0], [3.0, 4.0]]), tensor([[5.0], [6.0]])
-    assert cost_of(matmul, (x, y), {}, x @ y) == (8, 4 * (4 + 2 + 2)), \
+    assert cost_of(matmul, (x, y), {}, x @ y) == (8, 32), \
         "by the shapes of what went in and came out"
 
 
@@ -282,6 +283,7 @@ def test_the_table_adds_up_by_name_and_sorts_by_self_time():
     book = Recorder(clock)
     back = ("backward", 2.0, ("pull", 62.0))
     recorded(("step", 5.0, ("linear", 10.0), ("relu", 1.0), ("linear", 20.0), back), clock, book)
+    book.spans[0].facts["whole"] = True
     for span in book.spans:
         if span.name == "linear": span.cost = Cost(3e9, 1e6)
     table = Table(book.spans)
@@ -293,6 +295,12 @@ def test_the_table_adds_up_by_name_and_sorts_by_self_time():
     text = repr(table).splitlines()
     assert text[3].startswith("linear") and "0.20" in text[3], "6 GFLOP in 30 seconds are 0.2 GFLOP/s"
     assert max(map(len, text)) <= 78, "the table fits a narrow terminal"
+
+
+def test_without_a_whole_everything_is_accounted_for():
+    x = tensor([[1.0, 2.0], [3.0, 4.0]])
+    with using(Profiler()) as p: x.mT.exp()
+    assert Table(p.book.spans).accounted == 1.0, "ops alone, and nothing between them"
 
 
 def test_an_empty_table_says_nothing_happened():
