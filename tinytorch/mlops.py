@@ -334,7 +334,7 @@ class Tally(NamedTuple):
     asked: int = 0
     failed: int = 0
 
-    def plus(self, failed: bool) -> Tally: return Tally(self.asked + 1, self.failed + bool(failed))
+    def plus(self, failed: bool): return Tally(self.asked + 1, self.failed + bool(failed))
 
 
 def z_score(old: Tally, new: Tally) -> float:
