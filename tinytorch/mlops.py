@@ -193,7 +193,7 @@ class Tracer(Engine):
 
     def __init__(self, inner: Engine | None = None):
         self.inner = inner or current_engine()
-        self.kernels, self.steps = self.inner.kernels, []
+        self.kernels, self.steps, self.before = self.inner.kernels, [], {}
 
     def run(self, op, inputs: tuple, settings: dict):
         """What the inner engine gives; op, inputs, settings and output are noted."""
@@ -203,6 +203,7 @@ class Tracer(Engine):
 
     def write(self, tensor: Tensor, value, index=...):
         """Writing is noted as putting values where the index is: afterwards the tensor is another value."""
+        self.before.setdefault(id(tensor), tensor.array.copy())
         self.steps.append(Step(put_index, (tensor, value), {"index": index}, tensor))
         return self.inner.write(tensor, value, index)
 
