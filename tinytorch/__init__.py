@@ -102,7 +102,7 @@ from .precision import autocast, is_autocast_enabled, get_autocast_dtype
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import amp, autograd, datasets, metrics, mlops, models, nn, onnx, optim, random, tokenizers, transforms, utils
+    from . import amp, autograd, datasets, metrics, models, monitoring, nn, onnx, optim, random, registry, tokenizers, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -170,6 +170,6 @@ def __getattr__(name: str):
 
 def __dir__(): return [
     *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp",
-    "autograd", "datasets", "metrics", "mlops", "models", "nn", "onnx", "optim", "random", "tokenizers",
-    "transforms", "utils", "__version__",
+    "autograd", "datasets", "metrics", "models", "monitoring", "nn", "onnx", "optim", "random", "registry",
+    "tokenizers", "transforms", "utils", "__version__",
 ]

@@ -55,15 +55,15 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
 
 OPEN = [
     "tinytorch", "tinytorch.amp", "tinytorch.autograd", "tinytorch.autograd.function",
-    "tinytorch.autograd.graph", "tinytorch.datasets", "tinytorch.metrics", "tinytorch.mlops",
-    "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
+    "tinytorch.autograd.graph", "tinytorch.datasets", "tinytorch.metrics", "tinytorch.models",
+    "tinytorch.monitoring", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
     "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
     "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.parametrizations",
     "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn", "tinytorch.onnx", "tinytorch.optim",
     "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer", "tinytorch.optim.swa_utils",
-    "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms", "tinytorch.utils",
-    "tinytorch.utils.checkpoint", "tinytorch.utils.data", "tinytorch.utils.data.distributed",
-    "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
+    "tinytorch.random", "tinytorch.registry", "tinytorch.tokenizers", "tinytorch.transforms",
+    "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
+    "tinytorch.utils.data.distributed", "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [

@@ -352,26 +352,3 @@ def verdict(
     if min(old.asked, new.asked) < least: return "wait"
     if new.failed >= few and z_score(old, new) > limit: return "back"
     return "on" if new.asked >= enough else "wait"
-
-
-# Added by `tito export`: what PyTorch keeps under this name, too.
-from .packages import (
-    Package, save_package, load_package, words, built, prepared, digest_of_data, digest_of_code,
-)
-from .registry import Registry
-from .exposition import Metrics, Counter, Gauge, Distribution
-from .drift import ks_test, ks_chance, DriftWatch
-from .decay import Window, wilson, Cusum, PageHinkley, Alarm
-from .canary import Canary
-from .cards import card, Heat
-
-__all__ += [
-    "Package", "save_package", "load_package", "words", "built", "prepared", "digest_of_data",
-    "digest_of_code", "Registry", "Metrics", "Counter", "Gauge", "Distribution", "ks_test", "ks_chance",
-    "DriftWatch", "Window", "wilson", "Cusum", "PageHinkley", "Alarm", "Canary", "card", "Heat",
-]
-
-
-def __getattr__(name: str):
-    from tinytorch._missing import find  # only when a name is not here
-    return find(__name__, name)

@@ -222,8 +222,8 @@ class Page:
         """A length that varies, as a row of one number."""
         place = self.lengths_at.get((int(n), n.other))
         if place is None:
-            raise BakedIn(f"{self.about}: the number {n} (with other inputs {n.other}) follows from them, and "
-                          "no dimension in the graph is as long: it would be baked in")
+            raise BakedIn(f"{self.about}: the number {n} (with other inputs {n.other}) follows from them, "
+                          "and no dimension in the graph is as long: it would be baked in")
         if place not in self.seen_lengths:
             name, dim = place
             self.seen_lengths[place] = self.node("Shape", Value(name), start=dim, end=dim + 1)
