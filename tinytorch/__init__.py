@@ -104,7 +104,7 @@ from .sparse_rows import sparse_csr_tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import amp, ao, autograd, backends, datasets, metrics, mlops, models, nn, onnx, optim, profiler, quantization, random, tokenizers, transforms, utils
+    from . import amp, ao, autograd, backends, datasets, metrics, models, monitoring, nn, onnx, optim, profiler, quantization, random, registry, tokenizers, transforms, utils
     from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling
     from .version import show_versions
     from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
@@ -184,6 +184,6 @@ def __getattr__(name: str):
 
 def __dir__(): return [
     *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp", "ao",
-    "autograd", "backends", "datasets", "metrics", "mlops", "models", "nn", "onnx", "optim", "profiler",
-    "quantization", "random", "tokenizers", "transforms", "utils", "__version__",
+    "autograd", "backends", "datasets", "metrics", "models", "monitoring", "nn", "onnx", "optim", "profiler",
+    "quantization", "random", "registry", "tokenizers", "transforms", "utils", "__version__",
 ]

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,13 +16,14 @@ from . import nodes_layers, nodes_numbers, nodes_shapes
 from .mlops import Tracer, write_nodes
 from .modes import no_grad
 from .nodes import NODES, BakedIn, Names, Node, Page, Step, Value, Varying, merged, value_of
+from .shaping import clone
 from .tensor import Tensor, using
 
 __all__ = [
     "ROWS", "OLDEST", "NEWEST", "NEWEST_FORMAT", "package", "opset_for", "leaves", "grown", "names_of",
-    "all_ints", "varying_dims", "spread", "SIZES", "resized", "other_lengths", "at_work", "trace", "together",
-    "merged_inputs", "weights_of", "export", "called_with", "input_names_for", "second_run", "ONNXProgram",
-    "proto_of", "format_for", "tidied",
+    "all_ints", "varying_dims", "spread", "SIZES", "resized", "other_lengths", "at_work", "Run", "trace",
+    "together", "merged_inputs", "weights_of", "export", "called_with", "input_names_for", "second_run",
+    "ONNXProgram", "translated", "proto_of", "format_for", "tidied",
 ]
 
 
@@ -100,7 +102,11 @@ def spread(dims, tree) -> list:
     return [x for said, part in parts for x in spread(said, part)]
 
 
-SIZES = (lambda n, i: n + 1 + i, lambda n, i: n * (2 + i), lambda n, i: n - 1 - i, lambda n, i: n // (2 + i))
+# other lengths than n; the i-th size that varies changes by another step than the first
+SIZES = (
+    lambda n, i: 2 * n + 1 + i, lambda n, i: n * (2 + i), lambda n, i: n + 1 + i, lambda n, i: n - 1 - i,
+    lambda n, i: n // (2 + i),
+)
 
 
 def resized(x: Tensor, lengths: dict[int, int]) -> Tensor:
@@ -133,10 +139,22 @@ def at_work(model):
         for part, training in modes: part.training = training
 
 
-def trace(model, args: tuple, kwargs: dict) -> tuple[list[Step], object]:
-    """What ran when the model was called, and what it answered."""
-    with no_grad(), using(Tracer()) as tracer: out = model(*args, **kwargs)
-    return tracer.steps, out
+class Run(NamedTuple):
+    """One time that the model ran: what went in, what happened, what came out."""
+
+    inputs: list[Tensor]
+    steps: list[Step]
+    answer: Any
+    before: dict                    # the numbers of tensors that were written over, before that
+
+    @property
+    def outputs(self) -> list[Tensor]: return leaves(self.answer)
+
+
+def trace(model, args: tuple, kwargs: dict) -> Run:
+    """What happens when the model is called."""
+    with no_grad(), using(Tracer()) as tracer: answer = model(*args, **kwargs)
+    return Run(leaves((args, kwargs)), tracer.steps, answer, tracer.before)
 
 
 def together(one: list[Step], two: list[Step]) -> list[Step]:
@@ -144,7 +162,8 @@ def together(one: list[Step], two: list[Step]) -> list[Step]:
     for n, (a, b) in enumerate(zip(one, two)):
         if a.op is not b.op:
             raise BakedIn(f"the model takes another way for other inputs: step {n} is {a.op.name} for one "
-                          f"and {b.op.name} for the other. A graph has one way: use where, or export both")
+                          f"and {b.op.name} for the other. A graph has no branch, and no loop over a size "
+                          "that varies")
     if len(one) != len(two):
         raise BakedIn(f"the model takes {len(one)} steps for some inputs and {len(two)} for others: a loop "
                       "over a size that varies cannot be written as a graph")
@@ -195,15 +214,15 @@ def export(
                    and name not in (output_names or ())]:
         raise ValueError(f"dynamic_axes speaks of {', '.join(unknown)}; the inputs are {', '.join(inputs)}")
     with at_work(model):
-        steps, answer = trace(model, args, kwargs)
-        other_steps, twins = second_run(model, args, kwargs, list(dims.values()))
+        one = trace(model, *grown((args, kwargs), clone))           # a model may write over its input
+        two = second_run(model, args, kwargs, list(dims.values()))
+    if not one.outputs: raise TypeError(f"a graph ends in tensors, and the model answers {one.answer!r}")
     program = ONNXProgram(Page(opset), model, dims)
-    program.write(leaves((args, kwargs)), twins, together(steps, other_steps), leaves(answer) or [answer],
-                  list(output_names or ()), custom_translation_table or {})
+    program.write(one, two, list(output_names or ()), custom_translation_table or {})
     program.finish(export_params, keep_initializers_as_inputs)
     if verbose: print(program)
     if f is not None: program.save(f, external_data=external_data)
-    if verify: program.compare(leaves((args, kwargs)), leaves(answer))
+    if verify: program.compare(leaves((args, kwargs)), one.outputs)
     return program
 
 
@@ -231,8 +250,7 @@ def input_names_for(given: dict, wanted: Sequence[str] | None) -> list[str]:
     return wanted + names[len(wanted) :]
 
 
-def second_run(model, args: tuple, kwargs: dict, dims: list[dict[int, str]]) -> tuple[list[Step],
-                                                                                      list[Tensor]]:
+def second_run(model, args: tuple, kwargs: dict, dims: list[dict[int, str]]) -> Run:
     """A run with other inputs; their sizes are tried until the model takes them."""
     tensors, refused = leaves((args, kwargs)), None
     for grow in SIZES if any(dims) else SIZES[:1]:
@@ -240,10 +258,10 @@ def second_run(model, args: tuple, kwargs: dict, dims: list[dict[int, str]]) -> 
         if any([n < 1 for n in lengths.values()]): continue
         sizes = iter([{dim: lengths[name] for dim, name in said.items()} for said in dims])
         other = grown((args, kwargs), lambda x, sizes=sizes: resized(x, next(sizes)))
-        try: return trace(model, *other)[0], leaves(other)
+        try: return trace(model, *other)
         except (ValueError, IndexError, RuntimeError) as error: refused = refused or error
-    raise BakedIn(f"{', '.join(sorted(lengths))} should vary, but the model takes no other: {refused}"
-                  ) from refused
+    names = ", ".join(sorted(lengths)) or "nothing"
+    raise BakedIn(f"{names} should vary, but the model takes no other: {refused}") from refused
 
 
 class ONNXProgram:
@@ -261,26 +279,20 @@ class ONNXProgram:
 
     def __repr__(self): return f"<ONNXProgram of {len(self.page.nodes)} nodes, opset {self.page.opset}>"
 
-    def write(self, tensors, twins, steps: list[Step], answers, wanted: list[str],
-              translations: dict) -> None:
+    def write(self, one: Run, two: Run, wanted: list[str], translations: dict) -> None:
         """Writes all steps as nodes; then inputs and outputs have their names."""
-        page, table = self.page, dict(NODES)
-        names = Names(page, weights_of(self.model))
+        page, names = self.page, Names(self.page, weights_of(self.model), one.before | two.before)
+        if len(wanted) > len(one.outputs):
+            raise ValueError(f"output_names has {len(wanted)} names for {len(one.outputs)} outputs")
         for name in (*self.dims, *wanted): page.fresh(name)
-        for name, x, twin in zip(self.dims, tensors, twins):
+        for name, x, twin in zip(self.dims, one.inputs, two.inputs):
             self.inputs.append(page.note(value_of(name, x, twin)))
             names.put(x, self.inputs[-1])
-        NODES.update(translations)
-        try: write_nodes(page, steps, names)
-        finally:
-            NODES.clear()
-            NODES.update(table)
-        if len(wanted) > len(answers):
-            raise ValueError(f"output_names has {len(wanted)} names for {len(answers)} outputs")
-        wanted += [page.fresh("output") for _ in answers[len(wanted) :]]
-        for name, x in zip(wanted, answers):
+        with translated(translations): write_nodes(page, together(one.steps, two.steps), names)
+        wanted += [page.fresh("output") for _ in one.outputs[len(wanted) :]]
+        for name, x, twin in zip(wanted, one.outputs, two.outputs):
             page.about = f"output {name}"
-            value = names.of(x)
+            value = names.of(x, twin)
             page.nodes.append(Node("Identity", (value.name,), (name,), {}))
             self.outputs.append(value._replace(name=name))
 
@@ -347,6 +359,17 @@ class ONNXProgram:
     def __call__(self, *inputs) -> list[Tensor]:
         """What ONNX Runtime answers, as tensors."""
         return [Tensor(x) for x in self.run(list(inputs))]
+
+
+@contextmanager
+def translated(table: dict):
+    """Other rules for some ops, for a while."""
+    usual = dict(NODES)
+    NODES.update(table)
+    try: yield
+    finally:
+        NODES.clear()
+        NODES.update(usual)
 
 
 def proto_of(node: Node):

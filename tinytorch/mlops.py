@@ -193,7 +193,7 @@ class Tracer(Engine):
 
     def __init__(self, inner: Engine | None = None):
         self.inner = inner or current_engine()
-        self.kernels, self.steps = self.inner.kernels, []
+        self.kernels, self.steps, self.before = self.inner.kernels, [], {}
 
     def run(self, op, inputs: tuple, settings: dict):
         """What the inner engine gives; op, inputs, settings and output are noted."""
@@ -203,6 +203,7 @@ class Tracer(Engine):
 
     def write(self, tensor: Tensor, value, index=...):
         """Writing is noted as putting values where the index is: afterwards the tensor is another value."""
+        self.before.setdefault(id(tensor), tensor.array.copy())
         self.steps.append(Step(put_index, (tensor, value), {"index": index}, tensor))
         return self.inner.write(tensor, value, index)
 
@@ -334,7 +335,7 @@ class Tally(NamedTuple):
     asked: int = 0
     failed: int = 0
 
-    def plus(self, failed: bool) -> Tally: return Tally(self.asked + 1, self.failed + bool(failed))
+    def plus(self, failed: bool): return Tally(self.asked + 1, self.failed + bool(failed))
 
 
 def z_score(old: Tally, new: Tally) -> float:
@@ -351,26 +352,3 @@ def verdict(
     if min(old.asked, new.asked) < least: return "wait"
     if new.failed >= few and z_score(old, new) > limit: return "back"
     return "on" if new.asked >= enough else "wait"
-
-
-# Added by `tito export`: what PyTorch keeps under this name, too.
-from .packages import (
-    Package, save_package, load_package, words, built, prepared, digest_of_data, digest_of_code,
-)
-from .registry import Registry
-from .exposition import Metrics, Counter, Gauge, Distribution
-from .drift import ks_test, ks_chance, DriftWatch
-from .decay import Window, wilson, Cusum, PageHinkley, Alarm
-from .canary import Canary
-from .cards import card, Heat
-
-__all__ += [
-    "Package", "save_package", "load_package", "words", "built", "prepared", "digest_of_data",
-    "digest_of_code", "Registry", "Metrics", "Counter", "Gauge", "Distribution", "ks_test", "ks_chance",
-    "DriftWatch", "Window", "wilson", "Cusum", "PageHinkley", "Alarm", "Canary", "card", "Heat",
-]
-
-
-def __getattr__(name: str):
-    from tinytorch._missing import find  # only when a name is not here
-    return find(__name__, name)

@@ -189,8 +189,8 @@ class Page:
         """A length that varies, as a row of one number."""
         place = self.lengths_at.get((int(n), n.other))
         if place is None:
-            raise BakedIn(f"{self.about}: the number {n} (with other inputs {n.other}) follows from the size "
-                          "of the inputs, and no dimension in the graph is as long: it would be baked in")
+            raise BakedIn(f"{self.about}: the number {n} (with other inputs {n.other}) follows from them, "
+                          "and no dimension in the graph is as long: it would be baked in")
         if place not in self.seen_lengths:
             name, dim = place
             self.seen_lengths[place] = self.node("Shape", Value(name), start=dim, end=dim + 1)
@@ -244,8 +244,10 @@ def value_of(name: str, x: Tensor, twin: Tensor | None = None) -> Value:
 class Names:
     """Which value a tensor is, at this moment of the trace."""
 
-    def __init__(self, page: Page, weights: dict[str, Tensor] | None = None):
+    def __init__(self, page: Page, weights: dict[str, Tensor] | None = None, before: dict | None = None):
         self.page, self.values = page, {}
+        # of tensors that were written over: the numbers before that
+        self.before = before or {}
         # the first name counts
         self.weights = {id(x): name for name, x in reversed((weights or {}).items())}
         self.known: dict[int, Tensor] = {}          # also keeps them alive, and their ids theirs
@@ -267,18 +269,23 @@ class Names:
 
     def outsider(self, x, twin) -> Value:
         """The value for a tensor that no step has computed."""
-        array, name = x.array if isinstance(x, Tensor) else x, self.weights.get(id(x), "")
-        if twin is None or twin is x or same_numbers(x, twin):
+        array, name = self.numbers(x), self.weights.get(id(x), "")
+        if twin is None or twin is x or same_numbers(array, self.numbers(twin)):
             return self.page.constant(array, kind_of(x), name)
-        made = from_sizes(self.page, np.asarray(array), np.asarray(getattr(twin, "array", twin)))
+        made = from_sizes(self.page, array, self.numbers(twin))
         return self.page.note(value_of(made.name, x, twin))
+
+    def numbers(self, x):
+        """The array of a tensor, as it was when the trace began."""
+        return self.before.get(id(x), np.asarray(getattr(x, "array", x)))
 
     def inputs(self, step: Step) -> list:
         """The values that go into a step; of one kind, if the op wants that."""
         twins = step.twin.inputs if step.twin else (None,) * len(step.inputs)
         values = [self.of(x, twin) for x, twin in zip(step.inputs, twins)]
         if step.op.promote is None: return values
-        arrays = [x.array if isinstance(x, Tensor) else x for x in step.inputs]
+        arrays = [x.array if isinstance(x, Tensor) else int(x) if isinstance(x, Varying) else x
+                  for x in step.inputs]
         met = step.op.promote(arrays)
         usual = next(kind_of(x) for x in met if hasattr(x, "dtype"))
         return [self.met(value, kind_of(x) if hasattr(x, "dtype") else usual) for value,
@@ -317,10 +324,9 @@ class Names:
                        if isinstance(one, Tensor) and (one is root or one._base is root)}
 
 
-def same_numbers(x, twin) -> bool:
-    """Whether two tensors or arrays hold the same."""
-    return x.shape == twin.shape and np.array_equal(getattr(x, "array", x), getattr(twin, "array", twin),
-                                                    equal_nan=kind_of(x).kind == "f")
+def same_numbers(one, two) -> bool:
+    """Whether two arrays hold the same."""
+    return one.shape == two.shape and np.array_equal(one, two, equal_nan=one.dtype.kind == "f")
 
 
 def from_sizes(page: Page, one: np.ndarray, two: np.ndarray) -> Value:

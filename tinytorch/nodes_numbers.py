@@ -451,7 +451,7 @@ def _(page, x, dim, dtype=None):
 def _(page, x, ord=2, dim=None, keepdim=False, dtype=None):
     if ord not in (1, 2): raise Unwritten(f"vector_norm of order {ord} has no node: orders 1 and 2 have")
     if dtype is not None: x = page.cast(x, as_dtype(dtype).numpy)
-    return reduced(page, f"ReduceL{ord}", x, dim, keepdim)
+    return reduced(page, f"ReduceL{int(ord)}", x, dim, keepdim)
 
 @onnx(reductions.nansum)
 def _(page, x, dim=None, keepdim=False, dtype=None):

@@ -125,3 +125,19 @@ def flat(facts: dict, before: str = "") -> dict:
         if isinstance(value, dict): found |= flat(value, f"{before}{key}.")
         else: found[before + key] = value
     return found
+
+
+# Added by `tito export`: what PyTorch keeps under this name, too.
+from .mlops import Alias, Tampered
+from .packages import Package, save_package, load_package, words, digest_of_data, digest_of_code
+from .cards import card, Heat
+
+__all__ += [
+    "Alias", "Package", "save_package", "load_package", "words", "digest_of_data", "digest_of_code", "card",
+    "Heat", "Tampered",
+]
+
+
+def __getattr__(name: str):
+    from tinytorch._missing import find  # only when a name is not here
+    return find(__name__, name)

@@ -46,8 +46,8 @@ def in_batches(page: Page, x: Value, ways: int, write):
     if x.ndim == ways + 2: return write(x)
     at = page.lengths(0)
     out = write(page.node("Unsqueeze", x, at)._replace(shape=(1, *x.shape), kind=x.kind))
-    if isinstance(out, tuple): return tuple([page.node("Squeeze", part, at) for part in out])
-    return page.node("Squeeze", out, at)
+    if isinstance(out, Value): return page.node("Squeeze", out, at)
+    return tuple([page.node("Squeeze", part, at) for part in out])
 
 
 def flat(pairs) -> list[int]:

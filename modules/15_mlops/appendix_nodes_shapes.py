@@ -89,7 +89,12 @@ def full(index, ndim: int) -> list:
 
 def places_in(part) -> int:
     """How many dimensions a part of an index takes: a mask takes as many as it has."""
-    return part.ndim if hasattr(part, "dtype") and part.dtype in (np.dtype(bool), "bool") else 1
+    return part.ndim if is_mask(part) else 1
+
+
+def is_mask(part) -> bool:
+    """Whether a part of an index says yes or no to places, rather than name them."""
+    return str(getattr(part, "dtype", getattr(part, "kind", ""))) == "bool" or isinstance(part, bool)
 
 
 def is_number(part) -> bool: return isinstance(part, (int, np.integer)) and not isinstance(part, bool)
@@ -98,7 +103,7 @@ def is_number(part) -> bool: return isinstance(part, (int, np.integer)) and not 
 @onnx(select_index)
 def _(page, x, index):
     parts = full(index, x.ndim)
-    if any([isinstance(part, (bool, np.bool_)) or places_in(part) > 1 for part in parts if part is not None]):
+    if any(map(is_mask, parts)):
         raise Unwritten("an index of True and False has no node here: where(mask, x, y) has")
     cuts, away, fancy, new, dim = {}, [], {}, [], 0
     for at, part in enumerate(parts):
@@ -133,10 +138,7 @@ def places_value(page: Page, places) -> Value:
     """Places as a value of int64."""
     if isinstance(places, Value): return page.cast(places, np.int64)
     if isinstance(places, Tensor): places = places.array
-    array = np.asarray(places)
-    if array.dtype == bool:
-        raise Unwritten("an index of True and False has no node here: where(mask, x, y) has")
-    return page.constant(array.astype(np.int64))
+    return page.constant(np.asarray(places).astype(np.int64))
 
 
 def several_places(page: Page, x: Value, shape, fancy: dict, new: list) -> Value:
