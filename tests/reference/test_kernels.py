@@ -1,6 +1,7 @@
 """Every kernel gives what the plain forward and its rule give, and what PyTorch gives: on odd shapes, on
 numbers that are not in order, on float64, on nan and infinity, and on nothing at all."""
 
+import os
 import subprocess
 import sys
 
@@ -108,8 +109,8 @@ def test_gradients_that_are_not_in_order(name):
         compared(lambda x, f=f, end=end: end(f(x)), numbers(6, 6), theirs=lambda x, end=end: end(theirs(x)))
 
 
-STRANGE = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 88.0, -88.0, 104.0, -104.0, 3e38, -3e38] * 3,
-                   np.float32)
+STRANGE = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 88.0, -88.0,
+                    104.0, -104.0, 1e38, -1e38] * 3, np.float32)
 
 
 @pytest.mark.parametrize("name", [name for name in BENDS if "softmax" not in name])
@@ -121,13 +122,14 @@ def test_what_is_not_a_number_and_what_is_endless(name):
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
-@pytest.mark.parametrize("row", [[np.nan, 1, 2], [np.inf, 1, 2], [-np.inf, 1, 2], [-np.inf] * 3, [1e30, -1e30, 0],
-                                 [3e38, 3e38, -3e38]], ids=str)
+@pytest.mark.parametrize("row", [[np.nan, 1, 2], [np.inf, 1, 2], [-np.inf, 1, 2], [-np.inf] * 3,
+                                 [1e30, -1e30, 0], [3e38, 3e38, -3e38]], ids=str)
 def test_rows_that_are_strange(name, row):
     for width in (1, 9):
         x = np.tile(np.float32(row), (2, width))
         found = BENDS[name](F)(tensor(x)).numpy()
-        np.testing.assert_allclose(found, BENDS[name](torch.nn.functional)(torch.tensor(x)).numpy(), 2e-5, 1e-37)
+        want = BENDS[name](torch.nn.functional)(torch.tensor(x)).numpy()
+        np.testing.assert_allclose(found, want, 2e-5, 1e-37)
 
 
 # ------------------------------------------------------------------------------------------------- losses
@@ -185,8 +187,12 @@ OPTIMIZERS = {
     "Adam": [{}, {"amsgrad": True}, {"weight_decay": 0.1}, {"maximize": True, "betas": (0.5, 0.9)}],
     "AdamW": [{}, {"weight_decay": 0.3, "amsgrad": True}],
     "Adagrad": [{}, {"lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5}],
-    "RMSprop": [{}, {"momentum": 0.9}, {"centered": True}, {"centered": True, "momentum": 0.5, "weight_decay": 0.1}],
+    "RMSprop": [{}, {"momentum": 0.9}, {"centered": True},
+                {"centered": True, "momentum": 0.5, "weight_decay": 0.1}],
 }
+
+
+EVERY_STEP = [(name, one) for name, some in OPTIMIZERS.items() for one in some]
 
 
 def walked(package, name, settings, start, slopes):
@@ -196,12 +202,13 @@ def walked(package, name, settings, start, slopes):
         p.grad = package.tensor(slope)
         optimizer.step()
     state = optimizer.state_dict()["state"].get(0, {})
-    return [p.detach().numpy(), *[state[key].numpy() for key in sorted(state) if hasattr(state[key], "numpy")]]
+    kept = [state[key] for key in sorted(state) if hasattr(state[key], "numpy")]
+    return [x.detach().numpy() for x in (p, *kept)]
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(3, 5), (17,), (1,), (0,), ()], ids=str)
-@pytest.mark.parametrize(("name", "settings"), [(n, s) for n, many in OPTIMIZERS.items() for s in many], ids=str)
+@pytest.mark.parametrize(("name", "settings"), EVERY_STEP, ids=str)
 def test_steps(name, settings, shape, kind):
     start, *slopes = [np.asarray(rng.standard_normal(shape)).astype(kind) for _ in range(6)]
     given = name, settings, start, slopes
@@ -265,9 +272,9 @@ print(round(x.grad[0].item(), 4))
 
 
 def program(tmp_path, **variables):
-    import os
     surroundings = {**os.environ, "TINYTORCH_CACHE": str(tmp_path / "cache"), **variables}
-    return subprocess.run([sys.executable, "-c", SAID], capture_output=True, text=True, env=surroundings, check=True)
+    command = [sys.executable, "-c", SAID]
+    return subprocess.run(command, capture_output=True, text=True, env=surroundings, check=True)
 
 
 @in_c
