@@ -15,15 +15,17 @@ __all__ = ["STATES", "ready"]
 
 
 STATES = Library("recurrent", r"""
-static inline int64_t step_of(const array *x) { return x->strides[x->ndim - 2] / (int64_t)sizeof(float); }
+// The h-th row of an array of two dimensions or more; that of the next gate is H rows below.
+static inline float *row(const array *x, int64_t h) {
+    return FLOATS(x) + h * (x->strides[x->ndim - 2] / (int64_t)sizeof(float));
+}
 
 // gates (4 H, n): in come their sums, out go write, keep, say and new; cells and told are (H, n).
 KERNEL void lstm(array *gates, array *before, array *cells, array *told, int64_t H, int64_t n) {
     for (int64_t h = 0; h < H; h++) {
-        float *restrict write = FLOATS(gates) + h * step_of(gates), *restrict keep = write + H * step_of(gates);
-        float *restrict say = keep + H * step_of(gates), *restrict new = say + H * step_of(gates);
-        float *restrict old = FLOATS(before) + h * step_of(before);
-        float *restrict cell = FLOATS(cells) + h * step_of(cells), *restrict out = FLOATS(told) + h * step_of(told);
+        float *restrict write = row(gates, h), *restrict keep = row(gates, H + h);
+        float *restrict say = row(gates, 2 * H + h), *restrict new = row(gates, 3 * H + h);
+        float *restrict old = row(before, h), *restrict cell = row(cells, h), *restrict out = row(told, h);
         SIMD() for (int64_t i = 0; i < n; i++) {
             write[i] = sigmoid_(write[i]);
             keep[i] = sigmoid_(keep[i]);
@@ -39,15 +41,12 @@ KERNEL void lstm(array *gates, array *before, array *cells, array *told, int64_t
 KERNEL void lstm_back(array *slopes, array *dcells, array *gates, array *cells, array *before, array *dtold,
                       int64_t H, int64_t n) {
     for (int64_t h = 0; h < H; h++) {
-        const float *restrict write = FLOATS(gates) + h * step_of(gates);
-        const float *restrict keep = write + H * step_of(gates), *restrict say = keep + H * step_of(gates);
-        const float *restrict new = say + H * step_of(gates), *restrict d = FLOATS(dtold) + h * step_of(dtold);
-        const float *restrict cell = FLOATS(cells) + h * step_of(cells);
-        const float *restrict old = FLOATS(before) + h * step_of(before);
-        float *restrict dwrite = FLOATS(slopes) + h * step_of(slopes), *restrict dcell;
-        float *restrict dkeep = dwrite + H * step_of(slopes), *restrict dnew = dkeep + H * step_of(slopes);
-        float *restrict dsay = dnew + H * step_of(slopes);
-        dcell = FLOATS(dcells) + h * step_of(dcells);
+        const float *restrict write = row(gates, h), *restrict keep = row(gates, H + h);
+        const float *restrict say = row(gates, 2 * H + h), *restrict new = row(gates, 3 * H + h);
+        float *restrict dwrite = row(slopes, h), *restrict dkeep = row(slopes, H + h);
+        float *restrict dnew = row(slopes, 2 * H + h), *restrict dsay = row(slopes, 3 * H + h);
+        float *restrict dcell = row(dcells, h);
+        const float *restrict d = row(dtold, h), *restrict cell = row(cells, h), *restrict old = row(before, h);
         SIMD() for (int64_t i = 0; i < n; i++) {
             float bent = tanh_(cell[i]), all = FMA(say[i] * d[i], 1 - bent * bent, dcell[i]);
             dsay[i] = d[i] * bent * (say[i] - say[i] * say[i]);
@@ -62,10 +61,10 @@ KERNEL void lstm_back(array *slopes, array *dcells, array *gates, array *cells, 
 // sums (3 H, n) of what the state says to reset, keep and new; heard (3 H, n) is what the input says.
 KERNEL void gru(array *sums, array *heard, array *state, int64_t H, int64_t n) {
     for (int64_t h = 0; h < H; h++) {
-        const float *restrict reset = FLOATS(sums) + h * step_of(sums), *restrict keep = reset + H * step_of(sums);
-        const float *restrict new = keep + H * step_of(sums), *restrict r = FLOATS(heard) + h * step_of(heard);
-        const float *restrict k = r + H * step_of(heard), *restrict w = k + H * step_of(heard);
-        float *restrict s = FLOATS(state) + h * step_of(state);
+        const float *restrict reset = row(sums, h), *restrict r = row(heard, h);
+        const float *restrict keep = row(sums, H + h), *restrict k = row(heard, H + h);
+        const float *restrict new = row(sums, 2 * H + h), *restrict w = row(heard, 2 * H + h);
+        float *restrict s = row(state, h);
         SIMD() for (int64_t i = 0; i < n; i++) {
             float left = sigmoid_(reset[i] + r[i]), stays = sigmoid_(keep[i] + k[i]);
             float said = tanh_(FMA(left, new[i], w[i]));
@@ -124,8 +123,8 @@ def _(g, out, x, h, c, w_ih, w_hh, _b_ih, _b_hh, w_hr, sizes, reverse, kept):
 @kernel(gru_layer, engine="c")
 def _(input, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None, *, sizes, reverse=False):
     if not ready(input, weight_ih, weight_hh, bias_ih, bias_hh) or h.dtype != input.dtype: return DECLINED
-    out, state, H = np.empty_like(input, shape=(len(input), weight_hh.shape[1])), h.T.copy(), weight_hh.shape[1]
-    turned = np.asfortranarray(weight_hh)
+    H, state, turned = weight_hh.shape[1], h.T.copy(), np.asfortranarray(weight_hh)
+    out = np.empty_like(input, shape=(len(input), H))
     for start, n, said in heard(input, weight_ih, bias_ih, walk(sizes, reverse)):
         sums = turned @ state[:, :n]
         if bias_hh is not None: sums += bias_hh[:, None]
