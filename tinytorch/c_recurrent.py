@@ -46,7 +46,8 @@ KERNEL void lstm_back(array *slopes, array *dcells, array *gates, array *cells, 
         float *restrict dwrite = row(slopes, h), *restrict dkeep = row(slopes, H + h);
         float *restrict dnew = row(slopes, 2 * H + h), *restrict dsay = row(slopes, 3 * H + h);
         float *restrict dcell = row(dcells, h);
-        const float *restrict d = row(dtold, h), *restrict cell = row(cells, h), *restrict old = row(before, h);
+        const float *restrict d = row(dtold, h), *restrict cell = row(cells, h);
+        const float *restrict old = row(before, h);
         SIMD() for (int64_t i = 0; i < n; i++) {
             float bent = tanh_(cell[i]), all = FMA(say[i] * d[i], 1 - bent * bent, dcell[i]);
             dsay[i] = d[i] * bent * (say[i] - say[i] * say[i]);
