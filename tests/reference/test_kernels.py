@@ -280,7 +280,8 @@ def test_the_gradient_of_an_embedding(ids):
 # ------------------------------------------------------------------------------------------------ pictures
 
 CONVOLUTIONS = [{}, {"padding": 1}, {"stride": 2}, {"stride": 2, "padding": 1}, {"dilation": 2},
-                {"stride": (2, 3), "padding": (2, 0), "dilation": (1, 2)}, {"padding": "same"}, {"padding": 4}]
+                {"stride": (2, 3), "padding": (2, 0), "dilation": (1, 2)}, {"padding": "same"},
+                {"padding": 4}]
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
