@@ -29,9 +29,9 @@ def test_a_view_keeps_its_block_lent():
     assert pool.lent == 512 and pool.kept == 512
 
 
-@pytest.mark.parametrize(("shape", "dtype", "size"), [((), np.float64, 64), (0, np.int8, 64),
-                                                      (64, np.int8, 64), (65, np.int8, 128), ((3, 5), np.float32, 64),
-                                                      ((1000, 1000), np.float32, 1 << 22)], ids=str)
+@pytest.mark.parametrize(("shape", "dtype", "size"), [
+    ((), np.float64, 64), (0, np.int8, 64), (64, np.int8, 64), (65, np.int8, 128), ((3, 5), np.float32, 64),
+    ((1000, 1000), np.float32, 1 << 22)], ids=str)
 def test_blocks_are_powers_of_two(shape, dtype, size):
     pool = Pool()
     x = pool.empty(shape, dtype)
