@@ -94,13 +94,6 @@ from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, ad
 from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
-from .quantized_tensors import (
-    quantize_per_tensor, quantize_per_channel, quantize_per_tensor_dynamic, dequantize, int_repr, q_scale,
-    q_zero_point, q_per_channel_scales, q_per_channel_zero_points, q_per_channel_axis, qint8, quint8, qint32,
-    per_tensor_affine, per_tensor_symmetric, per_channel_affine, per_channel_symmetric,
-)
-from .straight_through import fake_quantize_per_tensor_affine, fake_quantize_per_channel_affine
-from .sparse_rows import sparse_csr_tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
@@ -110,6 +103,13 @@ if TYPE_CHECKING:           # each is imported when it is first used; editors se
     from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
     from .training import save, load
     from .precision import autocast, is_autocast_enabled, get_autocast_dtype
+    from .quantized_tensors import (
+        quantize_per_tensor, quantize_per_channel, quantize_per_tensor_dynamic, dequantize, int_repr, q_scale,
+        q_zero_point, q_per_channel_scales, q_per_channel_zero_points, q_per_channel_axis, qint8, quint8, qint32,
+        per_tensor_affine, per_tensor_symmetric, per_channel_affine, per_channel_symmetric,
+    )
+    from .straight_through import fake_quantize_per_tensor_affine, fake_quantize_per_channel_affine
+    from .sparse_rows import sparse_csr_tensor
     from .benchmarking import Profiler, profiled, cost_of, in_turns, paired, percentile
     from .costs import cost, Cost
 

@@ -1,11 +1,13 @@
 # Generated from modules/curriculum.toml by `tito export`. Edit that file, not this one.
 """tinytorch.quantization: what the lessons define under PyTorch's name for it."""
 
-from .qconfigs import (
-    DeQuantStub, QConfig, QuantStub, QuantWrapper, convert, default_dynamic_qconfig, default_qconfig,
-    get_default_qat_qconfig, get_default_qconfig, prepare, prepare_qat, quantize, quantize_dynamic,
-    quantize_qat,
-)
+TYPE_CHECKING = False
+if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
+    from .qconfigs import (
+        DeQuantStub, QConfig, QuantStub, QuantWrapper, convert, default_dynamic_qconfig, default_qconfig,
+        get_default_qat_qconfig, get_default_qconfig, prepare, prepare_qat, quantize, quantize_dynamic,
+        quantize_qat,
+    )
 
 __all__ = [
     "DeQuantStub", "QConfig", "QuantStub", "QuantWrapper", "convert", "default_dynamic_qconfig",

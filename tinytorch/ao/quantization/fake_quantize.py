@@ -1,9 +1,11 @@
 # Generated from modules/curriculum.toml by `tito export`. Edit that file, not this one.
 """tinytorch.ao.quantization.fake_quantize: what the lessons define under PyTorch's name for it."""
 
-from ...straight_through import (
-    FakeQuantize, disable_fake_quant, disable_observer, enable_fake_quant, enable_observer,
-)
+TYPE_CHECKING = False
+if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
+    from ...straight_through import (
+        FakeQuantize, disable_fake_quant, disable_observer, enable_fake_quant, enable_observer,
+    )
 
 __all__ = ["FakeQuantize", "disable_fake_quant", "disable_observer", "enable_fake_quant", "enable_observer"]
 

@@ -1,11 +1,13 @@
 # Generated from modules/curriculum.toml by `tito export`. Edit that file, not this one.
 """tinytorch.ao.quantization.observer: what the lessons define under PyTorch's name for it."""
 
-from ...observers import (
-    MinMaxObserver, PerChannelMinMaxObserver, MovingAverageMinMaxObserver,
-    MovingAveragePerChannelMinMaxObserver, default_observer, default_weight_observer,
-    default_per_channel_weight_observer,
-)
+TYPE_CHECKING = False
+if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
+    from ...observers import (
+        MinMaxObserver, PerChannelMinMaxObserver, MovingAverageMinMaxObserver,
+        MovingAveragePerChannelMinMaxObserver, default_observer, default_weight_observer,
+        default_per_channel_weight_observer,
+    )
 
 __all__ = [
     "MinMaxObserver", "PerChannelMinMaxObserver", "MovingAverageMinMaxObserver",

@@ -1,10 +1,12 @@
 # Generated from modules/curriculum.toml by `tito export`. Edit that file, not this one.
 """tinytorch.ao.quantization.qconfig: what the lessons define under PyTorch's name for it."""
 
-from ...qconfigs import (
-    QConfig, default_dynamic_qconfig, default_per_channel_qconfig, default_qat_qconfig, default_qconfig,
-    get_default_qat_qconfig, get_default_qconfig, per_channel_dynamic_qconfig,
-)
+TYPE_CHECKING = False
+if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
+    from ...qconfigs import (
+        QConfig, default_dynamic_qconfig, default_per_channel_qconfig, default_qat_qconfig, default_qconfig,
+        get_default_qat_qconfig, get_default_qconfig, per_channel_dynamic_qconfig,
+    )
 
 __all__ = [
     "QConfig", "default_dynamic_qconfig", "default_per_channel_qconfig", "default_qat_qconfig",

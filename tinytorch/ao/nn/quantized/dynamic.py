@@ -1,7 +1,9 @@
 # Generated from modules/curriculum.toml by `tito export`. Edit that file, not this one.
 """tinytorch.ao.nn.quantized.dynamic: what the lessons define under PyTorch's name for it."""
 
-from ....quantized_layers import Linear
+TYPE_CHECKING = False
+if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
+    from ....quantized_layers import Linear
 
 __all__ = ["Linear"]
 
