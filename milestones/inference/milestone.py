@@ -181,7 +181,9 @@ def _():
     for layer in list(thin)[::2]: prune.l1_unstructured(layer, "weight", 0.6)
     before = [np.abs(p.detach().numpy()) for p in list(reader().parameters())[::2]]
     learn(thin, 400, 1e-3)
+    masked = said(thin, strange)
     for layer in list(thin)[::2]: prune.remove(layer, "weight")
+    close(said(thin, strange), masked, "it has learned without them: taking the masks off changes no answer")
     for layer, size in zip(list(thin)[::2], before):
         out = layer.weight.detach().numpy() == 0
         if abs(out.mean() - 0.6) > 0.01:
@@ -417,7 +419,7 @@ def main() -> int:
     saved = 1 - n["small_bytes"] / n["bytes"]
     print(f"""
   Your network reads {n['reads']:.1%} of the digits of unknown hands, with {n['bytes']:,} bytes.
-  In eight bits it reads {n['int8']:.1%}, with {n['int8_bytes']:,}; without 60 % of its weights {n['pruned']:.1%}.
+  In eight bits: {n['int8']:.1%} with {n['int8_bytes']:,}; without 60 % of its weights: {n['pruned']:.1%}.
   A small one that it taught reads {n['small']:.1%}, with {n['small_bytes']:,}: {saved:.0%} less.
 """)
     if "gflops" in n:

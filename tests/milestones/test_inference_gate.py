@@ -61,7 +61,7 @@ compression.too_much = lambda *given: 0
     "bytes that wrap in the sums": (INT8, "", """
 METHODS["int8_matmul"].forward = lambda x, w: (x @ w.T).astype(np.int32)
 """),
-    "a mask that is put on once": (PRUNED, "three fifths", """
+    "a mask that is put on once": (PRUNED, "changes no answer", """
 pruning.BasePruningMethod.apply_mask = lambda self, module: getattr(module, "weight_orig") * 1
 """),
     "the largest are left out": (PRUNED, "smallest", """
