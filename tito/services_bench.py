@@ -7,7 +7,6 @@ import platform
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +17,7 @@ from tito.core.errors import EnvironmentProblem
 from tito.core.plan import Limits, Plan, Run
 from tito.ports.files import write, write_tree
 from tito.ports.runner import Runner
-from tito.services_course import Course
+from tito.services_course import Course, package_files
 
 if TYPE_CHECKING:
     from tito.app import Workspace
@@ -55,12 +54,12 @@ class Races:
                                      "pip install --force-reinstall tinytorch-tito")
         limits, who = limits or Limits(), self.contenders()
         limits = replace(limits, test=limits.lesson)            # it is one check, and a long one
-        with tempfile.TemporaryDirectory(prefix="tito-bench-") as folder, ExitStack() as stack:
+        with tempfile.TemporaryDirectory(prefix="tito-bench-") as folder:
             root, turns = Path(folder), Path(folder, "turns")
             turns.mkdir()
             plans = []
             for n, name in enumerate(who):
-                stage = self.staged(name, root / name, stack)
+                stage = self.staged(name, root / name)
                 words = [MODULES[name], n, len(who), rounds, seconds, *names]
                 plans.append(Plan(
                     "program", str(stage), str(root / name), limits, path=str(self.program),
@@ -68,16 +67,12 @@ class Races:
             runs = self.run(plans, who, turns, say)
         return self.bench(dict(zip(who, runs)), names, rounds)
 
-    def staged(self, name: str, folder: Path, stack: ExitStack) -> Path:
-        """A folder in which `import tinytorch` finds the contender's package; an empty one for the others."""
-        folder.mkdir()
-        if name == "yours":
-            assert self.place
-            write_tree(folder / "tinytorch", self.place.tests.present())
-        elif name == "reference":
-            return self.course.reference.parent
-        else:
-            write_tree(folder / "tinytorch", {"__init__.py": ""})
+    def staged(self, name: str, folder: Path) -> Path:
+        """A folder with a copy of the contender's package, or with an empty one, where none is needed."""
+        files = {"__init__.py": ""}
+        if name == "reference": files = package_files(self.course.reference)
+        if name == "yours" and self.place: files = self.place.tests.present()
+        write_tree(folder / "tinytorch", files)
         return folder
 
     def surroundings(self, name: str, turns: Path) -> Mapping[str, str]:

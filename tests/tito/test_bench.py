@@ -250,6 +250,7 @@ def test_a_race_really_runs_and_its_contenders_agree(place):
         row = found.rows[name]
         assert len(row["reference"].seconds) == len(row["numpy"].seconds) == 3 and found.wrong(name) == []
         assert all(t > 0 for t in row["reference"].seconds) and "tinytorch." in row["yours"].skipped
+    assert not (COURSE.reference.parent / "report.json").exists(), "nobody writes beside the reference"
     assert len(said) == 3 and found.notes()[0].startswith("matmul: yours: ")
 
 

@@ -116,6 +116,7 @@ def test_the_highest_rate_keeps_the_bound_and_hardly_more_would():
         "more patience, more queries, and never more than it can do"
     assert all([claim(bound).valid for bound in (0.02, 0.05)]), "what is claimed was valid"
     assert claim(0.005) is None, "an answer of 10 ms keeps no bound of 5"
+    with pytest.raises(ValueError, match="without a bound"): claim(math.inf)
 
 
 def test_settings_are_refused_in_words():
