@@ -118,8 +118,8 @@ def picked(page: Page, x: Value, fancy: dict, new: bool) -> Value:
     """The places that tensors name, along one dimension or along the first few together: x[rows, columns]."""
     dims = sorted(fancy)
     if new or (len(dims) > 1 and dims != list(range(len(dims)))):
-        raise Unwritten(f"an index with places along dims {dims}, or with None beside them, has no node here: "
-                        "put them first")
+        raise Unwritten(f"an index with places along dims {dims}, or with None beside them, has no node "
+                        "here: put them first")
     rows = [places_value(page, fancy[dim]) for dim in dims]
     if len(rows) == 1: return page.node("Gather", x, rows[0], axis=dims[0])
     meeting = np.broadcast_shapes(*[tuple(map(int, row.shape)) for row in rows])
