@@ -52,8 +52,8 @@ def shown(value) -> str:
     """A value as a reader wants it."""
     if isinstance(value, float): return f"{value:.4g}"
     if isinstance(value, (dict, list)): return f"<code>{escape(repr(value))}</code>"
-    return f"<code>{escape(value)}</code>" if isinstance(value,
-                                                         str) and len(value) == 64 else escape(str(value))
+    is_digest = isinstance(value, str) and len(value) == 64
+    return f"<code>{value}</code>" if is_digest and value.isalnum() else escape(str(value))
 
 
 class Heat:

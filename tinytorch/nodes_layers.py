@@ -17,8 +17,8 @@ from .room import each_way, margins
 
 __all__ = [
     "in_batches", "flat", "WAYS", "pool_settings", "ends_inside", "max_rule", "places_in_picture",
-    "average_rule", "adaptive_rule", "parts_along", "per_channel", "standardized", "KINDS", "steps_of",
-    "gates", "walked",
+    "average_rule", "adaptive_rule", "parts_along", "per_channel", "standardized", "HOW", "steps_of", "gates",
+    "walked",
 ]
 
 
@@ -47,10 +47,8 @@ def _(page, x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 @onnx(convolution.conv_transpose1d, convolution.conv_transpose2d, convolution.conv_transpose3d)
 def _(page, x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
     ways = weight.ndim - 2
-    given = [each_way(name, value, ways, least) for name, value, least in (
-        ("stride", stride, 1), ("dilation", dilation, 1), ("padding", padding, 0), ("output_padding",
-                                                                                    output_padding, 0))]
-    stride, dilation, padding, more = map(list, given)
+    stride, dilation = [list(each_way("stride", n, ways)) for n in (stride, dilation)]
+    padding, more = [list(each_way("padding", n, ways, 0)) for n in (padding, output_padding)]
     return in_batches(page, x, ways, lambda x: page.node(
         "ConvTranspose", x, weight, bias, kernel_shape=list(weight.shape[2:]), strides=stride,
         dilations=dilation, group=groups, pads=padding * 2, output_padding=more))
@@ -67,8 +65,8 @@ def pool_settings(ways: int, kernel_size, stride, padding) -> dict:
     """Kernel, strides and room as ONNX wants them."""
     kernel = list(each_way("kernel_size", kernel_size, ways))
     stride = kernel if stride in (None, ()) else list(each_way("stride", stride, ways))
-    return {"kernel_shape": kernel, "strides": stride, "pads": list(each_way("padding", padding, ways,
-                                                                             0)) * 2}
+    pads = list(each_way("padding", padding, ways, 0)) * 2
+    return {"kernel_shape": kernel, "strides": stride, "pads": pads}
 
 
 def ends_inside(page: Page, x: Value, settings: dict, ceil_mode: bool) -> dict:
@@ -156,8 +154,8 @@ def parts_along(page: Page, x: Value, dim: int, n: int, wanted: int, kind: str) 
 
 
 for pool, ways in WAYS.items():
-    if pool.name.startswith("adaptive"): onnx(pool)(adaptive_rule(ways, "Max"
-                                                                  if "max" in pool.name else "Average"))
+    if pool.name.startswith("adaptive"):
+        onnx(pool)(adaptive_rule(ways, "Max" if "max" in pool.name else "Average"))
 
 
 @onnx(pooling.put_back)
@@ -177,10 +175,9 @@ def _(page, x, kernel_size, dilation, padding, stride):
         places = d * np.arange(k)[:, None] + s * np.arange((n + 2 * p - d * (k - 1) - 1) // s + 1)
         lengths.append(places.shape[1])
         x_padded = page.node("Gather", x_padded, page.constant(places), axis=dim)
-    # (N, C, kh, kw, H', W')
-    windows = page.node("Transpose", x_padded, perm=[0, 1, 2, 4, 3, 5])
-    return page.node("Reshape", windows, page.lengths([0, x.shape[1] * math.prod(kernel_size),
-                                                       math.prod(lengths)]))
+    windows = page.node("Transpose", x_padded, perm=[0, 1, 2, 4, 3, 5])         # (N, C, kh, kw, H', W')
+    shape = [0, x.shape[1] * math.prod(kernel_size), math.prod(lengths)]
+    return page.node("Reshape", windows, page.lengths(shape))
 
 @onnx(resampling.add_windows)
 def _(page, x, output_size, kernel_size, dilation, padding, stride, places):
@@ -254,20 +251,22 @@ def _(page, x, y, p=2.0, compute_mode=""):
     return page.node(f"ReduceL{int(p)}", page.node("Sub", rows, columns), page.lengths(-1), keepdims=0)
 
 
-KINDS = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "trilinear": "linear",
-         "bicubic": "cubic"}
+HOW = {                         # ONNX's words: the mode, where new pixels stand, and how places are rounded
+    "nearest": ("nearest", "asymmetric", "floor"),
+    "nearest-exact": ("nearest", "half_pixel", "round_prefer_ceil"),
+    **dict.fromkeys(("linear", "bilinear", "trilinear"), ("linear", "pytorch_half_pixel", None)),
+    "bicubic": ("cubic", "pytorch_half_pixel", None),
+}
 
 
 @onnx(resampling.resample)
 def _(page, x, size, scales, mode="nearest", align_corners=False, antialias=False):
-    if mode == "nearest-exact": how = {"mode": "nearest", "coordinate_transformation_mode": "half_pixel",
-                                       "nearest_mode": "round_prefer_ceil"}
-    else: how = {"mode": KINDS[mode], "coordinate_transformation_mode": "asymmetric" if mode == "nearest" else
-                 "align_corners" if align_corners else "pytorch_half_pixel",
-                 "nearest_mode": "floor" if mode == "nearest" else None}
+    kind, places, rounding = HOW[mode]
+    if align_corners: places = "align_corners"
+    how = {"mode": kind, "coordinate_transformation_mode": places, "nearest_mode": rounding,
+           "cubic_coeff_a": -0.75 if kind == "cubic" else None}
     if antialias: raise Unwritten("resample with antialias has no node that agrees with PyTorch's")
     ways = x.ndim - 2
-    if KINDS.get(mode) == "cubic": how["cubic_coeff_a"] = -0.75
     factors = page.constant(np.array([1.0, 1.0, *[1 / scale for scale in scales]], np.float32))
     if any([isinstance(n, Varying) for n in x.shape[2:]]): return page.node("Resize", x, None, factors, **how)
     if any([math.floor(int(n) / s) != new or abs(n / new - s) > 1e-6 * s

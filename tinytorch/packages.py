@@ -31,8 +31,8 @@ ALLOWED = ("tinytorch.models", "tinytorch.nn")      # where builders may come fr
 
 def words(build: str, *args, **settings) -> dict:
     """A network in words: words("tinytorch.models.lenet5", size=8)."""
-    return {"build": build} | ({"args": list(args)} if args else {}) | ({"settings": settings}
-                                                                        if settings else {})
+    plan = {"build": build, "args": list(args), "settings": settings}
+    return {key: part for key, part in plan.items() if part}
 
 
 def built(plan, builders: Mapping[str, Callable] | None = None):

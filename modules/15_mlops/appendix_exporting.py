@@ -83,17 +83,15 @@ def grown(tree, change: Callable):
     return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
 
 
-def names_of(dims) -> dict[int, str | None]:
-    """Which dimensions vary, and what they are called."""
+def names_of(dims) -> dict[int, str]:
+    """Which dimensions vary, and what they are called; "" where nobody says."""
     if dims is None: return {}
-    if not isinstance(dims, Mapping):
-        dims = dict(enumerate(dims)) if not all_ints(dims) else dict.fromkeys(dims, "")
-    return {dim: name if isinstance(name, str) else getattr(name, "__name__", "") for dim,
-            name in dims.items()
-            if name is not None and not (isinstance(name, int))}
-
-
-def all_ints(dims) -> bool: return all([isinstance(dim, int) for dim in dims])
+    if not isinstance(dims, Mapping):           # [0, 2] says which; ("batch", None) says it for each
+        dims = dict.fromkeys(dims, "") if all([isinstance(d, int) for d in dims]) else dict(enumerate(dims))
+    called = {dim: name if isinstance(name, str) else getattr(name, "__name__", "") for dim,
+              name in dims.items()}
+    return {dim: name for dim, name in called.items() if dims[dim] is not None
+            and not isinstance(dims[dim], int)}
 
 
 def varying_dims(inputs: list[str], args: dict, dynamic_axes, dynamic_shapes) -> dict[str, dict[int, str]]:
@@ -101,12 +99,10 @@ def varying_dims(inputs: list[str], args: dict, dynamic_axes, dynamic_shapes) ->
     if dynamic_axes is not None and dynamic_shapes is not None:
         raise ValueError("dynamic_axes and dynamic_shapes say the same: use one of them")
     given = dict(dynamic_axes or {})
-    if isinstance(dynamic_shapes, Mapping):
-        given = dict(zip(inputs, [dims for name in args for dims in spread(dynamic_shapes.get(name),
-                                                                           args[name])]))
-    elif dynamic_shapes is not None:
-        given = dict(zip(inputs, [d for dims, x in zip(dynamic_shapes, args.values())
-                                  for d in spread(dims, x)]))
+    if dynamic_shapes is not None:
+        if not isinstance(dynamic_shapes, Mapping): dynamic_shapes = dict(zip(args, dynamic_shapes))
+        given = dict(zip(inputs,
+                         [dims for name, x in args.items() for dims in spread(dynamic_shapes.get(name), x)]))
     return {name: {dim: called or f"{name}_dim_{dim}" for dim, called in names_of(given.get(name)).items()}
             for name in inputs}
 
@@ -193,8 +189,8 @@ def together(one: list[Step], two: list[Step]) -> list[Step]:
     if len(one) != len(two):
         raise BakedIn(f"the model takes {len(one)} steps for some inputs and {len(two)} for others: a loop "
                       "over a size that varies cannot be written as a graph")
-    return [Step(a.op, merged_inputs(a, b), merged(a.settings, b.settings, a.op.name), a.out, b) for a,
-            b in zip(one, two)]
+    return [Step(a.op, merged_inputs(a, b), merged(a.settings, b.settings, a.op.name), a.out, b)
+            for a, b in zip(one, two)]
 
 
 def merged_inputs(a: Step, b: Step) -> tuple:
@@ -223,13 +219,16 @@ def export(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     opset_version: int | None = None,       # 18 to 26
+    dynamo: bool = True,                    # PyTorch's way to choose among exporters; there is one here
     external_data: bool = False,            # weights in a file beside it: needed from 2 GB on
     dynamic_shapes=None,
     custom_translation_table: dict | None = None,   # rules for ops, as under @onnx(op)
+    optimize: bool = True,                  # the runtime does it
     verify: bool = False,                   # runs the file in ONNX Runtime on the example, and compares
     export_params: bool = True,             # False: weights become inputs
     keep_initializers_as_inputs: bool = False,
     dynamic_axes: Mapping | None = None,
+    do_constant_folding: bool = True,       # the runtime does it
 ) -> ONNXProgram:
     """Writes what the model computes as an ONNX file, and checks it.
 
@@ -240,8 +239,8 @@ def export(
     given = called_with(model, args, kwargs)
     inputs = input_names_for(given, input_names)
     dims = varying_dims(inputs, given, dynamic_axes, dynamic_shapes)
-    if unknown := [name for name in dynamic_axes or {} if name not in inputs
-                   and name not in (output_names or ())]:
+    known = (*inputs, *(output_names or ()))
+    if unknown := [name for name in dynamic_axes or {} if name not in known]:
         raise ValueError(f"dynamic_axes speaks of {', '.join(unknown)}; the inputs are {', '.join(inputs)}")
     with at_work(model):
         one = trace(model, *grown((args, kwargs), clone))           # a model may write over its input

@@ -191,9 +191,7 @@ class Page:
 
     def constant(self, x, kind=None, name: str = "") -> Value:
         """A number or an array that stays the same; small ones are written once."""
-        array = np.asarray(x, kind)
-        if array.dtype.kind == "f" and kind is None and not hasattr(x,
-                                                                    "dtype"): array = array.astype(np.float32)
+        array = np.asarray(x, np.float32 if kind is None and isinstance(x, float) else kind)
         key = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 64 and not name else None
         if key in self.small: return self.small[key]
         found = Value(self.fresh(name or "constant"), array.shape, array.dtype, array)
@@ -335,11 +333,11 @@ class Names:
 
     def settings(self, step: Step) -> dict:
         """The settings of a step, with values for arrays in them that an op has computed: x[places]."""
-        by_array = {id(getattr(x, "array", x)): x for x in self.known.values()}
         def known(part, twin):
             if isinstance(part, tuple) and isinstance(twin, tuple): return tuple(map(known, part, twin))
             if not isinstance(part, np.ndarray): return part
-            return self.of(by_array.get(id(part), part), twin)
+            return self.of(next((x for x in self.known.values() if getattr(x, "array", x) is part), part),
+                           twin)
         twins = step.twin.settings if step.twin else step.settings
         return {key: known(part, twins[key]) for key, part in step.settings.items()}
 

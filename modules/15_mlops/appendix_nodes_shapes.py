@@ -105,33 +105,18 @@ def _(page, x, index):
     parts = full(index, x.ndim)
     if any(map(is_mask, parts)):
         raise Unwritten("an index of True and False has no node here: where(mask, x, y) has")
-    cuts, away, fancy, new, dim = {}, [], {}, [], 0
+    cuts, numbers, fancy, new, dim = {}, {}, {}, [], 0
     for at, part in enumerate(parts):
-        if part is None:
-            new.append(at)
-            continue
-        if is_number(part):
-            cuts[dim] = slice(part, None if part == -1 else part + 1)
-            away.append(dim)
-        elif isinstance(part, slice): cuts[dim] = part
-        else: fancy[dim] = part
-        dim += 1
-    x_shape = x.shape
-    if not fancy: return shaped(page, sliced(page, x, cuts), away, new, parts)
-    if len(fancy) > 1 or away or new:
-        return several_places(page, sliced(page, x, {d: c for d, c in cuts.items() if d not in away}),
-                              x_shape,
-                              {**fancy, **{d: cuts[d].start for d in away}}, new)
-    [(dim, places)] = fancy.items()
-    return page.node("Gather", sliced(page, x, cuts), places_value(page, places), axis=dim)
-
-
-def shaped(page: Page, x: Value, away: list, new: list, parts: list) -> Value:
-    """Dimensions taken away for single numbers, and put in for None."""
-    if away: x = page.node("Squeeze", x, page.lengths(away))
-    places = [at - sum([is_number(part) for part in parts[:at]]) for at in new]
-    if places: x = page.node("Unsqueeze", x, page.lengths(places))
-    return x if away or places else page.node("Identity", x)
+        if part is None: new.append(at - len(numbers))
+        else:
+            (numbers if is_number(part) else cuts if isinstance(part, slice) else fancy)[dim] = part
+            dim += 1
+    for d in reversed(numbers): x = page.node("Gather", x, page.single(numbers[d]), axis=d)
+    def left(found): return {d - sum([n < d for n in numbers]): part for d, part in found.items()}
+    x = sliced(page, x, left(cuts))
+    if fancy: x = picked(page, x, left(fancy), bool(new))
+    elif new: x = page.node("Unsqueeze", x, page.lengths(new))
+    return page.node("Identity", x)
 
 
 def places_value(page: Page, places) -> Value:
@@ -141,14 +126,17 @@ def places_value(page: Page, places) -> Value:
     return page.constant(np.asarray(places).astype(np.int64))
 
 
-def several_places(page: Page, x: Value, shape, fancy: dict, new: list) -> Value:
-    """Places along several dimensions that stand together: x[rows, columns]."""
+def picked(page: Page, x: Value, fancy: dict, new: bool) -> Value:
+    """The places that tensors name, along one dimension or along the first few together: x[rows, columns]."""
     dims = sorted(fancy)
-    if new or dims != list(range(len(dims))):
-        raise Unwritten(f"an index with places along dims {dims} of {len(shape)} has no node here: "
-                        "put them first")
+    if new or (len(dims) > 1 and dims != list(range(len(dims)))):
+        raise Unwritten(f"an index with places along dims {dims}, or with None beside them, has no node "
+                        "here: put them first")
     rows = [places_value(page, fancy[dim]) for dim in dims]
+    if len(rows) == 1: return page.node("Gather", x, rows[0], axis=dims[0])
     meeting = np.broadcast_shapes(*[tuple(map(int, row.shape)) for row in rows])
+    if any([isinstance(n, Varying) for row in rows for n in row.shape]):
+        raise BakedIn(f"{page.about} picks as many places as the inputs are long")
     together = [page.node("Unsqueeze", page.node("Expand", row, page.lengths(meeting)), page.lengths(-1))
                 for row in rows]
     return page.node("GatherND", x, page.node("Concat", *together, axis=-1))
@@ -204,9 +192,7 @@ def _(page, x, repeats=None, dim=None, output_size=None):
     else: dim, shape = dim % x.ndim, tuple(x.shape)
     wide = page.node("Unsqueeze", x, page.lengths(dim + 1))
     wide = page.node("Tile", wide, page.lengths([1] * (dim + 1) + [repeats] + [1] * (len(shape) - dim - 1)))
-    after = [*shape[:dim], -1, *shape[dim + 1 :]]
-    return page.node("Reshape", wide, page.lengths([0 if isinstance(n, Varying) and i < dim else n
-                                                    for i, n in enumerate(after)]))
+    return page.node("Reshape", wide, page.lengths([*shape[:dim], -1, *shape[dim + 1 :]]))
 
 @onnx(shaping.flip)
 def _(page, x, dims):
@@ -282,9 +268,8 @@ def _(page, x, index, dim, sparse_grad=False): return page.node("GatherElements"
 
 @onnx(indexing.take_along_dim)
 def _(page, x, index, dim=None):
-    if dim is None: return page.node("Gather", page.node("Reshape", x, page.lengths(-1)),
-                                     page.node("Reshape", index, page.lengths(-1)))
-    return page.node("GatherElements", x, index, axis=dim)
+    if dim is not None: return page.node("GatherElements", x, index, axis=dim)
+    return page.node("Gather", *[page.node("Reshape", part, page.lengths(-1)) for part in (x, index)])
 
 @onnx(indexing.index_select)
 def _(page, x, index, dim): return page.node("Gather", x, index, axis=dim)

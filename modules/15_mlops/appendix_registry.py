@@ -48,8 +48,8 @@ class Registry:
 
     def publish(self, name: str, model: Module, **facts) -> int:
         """A new version of a model; facts are those of save_package."""
-        return self.publish_folder(name, lambda folder: save_package(folder, model, name=name, key=self.key,
-                                                                     **facts))
+        def fill(folder: Path) -> None: save_package(folder, model, name=name, key=self.key, **facts)
+        return self.publish_folder(name, fill)
 
     def publish_folder(self, name: str, fill: Callable) -> int:
         """A new version, of whatever fill(folder) writes and signs."""

@@ -44,7 +44,7 @@ from tinytorch.training import sync_folder
 # %% [markdown]
 # ## A file is not a model
 #
-# Here is a network, trained in a second on the digits of lesson 8.
+# Here is a network, trained in a second on the digits of lesson 08.
 
 # %%
 import tempfile
@@ -596,7 +596,7 @@ production.back("customers complain"), production.back("they still do"), len(pro
 #
 # Our network needs our package. A telephone, a browser and a server in C++ have never heard of it; but they
 # read **ONNX**: a list of nodes whose kinds are written down. How does a list come out of a Python program
-# with loops and ifs? You have known since lesson 2: everything goes through one door. Whoever stands there
+# with loops and ifs? You have known since lesson 02: everything goes through one door. Whoever stands there
 # and takes notes has the list.
 #
 # **Your turn.** An engine around an engine that notes every step.

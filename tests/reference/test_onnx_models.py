@@ -62,7 +62,7 @@ PICTURES = [
     pytest.param(lambda: models.resnet50(num_classes=10), (3, 64, 64), id="ResNet-50", marks=SLOW),
     pytest.param(models.resnet20, (3, 32, 32), id="ResNet-20"),
     pytest.param(lambda: models.resnet20(shortcut=models.projection), (3, 32, 32), id="ResNet-20, projected"),
-    pytest.param(lambda: models.mobilenet_v2(num_classes=10), (3, 32, 32), id="MobileNetV2"),
+    pytest.param(lambda: models.mobilenet_v2(num_classes=10, width_mult=0.25), (3, 32, 32), id="MobileNetV2"),
     pytest.param(lambda: models.UNet(width=4, depth=3), (3, 32, 16), id="U-Net"),
     pytest.param(lambda: models.ViT(num_layers=2), (3, 32, 32), id="ViT"),
     pytest.param(lambda: models.MLP(12, 8, 3), (12,), id="MLP"),
