@@ -28,6 +28,7 @@ def fast():
 
 
 def numbers(*shape): return rng.standard_normal(shape).astype(np.float32)
+def numbers_of(seed, *shape): return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 def ids(n, *shape): return rng.integers(0, n, shape)
 
 
@@ -353,8 +354,9 @@ def test_memories(name, settings):
     theirs = getattr(torch.nn, name)(5, 7, **settings)
     ours = getattr(tinytorch.nn, name)(5, 7, **settings)
     ours.load_state_dict({key: tensor(x.detach().numpy()) for key, x in theirs.state_dict().items()})
-    x = numbers(6, 3, 5)
-    found, want = [both_ways(package, lambda x, net=net: net(x)[0], [x])
+    first = numbers(2, settings.get("num_layers", 1) * (1 + settings.get("bidirectional", False)), 3, 7)
+    found, want = [both_ways(package, lambda x, h, c, net=net: net(x, (h, c) if name == "LSTM" else h)[0],
+                             [numbers_of(1, 6, 3, 5), *first])
                    for package, net in ((tinytorch, ours), (torch, theirs))]
     agree(found, want, 1e-4, 1e-5)
     for mine, other in zip(ours.parameters(), theirs.parameters()):
