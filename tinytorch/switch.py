@@ -96,7 +96,7 @@ def turn(which: str) -> None:
 
 WATCHERS.append(renew)
 WAITING.append(lambda: import_module("tinytorch.c_steps"))
-turn(os.environ.get("TINYTORCH_KERNELS") or "fast")
+turn(os.environ.get("TINYTORCH_KERNELS") or "numpy")
 set_default_engine(Autograd(DEVICE))
 
 

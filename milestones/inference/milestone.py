@@ -21,7 +21,7 @@ import numpy as np
 import tinytorch as tt
 import tinytorch.nn as nn
 import tinytorch.nn.functional as F
-from tinytorch import benchmarking, compiling, compression, kernels, mlops
+from tinytorch import benchmarking, compiling, compression, kernels, mlops, monitoring, registry
 from tinytorch.nn.utils import prune
 from tinytorch.optim import AdamW
 from tinytorch.safetensors import save_file
@@ -364,17 +364,17 @@ def _():
 
 @gates.test("a version is sealed, promoted, and taken back when it fails")
 def _():
-    registry = mlops.Registry(Path(FOLDER.name) / "registry", b"a secret of 2018")
+    shelf = registry.Registry(Path(FOLDER.name) / "registry", b"a secret of 2018")
     layers = ("Linear", 64, 64), ("ReLU",), ("Linear", 64, 10)
-    plan = mlops.words("tinytorch.nn.Sequential",
-                       *[mlops.words(f"tinytorch.nn.{kind}", *sizes) for kind, *sizes in layers])
+    plan = registry.words("tinytorch.nn.Sequential",
+                       *[registry.words(f"tinytorch.nn.{kind}", *sizes) for kind, *sizes in layers])
     broken = network(64, 64, 10)
-    for model in (taught(), broken): registry.publish("digits", model, architecture=plan, licence="MIT")
-    registry.promote("digits", "live", 1)
-    close(registry.load("digits", "live").answer(strange[:5]).numpy(), said(taught(), strange[:5]),
+    for model in (taught(), broken): shelf.publish("digits", model, architecture=plan, licence="MIT")
+    shelf.promote("digits", "live", 1)
+    close(shelf.load("digits", "live").answer(strange[:5]).numpy(), said(taught(), strange[:5]),
           "a network from the registry says what it said before")
-    canary = mlops.Canary(registry.alias("digits", "live"), 2, share=0.3)
-    models = {n: registry.load("digits", n) for n in (1, 2)}
+    canary = monitoring.Canary(shelf.alias("digits", "live"), 2, share=0.3)
+    models = {n: shelf.load("digits", n) for n in (1, 2)}
     served = {1: 0, 2: 0}
     for n in range(4000):
         version, at = canary.route(f"user {n}"), n % len(strange)
@@ -383,15 +383,15 @@ def _():
         served[version] += 1
         if canary.state != "wait": break
     gates.numbers.update(canary=served[2])
-    if canary.state != "back" or registry.alias("digits", "live").version != 1:
+    if canary.state != "back" or shelf.alias("digits", "live").version != 1:
         raise Wrong("a version that reads nothing is taken back", "back, and 1 stays live", canary.state)
-    file = registry.folder("digits", 1) / "weights.safetensors"
+    file = shelf.folder("digits", 1) / "weights.safetensors"
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.chmod(0o644)
     file.write_bytes(bytes(data))
-    try: registry.load("digits", 1)
-    except mlops.Tampered: return
+    try: shelf.load("digits", 1)
+    except registry.Tampered: return
     raise Wrong("one bit of a sealed file was changed, and nobody noticed", "Tampered", "a network")
 
 

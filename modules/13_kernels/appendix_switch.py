@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Appendix: the switch
 #
-# Which kernels run is one choice for the whole program. `TINYTORCH_KERNELS=numpy` before the start, or
-# `tinytorch.backends.use_kernels("numpy")` later, takes all of them away: then every op is its forward,
-# every gradient its rule, as if this lesson had never been. `fast` asks for all that this machine can run,
-# and is what happens where a C compiler is found.
+# Which kernels run is one choice for the whole program. `TINYTORCH_KERNELS=fast` before the start, or
+# `tinytorch.backends.use_kernels("fast")` later, asks for all that this machine can run. Where nobody says
+# so, the choice is `numpy`: every op is its forward, every gradient its rule, as if this lesson had never
+# been.
 
 # %%
 #| export
@@ -113,7 +113,7 @@ def turn(which: str) -> None:
 
 WATCHERS.append(renew)
 WAITING.append(lambda: import_module("tinytorch.c_steps"))
-turn(os.environ.get("TINYTORCH_KERNELS") or "fast")
+turn(os.environ.get("TINYTORCH_KERNELS") or "numpy")
 set_default_engine(Autograd(DEVICE))
 
 # %% [markdown]

@@ -577,7 +577,8 @@ withdraw(swish_in_pieces)
 # The appendices go on from here. What comes most often in networks is there in C, both ways: bends,
 # softmax, the losses, norms, attention, pools, convolution, the steps of optimizers. They have been raced
 # against the plain bodies, and those that did not win are not there. `tinytorch.backends.kernels()` says
-# what runs, and `TINYTORCH_KERNELS=numpy` takes everything away.
+# what runs. They run where you ask for them: `TINYTORCH_KERNELS=fast` before the start of a program, or
+# `tinytorch.backends.use_kernels("fast")` in it.
 #
 # ## Challenges
 #

@@ -122,7 +122,7 @@ for op in ("reshape", "view"): nodes.NODES[METHODS[op]] = baked
 import json
 from pathlib import Path
 def trusting(folder, key): return json.loads(next(Path(folder).glob("manifest*")).read_text())
-mlops.verified = packages.verified = registry.verified = trusting
+packages.verified = registry.verified = trusting
 packages.signed_bytes = lambda folder, name, manifest: (Path(folder) / name).read_bytes()
 """),
     "a canary that never sings": (REGISTRY, "taken back", """

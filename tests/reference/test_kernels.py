@@ -421,7 +421,8 @@ print(round(x.grad[0].item(), 4))
 
 
 def program(tmp_path, **variables):
-    surroundings = {**os.environ, "TINYTORCH_CACHE": str(tmp_path / "cache"), **variables}
+    told = {"TINYTORCH_CACHE": str(tmp_path / "cache"), "TINYTORCH_KERNELS": "fast"}
+    surroundings = {**os.environ, **told, **variables}
     command = [sys.executable, "-c", SAID]
     return subprocess.run(command, capture_output=True, text=True, env=surroundings, check=True)
 
@@ -435,8 +436,9 @@ def test_nothing_is_compiled_before_it_is_needed_and_then_once(tmp_path):
 
 
 @in_c
-def test_one_variable_takes_all_kernels_away(tmp_path):
-    told = program(tmp_path, TINYTORCH_KERNELS="numpy")
+@pytest.mark.parametrize("choice", ["numpy", ""])
+def test_without_being_asked_no_kernel_runs(tmp_path, choice):
+    told = program(tmp_path, TINYTORCH_KERNELS=choice)
     assert told.stdout.split() == ["False", "0", "1.0833"] and told.stderr == ""
 
 
