@@ -34,9 +34,6 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch.profiler": {
         "14 benchmarking": "profile record_function",
     },
-    "tinytorch.serve": {
-        "16 capstone": "Server Batcher generate",
-    },
     "tinytorch.utils.dlpack": {
         "20 interop": "to_dlpack",
     },
@@ -53,7 +50,6 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.nn.utils.prune": "12 compression",
     "tinytorch.onnx": "15 mlops",
     "tinytorch.profiler": "14 benchmarking",
-    "tinytorch.serve": "16 capstone",
     "tinytorch.utils.dlpack": "20 interop",
 }
 
@@ -90,6 +86,18 @@ LATE = {                    # face -> the names whose module waits until one of 
         "Mean": ("tinytorch.training", "Mean"),
         "Accuracy": ("tinytorch.training", "Accuracy"),
     },
+    "tinytorch.serve": {
+        "Ask": ("tinytorch.capstone", "Ask"),
+        "Batcher": ("tinytorch.capstone", "Batcher"),
+        "Cache": ("tinytorch.capstone", "Cache"),
+        "Loan": ("tinytorch.capstone", "Loan"),
+        "Refused": ("tinytorch.capstone", "Refused"),
+        "Shelf": ("tinytorch.capstone", "Shelf"),
+        "Text": ("tinytorch.capstone", "Text"),
+        "Writer": ("tinytorch.capstone", "Writer"),
+        "generate": ("tinytorch.capstone", "generate"),
+        "stream": ("tinytorch.capstone", "stream"),
+    },
     "tinytorch.utils.checkpoint": {
         "CheckpointError": ("tinytorch.checkpoint", "CheckpointError"),
         "CheckpointFunction": ("tinytorch.checkpoint", "CheckpointFunction"),
@@ -107,12 +115,12 @@ OPEN = [
     "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
     "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn",
     "tinytorch.optim", "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer",
-    "tinytorch.optim.swa_utils", "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms",
-    "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
+    "tinytorch.optim.swa_utils", "tinytorch.random", "tinytorch.serve", "tinytorch.tokenizers",
+    "tinytorch.transforms", "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
     "tinytorch.utils.data.distributed", "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [
-    "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "16 capstone", "17 functional",
-    "18 compiler", "19 distributed", "20 interop",
+    "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "17 functional", "18 compiler",
+    "19 distributed", "20 interop",
 ]
