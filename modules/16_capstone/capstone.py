@@ -584,8 +584,9 @@ short, long = text([4, 5], 3), text([1, 2, 3, 9, 9, 2], 8)
 writer = Writer(model)
 writer.begin(short, long)
 for _ in range(4): writer.step()
-assert short.ids == alone([4, 5], 3), "every text is continued from its own scores, by as many words as it wants"
 assert writer.texts == [long], "who is done leaves"
+assert [short.ids, long.ids] == [alone([4, 5], 3), alone([1, 2, 3, 9, 9, 2], 4)], \
+    "every text is continued from its own scores, by as many words as it wants"
 run(writer)
 assert long.ids == alone([1, 2, 3, 9, 9, 2], 8), \
     "who stays goes on as if nobody had left: its memory is its own"
