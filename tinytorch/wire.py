@@ -95,10 +95,12 @@ def from_json(data: list, port: Port, shape: tuple[int, ...]):
         raise Refused(f"the data of {port.name} is not all {port.datatype}")
     if kind.kind == "O": return strings([text.encode("utf-8", "replace") for text in flat], shape)
     if flat is not data: check_nesting(data, port, shape)
-    found = np.array(flat)                                      # of objects, where no type of NumPy's would do
-    with np.errstate(over="ignore", invalid="ignore"): array = found.astype(kind) if found.dtype != "O" else None
-    same = array is not None and (np.isfinite(array) if kind.kind == "f" else array == found)
-    if not np.all(same): raise Refused(f"a number of {port.name} is too large for {port.datatype}")
+    found = np.array(flat)
+    with np.errstate(over="ignore", invalid="ignore"):
+        array = np.zeros_like(found, kind) if found.dtype == "O" else found.astype(kind)
+    same = np.isfinite(array) if kind.kind == "f" else array == found
+    if found.dtype == "O" or not same.all():                    # objects: no type of NumPy's would do
+        raise Refused(f"a number of {port.name} is too large for {port.datatype}")
     return array.reshape(shape)
 
 

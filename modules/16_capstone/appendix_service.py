@@ -55,6 +55,7 @@ except ImportError as error:
 LARGEST = 16 * 2**20            # bytes of a body
 SLOWEST = 30.0                  # seconds in which a body has to arrive
 MOST_SECONDS = 60.0             # that an answer may take, if the client does not say
+OWN_ONLY = "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 EXTENSIONS = ["model_repository", "binary_tensor_data", "statistics", "generate"]
 
 
@@ -111,7 +112,7 @@ class Server:
 
     # ------------------------------------------------------------------------------------------ about
 
-    async def front(self, request): return HTMLResponse(PAGE)
+    async def front(self, request): return HTMLResponse(PAGE, headers={"Content-Security-Policy": OWN_ONLY})
     async def live(self, request): return JSONResponse({"live": True})
 
     async def ready(self, request):
