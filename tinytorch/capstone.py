@@ -81,7 +81,7 @@ def allowed(start, old: int, T: int) -> Tensor:
 
 def look_back(attn: CausalSelfAttention, x: Tensor, cache: Cache, layer: int, mask=None) -> Tensor:
     """New words look at all words so far, themselves included.  (B, T, C) -> (B, T, C)"""
-    q, k, v = [split_heads(part, attn.n_head) for part in split(attn.c_attn(x), x.shape[-1], dim=-1)]
+    q, k, v = split(split_heads(attn.c_attn(x), 3 * attn.n_head), attn.n_head, dim=-3)
     k, v = remember(cache, layer, k, v)
     return attn.c_proj(merge_heads(attend(q, k, v, mask)))
 

@@ -4,8 +4,16 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
     from .capstone import Ask, Batcher, Cache, Loan, Refused, Shelf, Text, Writer, generate, stream
+    from .speculation import speculate
+    from .wire import Port
+    from .repository import Answerer, Author, Scribe, Repository, keep
+    from .watching import Metrics
+    from .service import Server, serve
 
-__all__ = ["Ask", "Batcher", "Cache", "Loan", "Refused", "Shelf", "Text", "Writer", "generate", "stream"]
+__all__ = [
+    "Ask", "Batcher", "Cache", "Loan", "Refused", "Shelf", "Text", "Writer", "generate", "stream",
+    "speculate", "Port", "Answerer", "Author", "Scribe", "Repository", "keep", "Metrics", "Server", "serve",
+]
 
 
 def __getattr__(name: str):

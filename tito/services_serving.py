@@ -27,7 +27,8 @@ def serve(
     if package.is_dir() and not (package / SERVER).exists():
         raise Locked("Your package has no server yet: lesson 16 builds it.", "tito module start 16")
     if missing := servers.missing():
-        raise EnvironmentProblem(f"A server needs {', '.join(missing)}.", "pip install 'tinytorch-tito[serve]'")
+        cure = "pip install 'tinytorch-tito[serve]'"
+        raise EnvironmentProblem(f"A server needs {', '.join(missing)}.", cure)
     with tempfile.TemporaryDirectory(prefix="tito-demo-") as place:
         folders = [str(path.absolute()) for path in models]
         if with_demo: folders.append(str(demo_in(Path(place), course)))
@@ -36,10 +37,10 @@ def serve(
 
 def demo_in(folder: Path, course: Course) -> Path:
     """A repository with the milestones' models, written into a folder."""
-    weights = course.milestones / "architecture"
+    lenet5, gpt = [(course.milestones / "architecture" / f"{name}.safetensors").read_bytes()
+                   for name in ("lenet5", "gpt")]
     sonnets = (course.datasets / "text" / "sonnets.txt").read_text("ascii")
-    files = demo((weights / "lenet5.safetensors").read_bytes(), (weights / "gpt.safetensors").read_bytes(), sonnets)
-    for name, data in files.items():
+    for name, data in demo(lenet5, gpt, sonnets).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

@@ -195,11 +195,12 @@ assert set(np.unique(looks.array)) == {0.0, -math.inf}, "0 where it may look, mi
 #| export exercise
 def look_back(attn: CausalSelfAttention, x: Tensor, cache: Cache, layer: int, mask=None) -> Tensor:
     """New words look at all words so far, themselves included.  (B, T, C) -> (B, T, C)"""
-    #| hint split(attn.c_attn(x), C, dim=-1) gives queries, keys and values; split_heads cuts each of them.
+    #| hint attn.c_attn(x) holds the heads of queries, keys and values side by side: 3 * n_head heads.
+    #| hint So split_heads once, and then split(heads, attn.n_head, dim=-3) gives q, k and v.
     #| hint Only keys and values are remembered. The queries are those of the new words alone.
     #| hint attend(q, k, v, mask), then merge the heads, and attn.c_proj.
     ### BEGIN SOLUTION
-    q, k, v = [split_heads(part, attn.n_head) for part in split(attn.c_attn(x), x.shape[-1], dim=-1)]
+    q, k, v = split(split_heads(attn.c_attn(x), 3 * attn.n_head), attn.n_head, dim=-3)
     k, v = remember(cache, layer, k, v)
     return attn.c_proj(merge_heads(attend(q, k, v, mask)))
     ### END SOLUTION
@@ -1027,3 +1028,49 @@ with shelf.lent("digits") as batcher:
     shelf.put("digits", Batcher(answers))                       # a new version, while the old one is in use
     old = batcher.submit(crowd[0]).result(1)[0].shape           # and it still answers
 with shelf.lent("digits") as batcher: old, batcher.submit(crowd[0]).result(1)[0].shape
+
+# %% [markdown]
+# ## A stranger uses it
+#
+# The appendices put HTTP around this: they read requests strictly (`wire`), find models in a folder and try
+# them before they are lent (`repository`), count and log (`watching`), and hold the connections (`service`).
+# When the lesson is complete, `pip install 'tinytorch-tito[serve]'` brings the two packages that speak HTTP,
+# and `tito serve --demo` starts your server with two models of the milestones. Open
+# `http://127.0.0.1:8000` and draw a digit, or ask it something from another terminal:
+#
+# ```text
+# curl -N http://127.0.0.1:8000/v2/models/sonnets/generate_stream \
+#      -d '{"text_input": "Shall I compare", "parameters": {"max_tokens": 40, "seed": 1}}'
+# ```
+#
+# A model of your own is a folder that `tinytorch.serve.keep` writes, and `tito serve FOLDER` serves.
+#
+# ## Challenges
+#
+# 1. **Speculative decoding** (Leviathan et al., 2023). A small GPT proposes four words; the large one reads
+#    all four at once, at the price of one step, and keeps those it would have said itself. For temperature 0
+#    that is: as long as its likeliest word is the proposed one. How does the cache forget the words that were
+#    refused? (`length` is a number.) Then do it for drawn words: accept with probability min(1, p/q), and
+#    when refusing draw from what is left, max(0, p − q). Show with ten thousand draws that the words are as
+#    likely as without. The appendix `speculation` has a solution.
+# 2. All columns of a batch belong to the longest text. Cut the cache into pages of 16 columns, and give each
+#    text a list of pages: how much memory is saved in a batch of one long and fifteen short texts?
+# 3. Many prompts begin with the same words. Keep the cache of that beginning, and join copies of it.
+# 4. `patience` waits the same at all times. Waiting helps when many come, and only costs when few do. Let the
+#    batcher measure how often somebody comes, and wait only as long as it expects to be joined.
+# 5. One client sends a thousand requests, another one. Let each have a line of its own, and take turns.
+# 6. Double the load until p99 is ten times what it was with one client. What is full: the line, the batch,
+#    or the processor? Which number on the page says so first?
+#
+# ## Design note: threads that compute, one that waits
+#
+# The batcher is a thread with a lock; the server around it is `asyncio`, one thread that holds thousands of
+# connections. Why both? Arithmetic blocks: while NumPy multiplies, nothing else in its thread moves, and a
+# server whose only thread multiplies cannot even say that it is alive. But NumPy lets go of the interpreter
+# during a large product, so a second thread does the waiting meanwhile. A future is the bridge between them,
+# and the only thing they share. Everything under a lock is a few lines, and none of them computes.
+#
+# Processes in place of threads would use more cores for the Python part, and lose one thing: requests of one
+# process cannot travel together with those of another. What we gave up with threads is a single-core bound
+# on parsing and writing HTTP, some thousand requests a second. Beyond that, start several servers, and let
+# something in front of them share the connections out.

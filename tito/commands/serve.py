@@ -17,7 +17,7 @@ from tito.core.errors import NotFound
 ])
 @click.argument("models", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--demo", is_flag=True, help="Serve a digit reader and a GPT of the milestones.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; 0.0.0.0 lets others in.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets others in.")
 @click.option("--port", type=int, default=8000, show_default=True)
 @click.option("--watch", type=float, help="Look for new versions every so many seconds.")
 @click.option("--drain", type=float, help="Seconds for what was begun, when it ends (30).")

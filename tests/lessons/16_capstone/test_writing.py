@@ -21,6 +21,7 @@ from tinytorch.capstone import (
     top_p,
 )
 from tinytorch.errors import ShapeError
+from tinytorch.speculation import judged, speculate
 
 rng = np.random.default_rng(16)
 
@@ -198,3 +199,33 @@ def test_joining_and_keeping_undo_each_other():
         again = kept(both, rows)
         assert again.length == cache.length and again.start.tolist() == cache.start.tolist()
         assert np.array_equal(again.store, cache.store[..., : cache.length, :])
+
+
+# ------------------------------------------------------------------------------------- speculation
+
+def test_speculation_says_what_the_large_model_says_alone():
+    small = filled(13, 40, 1, 2, 12, seed=2)
+    for n in range(6):
+        ids = words(3 + n)
+        want = continued(MODEL, tensor([ids]), 20)[0].tolist()
+        for guess in (small, MODEL):
+            found, rounds = speculate(MODEL, guess, ids, 20, temperature=0, ahead=1 + n)
+            assert found == want
+            if guess is MODEL: assert rounds == -(-20 // (2 + n)), "who is always right saves most"
+            else: assert rounds <= 20
+
+
+def test_speculation_fills_all_places_and_no_more():
+    ids = words(35)
+    assert speculate(MODEL, MODEL, ids, 6, temperature=0)[0] == continued(MODEL, tensor([ids]), 6)[0].tolist()
+
+
+def test_speculation_draws_as_the_large_model_does():
+    p, q = np.array([0.1, 0.6, 0.3, 0.0]), np.array([0.5, 0.1, 0.2, 0.2])
+    random, found = np.random.default_rng(1), np.zeros(4)
+    for _ in range(20_000):
+        word = int(random.choice(4, p=q))
+        other = judged(p, q, word, random)
+        found[word if other is None else other] += 1
+    np.testing.assert_allclose(found / 20_000, p, atol=0.015)
+    assert found[3] == 0
