@@ -122,12 +122,11 @@ def from_json(data: list, port: Port, shape: tuple[int, ...]):
         raise Refused(f"the data of {port.name} is not all {port.datatype}")
     if kind.kind == "O": return strings([text.encode("utf-8", "replace") for text in flat], shape)
     if flat is not data: check_nesting(data, port, shape)
-    found = np.array(flat)
-    with np.errstate(over="ignore", invalid="ignore"):
-        array = np.zeros_like(found, kind) if found.dtype == "O" else found.astype(kind)
-    same = np.isfinite(array) if kind.kind == "f" else array == found
-    if found.dtype == "O" or not same.all():                    # objects: no type of NumPy's would do
-        raise Refused(f"a number of {port.name} is too large for {port.datatype}")
+    try:
+        with np.errstate(over="raise"): array = np.array(flat, kind)
+    except (OverflowError, FloatingPointError) as error:
+        raise Refused(f"a number of {port.name} is too large for {port.datatype}") from error
+    if kind.kind == "f" and not np.isfinite(array).all(): raise Refused(f"{port.name} is not finite")
     return array.reshape(shape)
 
 
