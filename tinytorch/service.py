@@ -8,6 +8,7 @@ import asyncio
 import json
 import math
 import signal
+import sys
 import time
 import traceback
 import zlib
@@ -21,8 +22,8 @@ from .watching import Metrics, Pulse, log, request_id
 from .wire import parsed, request_of, response_of
 
 __all__ = [
-    "LARGEST", "SLOWEST", "MOST_SECONDS", "OWN_ONLY", "EXTENSIONS", "Server", "answered", "nothing_here",
-    "events", "event", "check_origin", "version", "Watched", "Loop", "serve", "main",
+    "LARGEST", "SLOWEST", "TURN", "MOST_SECONDS", "OWN_ONLY", "EXTENSIONS", "Server", "answered",
+    "nothing_here", "events", "event", "check_origin", "version", "Watched", "Loop", "serve", "main",
 ]
 
 
@@ -37,6 +38,7 @@ except ImportError as error:
 
 LARGEST = 16 * 2**20            # bytes of a body
 SLOWEST = 30.0                  # seconds in which a body has to arrive
+TURN = 0.0002                   # seconds until another thread may have its turn
 MOST_SECONDS = 60.0             # that an answer may take, if the client does not say
 OWN_ONLY = "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 EXTENSIONS = ["model_repository", "binary_tensor_data", "statistics", "generate"]
@@ -346,6 +348,7 @@ def serve(
     **settings,                     # of Server
 ) -> None:
     """Serves the models of some folders until SIGTERM or Ctrl-C."""
+    sys.setswitchinterval(TURN)
     server = Server(Repository(*folders), watch=watch, **settings)
     loop = Loop(server, host=host, port=port, timeout_graceful_shutdown=drain, backlog=2048)
     for number in (signal.SIGTERM, signal.SIGINT): signal.signal(number, lambda *_: None)   # no error, an end

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import secrets
 import sys
@@ -10,13 +11,14 @@ import time
 from collections import deque
 from threading import Lock
 
-__all__ = ["SECONDS", "ROWS", "Metrics", "Pulse", "percentile", "log", "request_id"]
+__all__ = ["PROCESS", "COUNTER", "SECONDS", "ROWS", "Metrics", "Pulse", "percentile", "log", "request_id"]
 
 
 try: from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 except ImportError as error:
     raise ImportError("serving wants three packages: pip install 'tinytorch-tito[serve]'") from error
 
+PROCESS, COUNTER = secrets.token_hex(4), itertools.count(1)     # a system call less for each request
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -77,4 +79,4 @@ def log(**told) -> None:
 def request_id(given: str | None) -> str:
     """The id that the client gave, if it can stand in a log, or a new one."""
     if given and len(given) <= 100 and given.isascii() and given.isprintable(): return given
-    return secrets.token_hex(8)
+    return f"{PROCESS}-{next(COUNTER)}"

@@ -31,6 +31,7 @@ import asyncio
 import json
 import math
 import signal
+import sys
 import time
 import traceback
 import zlib
@@ -54,6 +55,7 @@ except ImportError as error:
 
 LARGEST = 16 * 2**20            # bytes of a body
 SLOWEST = 30.0                  # seconds in which a body has to arrive
+TURN = 0.0002                   # seconds until another thread may have its turn
 MOST_SECONDS = 60.0             # that an answer may take, if the client does not say
 OWN_ONLY = "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 EXTENSIONS = ["model_repository", "binary_tensor_data", "statistics", "generate"]
@@ -351,6 +353,12 @@ class Watched:
         log(**told, ms=round(1000 * seconds, 2))
 
 # %% [markdown]
+# ## Whose turn it is
+#
+# Python runs one thread at a time, and hands over every five milliseconds, or when a thread waits. The one
+# that holds the connections waits often, for a microsecond, and then has to wait five milliseconds, until
+# a model that is in the middle of Python code gives it its turn. So the turns are made shorter.
+#
 # ## A good end
 #
 # `SIGTERM` means: end, please. Whoever is in the middle of something is answered; new connections are not
@@ -377,6 +385,7 @@ def serve(
     **settings,                     # of Server
 ) -> None:
     """Serves the models of some folders until SIGTERM or Ctrl-C."""
+    sys.setswitchinterval(TURN)
     server = Server(Repository(*folders), watch=watch, **settings)
     loop = Loop(server, host=host, port=port, timeout_graceful_shutdown=drain, backlog=2048)
     for number in (signal.SIGTERM, signal.SIGINT): signal.signal(number, lambda *_: None)   # no error, an end
