@@ -124,7 +124,7 @@ function writing(model) {
   const prompt = made("textarea", ""), said = made("output", ""), button = made("button", "Continue");
   const heat = made("input", ""), count = made("input", "");
   Object.assign(heat, { type: "number", min: 0, max: 5, step: 0.1, value: 0.8 });
-  Object.assign(count, { type: "number", min: 1, max: 4096, value: 200 });
+  Object.assign(count, { type: "number", min: 1, max: 4096, value: 60 });
   prompt.value = "Shall I compare thee";
   prompt.setAttribute("aria-label", "text to continue");
   let stop = null;

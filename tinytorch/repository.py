@@ -62,7 +62,7 @@ class Answerer:
         self.outputs = [Port.of(told) for told in config["outputs"]]
         self.labels, self.max_batch = config.get("labels"), config.get("max_batch", 32)
         self.check(self.function(*[np.zeros(self.example(p), DATATYPES[p.datatype]) for p in self.inputs]))
-        self.batcher = Batcher(self.function, self.max_batch, config.get("max_delay", 0.002),
+        self.batcher = Batcher(self.function, self.max_batch, config.get("max_delay", 0.0),
                                config.get("bound", 1024), config.get("workers", 1))
 
     @no_grad()

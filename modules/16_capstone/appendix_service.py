@@ -227,13 +227,14 @@ class Server:
 
     def listen(self, model) -> None:
         """Has the model tell the metrics about every batch."""
-        worker, names = getattr(model, "batcher", None) or model.scribe, (model.name, model.version)
+        names, writes = (model.name, model.version), isinstance(model, Author)
         rows, busy = self.metrics.batches.labels(*names), self.metrics.busy.labels(*names)
 
         def told(count: int, seconds: float) -> None:
             rows.observe(count)
             busy.inc(seconds)
-        worker.told = told
+            if writes: self.metrics.words.labels(*names).inc(count)
+        (model.scribe if writes else model.batcher).told = told
 
     async def body(self, request) -> bytes:
         """All of a body; Refused when it is too large or too slow."""

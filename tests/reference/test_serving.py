@@ -288,6 +288,8 @@ def test_numbers_for_prometheus(client):
     page = client.get("/metrics").text
     assert re.search(r'tinytorch_requests_total\{model="small",status="200",version="1"\} [1-9]', page)
     assert "tinytorch_batch_rows_bucket" in page and "tinytorch_requests_in_flight 1.0" in page
+    client.post("/v2/models/writer/generate", json={"text_input": "a", "parameters": {"max_tokens": 3}})
+    assert re.search(r'tinytorch_words_total\{model="writer",version="1"\} [1-9]', client.get("/metrics").text)
 
 
 def raw(place: str, data: bytes, wait: float = 5) -> bytes:
@@ -383,6 +385,22 @@ def test_who_leaves_a_stream_makes_room(folder, place, server):
     assert eventually(lambda: not scribe.listeners and not scribe.writer.texts)
     scribe.writer.step = step
     assert len(said) < 40, "what nobody listens to is not written to its end"
+
+
+# ----------------------------------------------------------------------------------- without a server
+
+def test_only_the_server_needs_its_packages():
+    code = """
+import sys
+sys.modules["starlette"] = sys.modules["uvicorn"] = sys.modules["prometheus_client"] = None
+import tinytorch.serve
+from tinytorch.serve import Batcher, Repository, generate, speculate
+assert not any(name.startswith("tinytorch.service") for name in sys.modules)
+try: tinytorch.serve.Server
+except ImportError as error: print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "serving wants three packages: pip install 'tinytorch-tito[serve]'\n", done.stderr
 
 
 # -------------------------------------------------------------------------- refusing, replacing, ending
