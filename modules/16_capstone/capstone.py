@@ -242,13 +242,14 @@ def read(model: GPT, ids: Tensor, cache: Cache, last: bool = False) -> Tensor:
     parts, old, T = model.transformer, cache.length, ids.shape[1]
     if old + T - cache.start.min() > model.block_size:
         raise ShapeError(f"{old + T - cache.start.min()} words do not fit into {model.block_size} places")
-    mask = allowed(cache.start, old, T) if T > 1 or cache.start.any() else None     # else nothing is hidden
-    x = parts.wte(ids) + parts.wpe(places(cache.start, old, T))
+    hides = T > 1 or cache.start.any()                  # a single new word of unpadded texts sees everything
+    mask = allowed(cache.start, old, T).to(ids.device) if hides else None
+    x = parts.wte(ids) + parts.wpe(places(cache.start, old, T).to(ids.device))
     for layer, block in enumerate(parts.h):
         x = x + look_back(block.attn, block.ln_1(x), cache, layer, mask)
         x = x + block.mlp(block.ln_2(x))
     cache.length = old + T
-    return model.lm_head(parts.ln_f(x[:, -1:] if last else x))
+    return model.lm_head(parts.ln_f(x[:, -1:] if last else x)).cpu()        # words are chosen on the host
 
 # %%
 manual_seed(2)
@@ -518,7 +519,7 @@ assert texts_of(kept(cache_of([1, 2], [3, 4], room=5), [1])) == [[3, 4]], \
 # %%
 #| export
 class Writer:
-    """Continues texts together; they may come and go at every step."""
+    """Continues texts together, with a model that is put to work; they may come and go at every step."""
 
     def __init__(self, model: GPT):
         self.model, self.texts, self.cache, self.scores = model.eval(), [], None, None
@@ -644,7 +645,7 @@ babbling = GPT(27, 64, 2, 2, 32)
 # %%
 from tinytorch import nn
 
-wide = nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
+wide = nn.Linear(64, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 10)
 reader = nn.Sequential(*wide).eval()
 
 @no_grad()

@@ -289,7 +289,8 @@ def test_numbers_for_prometheus(client):
     assert re.search(r'tinytorch_requests_total\{model="small",status="200",version="1"\} [1-9]', page)
     assert "tinytorch_batch_rows_bucket" in page and "tinytorch_requests_in_flight 1.0" in page
     client.post("/v2/models/writer/generate", json={"text_input": "a", "parameters": {"max_tokens": 3}})
-    assert re.search(r'tinytorch_words_total\{model="writer",version="1"\} [1-9]', client.get("/metrics").text)
+    page = client.get("/metrics").text
+    assert re.search(r'tinytorch_words_total\{model="writer",version="1"\} [1-9]', page)
 
 
 def raw(place: str, data: bytes, wait: float = 5) -> bytes:
