@@ -906,10 +906,10 @@ class Batcher:
         for thread in self.threads: thread.join()
 
 # %% [markdown]
-# Two hundred strangers, with one row each. One after the other, and through the batcher:
+# A hundred strangers, with one row each. One after the other, and through the batcher:
 
 # %%
-crowd = [np.full((1, 64), n, np.float32) for n in range(200)]
+crowd = [np.full((1, 64), n, np.float32) for n in range(100)]
 
 def one_by_one(): return [answers(x) for x in crowd]
 def together():
