@@ -653,7 +653,7 @@ def boxed(op: Op, inputs: tuple, out):
         return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)   # values=, indices= stay
     if op.shares and isinstance(inputs[0], Tensor) and np.may_share_memory(out, inputs[0].array):
         return look_at(inputs[0], out)
-    return Tensor(out)
+    return Tensor(np.asarray(out) if isinstance(out, np.generic) else out)      # NumPy's sums are no arrays
 
 # %% [markdown]
 # Who is the engine right now? It is kept in a `ContextVar`: each thread of a server sees its own, and `using`

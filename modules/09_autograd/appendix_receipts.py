@@ -289,7 +289,8 @@ def pull(receipt: Receipt, g, create_graph: bool) -> tuple:
     check_unchanged(receipt)
     inputs, out = seen_with_history(receipt) if create_graph else (receipt.inputs, receipt.out)
     if len(inputs) < op.arity: inputs = [*inputs, *[None] * (op.arity - len(inputs))]     # a bias, left out
-    settings = {name: receipt.settings.get(name, default) for name, default in rule.settings.items()}
+    settings = {}
+    for name, default in rule.settings.items(): settings[name] = receipt.settings.get(name, default)
     if short and short.kept: settings["kept"] = receipt.kept
     found, n = rule.function(g, out, *inputs, **settings), len(receipt.edges)
     if len(found) < n: raise ValueError(f"the rule of {op.name} gives {len(found)} gradients for {n} inputs")
