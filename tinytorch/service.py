@@ -40,7 +40,8 @@ LARGEST = 16 * 2**20            # bytes of a body
 SLOWEST = 30.0                  # seconds in which a body has to arrive
 TURN = 0.0002                   # seconds until another thread may have its turn
 MOST_SECONDS = 60.0             # that an answer may take, if the client does not say
-OWN_ONLY = "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+OWN_ONLY = ("default-src 'none'; connect-src 'self'; img-src data:; "
+            "style-src 'unsafe-inline'; script-src 'unsafe-inline'")        # what the page at / may load
 EXTENSIONS = ["model_repository", "binary_tensor_data", "statistics", "generate"]
 
 
@@ -191,8 +192,10 @@ class Server:
             if not isinstance(model, Author): raise Refused(f"{model.name} does not write")
             loop, words = asyncio.get_running_loop(), asyncio.Queue()
             text = model.text(prompt, parameters)
-            model.scribe.submit(text, lambda word: loop.call_soon_threadsafe(words.put_nowait, word),
-                                time.monotonic() + self.seconds(parameters))
+
+            def hear(word) -> None:                             # in the thread of the scribe
+                if not loop.is_closed(): loop.call_soon_threadsafe(words.put_nowait, word)
+            model.scribe.submit(text, hear, time.monotonic() + self.seconds(parameters))
             about = {"model_name": model.name, "model_version": model.version}
             try:
                 while (word := await words.get()) is not None:

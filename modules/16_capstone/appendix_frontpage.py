@@ -16,6 +16,7 @@ PAGE = r"""<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>tinytorch</title>
+<link rel="icon" href="data:,">
 <style>
   :root { color-scheme: light dark; --ink: light-dark(#1b2733, #e6e9ec); --soft: light-dark(#6b7783, #98a3ad);
           --line: light-dark(#d9dfe4, #3a444d); --mark: light-dark(#0b6e99, #6cc4ea); }
