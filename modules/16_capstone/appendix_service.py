@@ -151,7 +151,7 @@ class Server:
             {"name": name, "version": number, "inference_count": pulse.count, **pulse.told()}
             for (name, number), pulse in sorted(self.pulses.items()) if wanted in (None, name)]})
 
-    # ---------------------------------------------------------------------------------------- repository
+    # ------------------------------------------------------------------------------------- repository
 
     async def index(self, request):
         repository, rows = self.repository, []
@@ -226,7 +226,7 @@ class Server:
         asked = parameters.get("timeout", math.inf)
         if isinstance(asked, bool) or not isinstance(asked, (int, float)) or not asked > 0:
             raise Refused("timeout is a number of microseconds")
-        return min(asked / 1e6, self.most_seconds)
+        return min(asked, 1e6 * self.most_seconds) / 1e6
 
     def listen(self, model) -> None:
         """Has the model tell the metrics about every batch."""
@@ -282,8 +282,19 @@ async def events(first: dict, rest):
     yield event(first)
     try:
         async for part in rest: yield event(part)
-    except Exception as error: yield event({"error": str(error)})
+    except Exception as error:
+        if not isinstance(error, Refused): log(event="a stream broke off", error=details(error))
+        yield event({"error": excuse(error)})
     finally: await rest.aclose()
+
+
+def excuse(error: Exception) -> str:
+    """What a client is told: all of what was refused, and of what went wrong in here only its kind."""
+    if isinstance(error, Refused): return str(error)
+    return f"a {type(error).__name__} in here; the log says more"
+
+
+def details(error: Exception) -> str: return "".join(traceback.format_exception(error))
 
 
 def event(told: dict) -> bytes: return b"data: " + json.dumps(told).encode() + b"\n\n"
@@ -330,21 +341,21 @@ class Watched:
         except ClientDisconnect: told["why"] = "the client went away"
         except Exception as error:
             if told["status"] != 499: raise                     # in the middle of an answer
-            await self.excuse(error, told)(scope, receive, answer)
+            await self.answer_to(error, told)(scope, receive, answer)
         finally:
             metrics.flying.dec()
             self.note(scope.get("path_params", {}), told, time.perf_counter() - began)
 
-    def excuse(self, error: Exception, told: dict) -> Response:
+    def answer_to(self, error: Exception, told: dict) -> Response:
         """The answer to a request that went wrong."""
         if isinstance(error, Refused):
             told["why"] = str(error)
             after = error.retry_after
             later = {} if after is None else {"Retry-After": str(max(1, math.ceil(after)))}
-            return JSONResponse({"error": str(error)}, error.status, later)
+            return JSONResponse({"error": excuse(error)}, error.status, later)
         if isinstance(error, HTTPException): return JSONResponse({"error": error.detail}, error.status_code)
-        told["error"] = "".join(traceback.format_exception(error))
-        return JSONResponse({"error": f"a {type(error).__name__} in here; the log says more"}, 500)
+        told["error"] = details(error)
+        return JSONResponse({"error": excuse(error)}, 500)
 
     def note(self, which: dict, told: dict, seconds: float) -> None:
         name, versions = which.get("name"), self.server.repository.versions

@@ -29,7 +29,7 @@ uvicorn = pytest.importorskip("uvicorn", reason="pip install 'tinytorch-tito[ser
 httpx = pytest.importorskip("httpx", reason="pip install 'tinytorch-tito[dev]'")
 triton = pytest.importorskip("tritonclient.http", reason="pip install 'tinytorch-tito[dev]'")
 
-from tinytorch.service import Server  # noqa: E402  only where uvicorn and starlette are installed
+from tinytorch.service import Server, events  # noqa: E402  only where uvicorn and starlette are installed
 
 ROOT = Path(__file__).resolve().parents[2]
 LETTERS = "abcdefgh"
@@ -283,6 +283,11 @@ def test_a_deadline(client):
         assert found.status_code == 400
 
 
+def test_a_client_that_would_wait_for_ever(client):
+    found = client.post("/v2/models/small/infer", json=asked(numbers(), parameters={"timeout": 10**400}))
+    assert found.status_code == 200
+
+
 def test_numbers_for_prometheus(client):
     client.post("/v2/models/small/infer", json=asked(numbers()))
     page = client.get("/metrics").text
@@ -350,6 +355,17 @@ def test_a_stream_is_what_would_have_been_written_at_once(client):
     assert "".join([p["text_output"] for p in parts]) == whole["text_output"]
     assert len(whole["text_output"]) == 12
     assert {p["model_name"] for p in parts} == {"writer"}
+
+
+def test_an_error_in_mid_stream_is_an_event_and_tells_no_secret(capfd):
+    async def rest():
+        yield {"text_output": "b"}
+        raise ValueError("secret things")
+
+    async def parts(): return [part async for part in events({"text_output": "a"}, rest())]
+    *said, last = asyncio.run(parts())
+    assert len(said) == 2 and b"ValueError" in last and b"secret" not in last
+    assert "secret things" in capfd.readouterr().err
 
 
 def test_streams_of_many_at_once_are_those_of_each_alone(client):
