@@ -97,7 +97,7 @@ from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_gr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import amp, ao, autograd, backends, datasets, metrics, models, monitoring, nn, onnx, optim, profiler, quantization, random, registry, tokenizers, transforms, utils
+    from . import amp, ao, autograd, backends, datasets, metrics, models, monitoring, nn, onnx, optim, profiler, quantization, random, registry, serve, tokenizers, transforms, utils
     from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling
     from .version import show_versions
     from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
@@ -185,5 +185,5 @@ def __getattr__(name: str):
 def __dir__(): return [
     *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp", "ao",
     "autograd", "backends", "datasets", "metrics", "models", "monitoring", "nn", "onnx", "optim", "profiler",
-    "quantization", "random", "registry", "tokenizers", "transforms", "utils", "__version__",
+    "quantization", "random", "registry", "serve", "tokenizers", "transforms", "utils", "__version__",
 ]

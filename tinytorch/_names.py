@@ -16,9 +16,6 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch.nn.parallel": {
         "19 distributed": "DistributedDataParallel",
     },
-    "tinytorch.serve": {
-        "16 capstone": "Server Batcher generate",
-    },
     "tinytorch.utils.dlpack": {
         "20 interop": "to_dlpack",
     },
@@ -28,7 +25,6 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.distributed": "19 distributed",
     "tinytorch.func": "17 functional",
     "tinytorch.nn.parallel": "19 distributed",
-    "tinytorch.serve": "16 capstone",
     "tinytorch.utils.dlpack": "20 interop",
 }
 
@@ -203,6 +199,28 @@ LATE = {                    # face -> the names whose module waits until one of 
         "quantize_dynamic": ("tinytorch.qconfigs", "quantize_dynamic"),
         "quantize_qat": ("tinytorch.qconfigs", "quantize_qat"),
     },
+    "tinytorch.serve": {
+        "Ask": ("tinytorch.capstone", "Ask"),
+        "Batcher": ("tinytorch.capstone", "Batcher"),
+        "Cache": ("tinytorch.capstone", "Cache"),
+        "Loan": ("tinytorch.capstone", "Loan"),
+        "Refused": ("tinytorch.capstone", "Refused"),
+        "Shelf": ("tinytorch.capstone", "Shelf"),
+        "Text": ("tinytorch.capstone", "Text"),
+        "Writer": ("tinytorch.capstone", "Writer"),
+        "generate": ("tinytorch.capstone", "generate"),
+        "stream": ("tinytorch.capstone", "stream"),
+        "speculate": ("tinytorch.speculation", "speculate"),
+        "Port": ("tinytorch.wire", "Port"),
+        "Answerer": ("tinytorch.repository", "Answerer"),
+        "Author": ("tinytorch.repository", "Author"),
+        "Scribe": ("tinytorch.repository", "Scribe"),
+        "Repository": ("tinytorch.repository", "Repository"),
+        "keep": ("tinytorch.repository", "keep"),
+        "Metrics": ("tinytorch.watching", "Metrics"),
+        "Server": ("tinytorch.service", "Server"),
+        "serve": ("tinytorch.service", "serve"),
+    },
     "tinytorch.utils.checkpoint": {
         "CheckpointError": ("tinytorch.checkpoint", "CheckpointError"),
         "CheckpointFunction": ("tinytorch.checkpoint", "CheckpointFunction"),
@@ -225,10 +243,10 @@ OPEN = [
     "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.prune",
     "tinytorch.nn.utils.rnn", "tinytorch.onnx", "tinytorch.optim", "tinytorch.optim.lr_scheduler",
     "tinytorch.optim.optimizer", "tinytorch.optim.swa_utils", "tinytorch.profiler", "tinytorch.quantization",
-    "tinytorch.random", "tinytorch.registry", "tinytorch.tokenizers", "tinytorch.transforms",
-    "tinytorch.utils", "tinytorch.utils.benchmark", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
-    "tinytorch.utils.data.distributed", "tinytorch.utils.flop_counter", "tinytorch.utils.hooks",
-    "tinytorch.utils.tensorboard",
+    "tinytorch.random", "tinytorch.registry", "tinytorch.serve", "tinytorch.tokenizers",
+    "tinytorch.transforms", "tinytorch.utils", "tinytorch.utils.benchmark", "tinytorch.utils.checkpoint",
+    "tinytorch.utils.data", "tinytorch.utils.data.distributed", "tinytorch.utils.flop_counter",
+    "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
-BEING_WRITTEN = ["16 capstone", "17 functional", "18 compiler", "19 distributed", "20 interop"]
+BEING_WRITTEN = ["17 functional", "18 compiler", "19 distributed", "20 interop"]

@@ -1,0 +1,423 @@
+# %% [markdown]
+# # Appendix: a server
+#
+# Starlette reads HTTP into requests and writes responses, uvicorn holds the connections. What is ours is what
+# they mean: the Open Inference Protocol, limits, deadlines, and a good end.
+#
+# | path | is |
+# |---|---|
+# | `GET /v2` | who is speaking |
+# | `GET /v2/health/live`, `/v2/health/ready` | am I alive; may you send me requests |
+# | `GET /v2/models/NAME[/versions/V]` and `…/ready` | the ports of a model; whether it answers |
+# | `POST /v2/models/NAME[/versions/V]/infer` | a question, in JSON or binary |
+# | `POST /v2/models/NAME[/versions/V]/generate`, `…/generate_stream` | a text continued; word by word |
+# | `POST /v2/repository/index`, `/v2/repository/models/NAME/load`, `…/unload` | the repository |
+# | `GET /v2/models/stats`, `/metrics` | how it is going, for people and for Prometheus |
+# | `GET /` | a page to try it |
+#
+# Models compute in threads of their own; the thread that holds the connections only waits. An engine lives
+# in a `ContextVar` (lesson 02), so what one thread does with `no_grad` no other thread sees.
+
+# %%
+#| export
+"""A server of models: the Open Inference Protocol, version 2, over HTTP."""
+
+# %%
+#| export
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import signal
+import sys
+import time
+import traceback
+import zlib
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from tinytorch.capstone import Refused
+from tinytorch.frontpage import PAGE
+from tinytorch.repository import Author, Repository
+from tinytorch.watching import Metrics, Pulse, log, request_id
+from tinytorch.wire import parsed, request_of, response_of
+
+try:
+    import uvicorn
+    from starlette.exceptions import HTTPException
+    from starlette.requests import ClientDisconnect, Request
+    from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+    from starlette.routing import Route, Router
+except ImportError as error:
+    raise ImportError("serving wants three packages: pip install 'tinytorch-tito[serve]'") from error
+
+LARGEST = 16 * 2**20            # bytes of a body
+SLOWEST = 30.0                  # seconds in which a body has to arrive
+TURN = 0.0002                   # seconds until another thread may have its turn
+MOST_SECONDS = 60.0             # that an answer may take, if the client does not say
+OWN_ONLY = ("default-src 'none'; connect-src 'self'; img-src data:; "
+            "style-src 'unsafe-inline'; script-src 'unsafe-inline'")        # what the page at / may load
+EXTENSIONS = ["model_repository", "binary_tensor_data", "statistics", "generate"]
+
+
+class Server:
+    """Serves a repository; `app` speaks ASGI."""
+
+    def __init__(self, repository: Repository, largest: int = LARGEST, slowest: float = SLOWEST,
+                 most_seconds: float = MOST_SECONDS, watch: float = 0.0):
+        self.repository, self.largest, self.slowest = repository, largest, slowest
+        self.most_seconds, self.watch = most_seconds, watch
+        self.metrics, self.pulses, self.draining = Metrics(), {}, False
+        repository.greet = self.listen
+        model = "/v2/models/{name}"
+        routes = [
+            Route("/", self.front),
+            Route("/metrics", self.prometheus),
+            Route("/v2", self.about),
+            Route("/v2/health/live", self.live),
+            Route("/v2/health/ready", self.ready),
+            Route("/v2/models/stats", self.statistics),
+            Route("/v2/repository/index", self.index, methods=["POST"]),
+            Route("/v2/repository/models/{name}/load", self.load, methods=["POST"]),
+            Route("/v2/repository/models/{name}/unload", self.unload, methods=["POST"]),
+        ]
+        for path in (model, model + "/versions/{version}"):
+            routes += [
+                Route(path, self.metadata),
+                Route(path + "/ready", self.model_ready),
+                Route(path + "/stats", self.statistics),
+                Route(path + "/infer", self.infer, methods=["POST"]),
+                Route(path + "/generate", self.generate, methods=["POST"]),
+                Route(path + "/generate_stream", self.generate_stream, methods=["POST"]),
+            ]
+        router = Router(routes, redirect_slashes=False, default=nothing_here, lifespan=self.lifespan)
+        self.app = Watched(router, self)
+
+    @asynccontextmanager
+    async def lifespan(self, app):
+        await asyncio.to_thread(self.repository.load_all)
+        for name, why in self.repository.reasons.items():
+            if why: log(event="not loaded", model=name, why=why)
+        log(event="ready", models=self.repository.versions)
+        watching = asyncio.create_task(self.look_again()) if self.watch else None
+        yield
+        if watching: watching.cancel()
+        await asyncio.to_thread(self.repository.close)
+        log(event="ended")
+
+    async def look_again(self) -> None:
+        """Loads what has changed in the folder, from time to time."""
+        while True:
+            await asyncio.sleep(self.watch)
+            await asyncio.to_thread(self.repository.load_all)
+
+    # ------------------------------------------------------------------------------------------ about
+
+    async def front(self, request): return HTMLResponse(PAGE, headers={"Content-Security-Policy": OWN_ONLY})
+    async def live(self, request): return JSONResponse({"live": True})
+
+    async def ready(self, request):
+        return JSONResponse({"ready": not self.draining}, 503 if self.draining else 200)
+
+    async def about(self, request):
+        return JSONResponse({"name": "tinytorch", "version": version(), "extensions": EXTENSIONS})
+
+    async def prometheus(self, request):
+        for name, versions in list(self.repository.versions.items()):
+            for number in versions:
+                with suppress(Refused), self.repository.lent(name, number) as model:
+                    self.metrics.waiting.labels(name, number).set(model.waiting)
+        return Response(self.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def metadata(self, request):
+        with self.lent(request) as model:
+            return JSONResponse({
+                "name": model.name, "versions": self.repository.versions.get(model.name, [model.version]),
+                "platform": model.platform, "inputs": [port.told for port in model.inputs],
+                "outputs": [port.told for port in model.outputs], "max_batch": model.max_batch,
+                **({"labels": model.labels} if model.labels else {})})
+
+    async def model_ready(self, request):
+        with self.lent(request) as model:
+            told = {"name": model.name, "ready": not self.draining}
+        return JSONResponse(told, 503 if self.draining else 200)
+
+    async def statistics(self, request):
+        wanted = request.path_params.get("name")
+        if wanted: self.repository.key(wanted, request.path_params.get("version"))
+        return JSONResponse({"model_stats": [
+            {"name": name, "version": number, "inference_count": pulse.count, **pulse.told()}
+            for (name, number), pulse in sorted(self.pulses.items()) if wanted in (None, name)]})
+
+    # ------------------------------------------------------------------------------------- repository
+
+    async def index(self, request):
+        repository, rows = self.repository, []
+        for name in await asyncio.to_thread(repository.names):
+            versions = repository.versions.get(name, [])
+            rows += [{"name": name, "version": v, "state": "READY", "reason": ""} for v in versions]
+            if not versions:
+                rows.append({"name": name, "version": "", "state": "UNAVAILABLE",
+                             "reason": repository.reasons.get(name, "not loaded")})
+        return JSONResponse(rows)
+
+    async def load(self, request): return await self.change(request, self.repository.load)
+    async def unload(self, request): return await self.change(request, self.repository.unload)
+
+    async def change(self, request, verb):
+        await self.body(request)
+        await asyncio.to_thread(verb, request.path_params["name"])
+        return Response()
+
+    # --------------------------------------------------------------------------------------- questions
+
+    def lent(self, request):
+        return self.repository.lent(request.path_params["name"], request.path_params.get("version"))
+
+    async def infer(self, request):
+        body = await self.body(request)
+        with self.lent(request) as model:
+            asked = request_of(body, request.headers.get("inference-header-content-length"),
+                               model.inputs, model.outputs)
+            seconds = self.seconds(asked.parameters)
+            future = model.submit(asked.inputs, time.monotonic() + seconds, asked.parameters)
+            arrays = await answered(future, seconds)
+            said, length = response_of(asked, model.name, model.version, model.outputs, arrays)
+        if length is None: return Response(said, media_type="application/json")
+        return Response(said, media_type="application/octet-stream",
+                        headers={"Inference-Header-Content-Length": str(length)})
+
+    async def generate(self, request):
+        said = [part async for part in self.written(request, await self.body(request))]
+        return JSONResponse(said[0] | {"text_output": "".join([part["text_output"] for part in said])})
+
+    async def generate_stream(self, request):
+        parts = self.written(request, await self.body(request))
+        first = await anext(parts)                              # what is refused is refused before it begins
+        return StreamingResponse(events(first, parts), media_type="text/event-stream",
+                                 headers={"Cache-Control": "no-store"})
+
+    async def written(self, request, body: bytes):
+        """What is written, part by part; who stops listening ends it."""
+        told = parsed(body)
+        prompt, parameters = told.get("text_input"), told.get("parameters", {})
+        if not isinstance(prompt, str) or not isinstance(parameters, dict):
+            raise Refused("text_input is a string, and parameters, if there are any, an object")
+        with self.lent(request) as model:
+            if not isinstance(model, Author): raise Refused(f"{model.name} does not write")
+            loop, words = asyncio.get_running_loop(), asyncio.Queue()
+            text = model.text(prompt, parameters)
+
+            def hear(word) -> None:                             # in the thread of the scribe
+                if not loop.is_closed(): loop.call_soon_threadsafe(words.put_nowait, word)
+            model.scribe.submit(text, hear, time.monotonic() + self.seconds(parameters))
+            about = {"model_name": model.name, "model_version": model.version}
+            try:
+                while (word := await words.get()) is not None:
+                    if isinstance(word, Exception): raise word
+                    yield about | {"text_output": model.letters.decode([word])}
+                yield about | {"text_output": ""}               # there is always a part
+            finally: text.done = True
+
+    def seconds(self, parameters: dict) -> float:
+        """How long the client waits: `timeout` is in microseconds, as Triton's clients say it."""
+        asked = parameters.get("timeout", math.inf)
+        if isinstance(asked, bool) or not isinstance(asked, (int, float)) or not asked > 0:
+            raise Refused("timeout is a number of microseconds")
+        return min(asked, 1e6 * self.most_seconds) / 1e6
+
+    def listen(self, model) -> None:
+        """Has the model tell the metrics about every batch."""
+        names, writes = (model.name, model.version), isinstance(model, Author)
+        rows, busy = self.metrics.batches.labels(*names), self.metrics.busy.labels(*names)
+
+        def told(count: int, seconds: float) -> None:
+            rows.observe(count)
+            busy.inc(seconds)
+            if writes: self.metrics.words.labels(*names).inc(count)
+        (model.scribe if writes else model.batcher).told = told
+
+    async def body(self, request) -> bytes:
+        """All of a body; Refused when it is too large or too slow."""
+        check_origin(request)
+        claimed = request.headers.get("content-length", "0")
+        if claimed.isdecimal() and int(claimed) > self.largest: raise self.too_large()
+        found = bytearray()
+        try:
+            async with asyncio.timeout(self.slowest):
+                async for part in request.stream():
+                    found += part
+                    if len(found) > self.largest: raise self.too_large()
+        except TimeoutError: raise Refused(f"no body within {self.slowest:g} seconds", 408) from None
+        return self.unpacked(bytes(found), request.headers.get("content-encoding", "identity"))
+
+    def too_large(self) -> Refused: return Refused(f"a body has at most {self.largest} bytes", 413)
+
+    def unpacked(self, data: bytes, coding: str) -> bytes:
+        if coding == "identity": return data
+        if coding not in ("gzip", "deflate"): raise Refused(f"the coding {coding[:20]!r} is not known", 415)
+        reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        try: found = reader.decompress(data, self.largest + 1)
+        except zlib.error as error: raise Refused(f"this is not {coding}") from error
+        if len(found) > self.largest: raise self.too_large()
+        if not reader.eof: raise Refused(f"the {coding} is cut off")
+        return found
+
+
+async def answered(future, seconds: float):
+    """The answer of a thread; who stops waiting takes the question back, if nobody has begun with it."""
+    try:
+        async with asyncio.timeout(seconds): return await asyncio.wrap_future(future)
+    except TimeoutError: raise Refused("the deadline is over", 504) from None
+
+
+async def nothing_here(scope, receive, send):
+    if scope["type"] == "http": raise Refused(f"there is nothing at {scope['path'][:100]}", 404)
+
+
+async def events(first: dict, rest):
+    """Parts as server-sent events; an error that comes in the middle is an event as well."""
+    yield event(first)
+    try:
+        async for part in rest: yield event(part)
+    except Exception as error:
+        if not isinstance(error, Refused): log(event="a stream broke off", error=details(error))
+        yield event({"error": excuse(error)})
+    finally: await rest.aclose()
+
+
+def excuse(error: Exception) -> str:
+    """What a client is told: all of what was refused, and of what went wrong in here only its kind."""
+    if isinstance(error, Refused): return str(error)
+    return f"a {type(error).__name__} in here; the log says more"
+
+
+def details(error: Exception) -> str: return "".join(traceback.format_exception(error))
+
+
+def event(told: dict) -> bytes: return b"data: " + json.dumps(told).encode() + b"\n\n"
+
+
+def check_origin(request) -> None:
+    """A page of somebody else, open in the same browser, may not send requests here."""
+    origin = request.headers.get("origin")
+    if origin and origin.split("://")[-1] != request.headers.get("host"):
+        raise Refused("requests from pages of another server are refused", 403)
+
+
+def version() -> str:
+    import tinytorch
+    return tinytorch.__version__
+
+# %% [markdown]
+# ## Around every request
+#
+# An id, a log line, a count, and the promise that whoever asks gets an answer: what was refused says why, and
+# what went wrong in here says that it did, and no more. The details are in the log, under the same id.
+
+# %%
+#| export
+class Watched:
+    """An app that numbers, times and counts its requests, and turns errors into answers."""
+
+    def __init__(self, app, server: Server): self.app, self.server = app, server
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http": return await self.app(scope, receive, send)
+        began, metrics, scope = time.perf_counter(), self.server.metrics, {**scope, "app": self}
+        request = Request(scope)
+        told = {"id": request_id(request.headers.get("x-request-id")), "method": scope["method"],
+                "path": scope["path"][:200], "status": 499}
+
+        async def answer(message):
+            if message["type"] == "http.response.start":
+                told["status"] = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", told["id"].encode())]
+            await send(message)
+        metrics.flying.inc()
+        try: await self.app(scope, receive, answer)
+        except ClientDisconnect: told["why"] = "the client went away"
+        except Exception as error:
+            if told["status"] != 499: raise                     # in the middle of an answer
+            await self.answer_to(error, told)(scope, receive, answer)
+        finally:
+            metrics.flying.dec()
+            self.note(scope.get("path_params", {}), told, time.perf_counter() - began)
+
+    def answer_to(self, error: Exception, told: dict) -> Response:
+        """The answer to a request that went wrong."""
+        if isinstance(error, Refused):
+            told["why"] = str(error)
+            after = error.retry_after
+            later = {} if after is None else {"Retry-After": str(max(1, math.ceil(after)))}
+            return JSONResponse({"error": excuse(error)}, error.status, later)
+        if isinstance(error, HTTPException): return JSONResponse({"error": error.detail}, error.status_code)
+        told["error"] = details(error)
+        return JSONResponse({"error": excuse(error)}, 500)
+
+    def note(self, which: dict, told: dict, seconds: float) -> None:
+        name, versions = which.get("name"), self.server.repository.versions
+        if name in versions:
+            number = which.get("version") or versions[name][-1]
+            self.server.metrics.requests.labels(name, number, str(told["status"])).inc()
+            if told["method"] == "POST" and told["path"].startswith("/v2/models/"):
+                self.server.metrics.seconds.labels(name, number).observe(seconds)
+                self.server.pulses.setdefault((name, number), Pulse()).beat(seconds, told["status"] < 400)
+        log(**told, ms=round(1000 * seconds, 2))
+
+# %% [markdown]
+# ## Whose turn it is
+#
+# Python runs one thread at a time, and hands over every five milliseconds, or when a thread waits. The one
+# that holds the connections waits often, for a microsecond, and then has to wait five milliseconds, until
+# a model that is in the middle of Python code gives it its turn. So the turns are made shorter.
+#
+# ## A good end
+#
+# `SIGTERM` means: end, please. Whoever is in the middle of something is answered; new connections are not
+# taken; `ready` says no to those that are still open. Then the process ends with 0.
+
+# %%
+#| export
+class Loop(uvicorn.Server):
+    """uvicorn, which tells the server that it is ending."""
+
+    def __init__(self, server: Server, **settings):
+        super().__init__(uvicorn.Config(server.app, log_level="warning", access_log=False, **settings))
+        self.serving = server
+
+    def handle_exit(self, sig, frame) -> None:
+        self.serving.draining = True
+        super().handle_exit(sig, frame)
+
+
+def serve(
+    *folders, host: str = "127.0.0.1", port: int = 8000,
+    drain: float = 30.0,            # seconds for what was begun, when it ends
+    watch: float = 0.0,             # look for new versions every so many seconds; 0: never
+    **settings,                     # of Server
+) -> None:
+    """Serves the models of some folders until SIGTERM or Ctrl-C."""
+    sys.setswitchinterval(TURN)
+    server = Server(Repository(*folders), watch=watch, **settings)
+    loop = Loop(server, host=host, port=port, timeout_graceful_shutdown=drain, backlog=2048)
+    for number in (signal.SIGTERM, signal.SIGINT): signal.signal(number, lambda *_: None)   # no error, an end
+    log(event="starting", url=f"http://{host}:{port}", folders=[str(Path(f).resolve()) for f in folders])
+    loop.run()
+
+
+def main(arguments=None) -> None:
+    """`python -m tinytorch.service FOLDER…`."""
+    parser = argparse.ArgumentParser("tinytorch.service", description="Serves the models of a folder.")
+    parser.add_argument("folders", nargs="+", help="repositories, NAME/VERSION/…, or models, VERSION/…")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--drain", type=float, default=30.0, help="seconds for what was begun, at the end")
+    parser.add_argument("--watch", type=float, default=0.0, help="look for new versions every so often")
+    chosen = vars(parser.parse_args(arguments))
+    serve(*chosen.pop("folders"), **chosen)
+
+
+if __name__ == "__main__": main()

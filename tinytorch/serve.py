@@ -1,0 +1,24 @@
+# Generated from modules/curriculum.toml by `tito export`. Edit that file, not this one.
+"""tinytorch.serve: what the lessons define under PyTorch's name for it."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
+    from .capstone import Ask, Batcher, Cache, Loan, Refused, Shelf, Text, Writer, generate, stream
+    from .speculation import speculate
+    from .wire import Port
+    from .repository import Answerer, Author, Scribe, Repository, keep
+    from .watching import Metrics
+    from .service import Server, serve
+
+__all__ = [
+    "Ask", "Batcher", "Cache", "Loan", "Refused", "Shelf", "Text", "Writer", "generate", "stream",
+    "speculate", "Port", "Answerer", "Author", "Scribe", "Repository", "keep", "Metrics", "Server", "serve",
+]
+
+
+def __getattr__(name: str):
+    from tinytorch._missing import find  # only when a name is not here
+    return find(__name__, name)
+
+
+def __dir__(): return [*__all__]

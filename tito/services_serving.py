@@ -1,0 +1,47 @@
+"""Serving models with the server of lesson 16."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tito.core.errors import EnvironmentProblem, Locked, NotFound, UsageProblem
+from tito.core.serving import demo
+from tito.ports.server import Python, Servers
+from tito.services_course import Course
+
+SERVER = "service.py"       # of a package that has lesson 16
+
+
+def serve(
+    models: Sequence[Path], settings: Sequence[str], course: Course, folder: Path,
+    servers: Servers | None = None, with_demo: bool = False,
+) -> int:
+    """Serves some folders of models with the tinytorch in `folder`, until the end; the server's exit code."""
+    servers = servers or Python()
+    if not models and not with_demo: raise UsageProblem("There is nothing to serve.", "tito serve --demo")
+    for path in models:
+        if not path.is_dir(): raise NotFound(f"There is no folder {path}.", "tito serve --help")
+    package = folder / "tinytorch"
+    if package.is_dir() and not (package / SERVER).exists():
+        raise Locked("Your package has no server yet: lesson 16 builds it.", "tito module start 16")
+    if missing := servers.missing():
+        cure = "pip install 'tinytorch-tito[serve]'"
+        raise EnvironmentProblem(f"A server needs {', '.join(missing)}.", cure)
+    with tempfile.TemporaryDirectory(prefix="tito-demo-") as place:
+        folders = [str(path.absolute()) for path in models]
+        if with_demo: folders.append(str(demo_in(Path(place), course)))
+        return servers.run([*folders, *settings], folder)
+
+
+def demo_in(folder: Path, course: Course) -> Path:
+    """A repository with the milestones' models, written into a folder."""
+    lenet5, gpt = [(course.milestones / "architecture" / f"{name}.safetensors").read_bytes()
+                   for name in ("lenet5", "gpt")]
+    sonnets = (course.datasets / "text" / "sonnets.txt").read_text("ascii")
+    for name, data in demo(lenet5, gpt, sonnets).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
