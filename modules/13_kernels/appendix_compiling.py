@@ -300,8 +300,8 @@ def plain(*arrays) -> bool:
 
 
 def ordered(x):
-    """The array itself if it is laid out in order, else a copy that is."""
-    return x if x.flags.c_contiguous else np.ascontiguousarray(x)
+    """The array itself if it is laid out in order, else a copy that is. NumPy's single numbers are no arrays."""
+    return x if type(x) is np.ndarray and x.flags.c_contiguous else np.asarray(x, order="C")
 
 
 NOTHING = np.empty(0, np.float32)           # stands for an array that is not there
