@@ -256,7 +256,7 @@ def plain(*arrays) -> bool:
 
 
 def ordered(x):
-    """The array itself if it is laid out in order, else a copy that is. NumPy's single numbers are no arrays."""
+    """The array itself if it lies in order, else a copy that does; single numbers of NumPy become arrays."""
     return x if type(x) is np.ndarray and x.flags.c_contiguous else np.asarray(x, order="C")
 
 
