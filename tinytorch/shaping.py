@@ -621,8 +621,9 @@ def convert(input, /, dtype):
 @Op
 def move(input, /, device):
     """The numbers on another device.  (*) -> (*)"""
-    if device.type == "cpu": return input.get() if hasattr(input, "get") else input
-    raise RuntimeError(f"there is no way to {device} yet: lesson 13 builds the kernels for it")
+    if device.type not in JOURNEYS:
+        raise RuntimeError(f"there is no way to {device} yet: lesson 13 builds it, in its appendix on CUDA")
+    return JOURNEYS[device.type](input, device)
 
 
 @method
@@ -635,7 +636,9 @@ def to(
         elif isinstance(word, (str, Device)): device = word
         elif word is not None and not isinstance(word, bool): dtype = word    # a bool: non_blocking, copy
     out = input
-    if device is not None and Device(device) != out.device: out = move(out, Device(device))
+    if device is not None and Device(device) != out.device:
+        moved = move(out, Device(device))
+        if moved.array is not out.array: out = moved            # "cuda" may be where it is
     if dtype is not None and as_dtype(dtype) is not out.dtype: out = convert(out, as_dtype(dtype))
     if memory_format is not preserve_format: out = contiguous(out, memory_format)
     return clone(out) if copy and out is input else out
