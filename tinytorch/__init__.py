@@ -9,7 +9,7 @@ from . import (
     receipts, journeys, overwriting, modes, rulebook, autograd, rules_numbers, rules_bends, rules_shaping,
     rules_places, rules_totals, rules_linalg, rules_dense, rules_normalization, rules_pooling,
     rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, checkpoint,
-    anomaly, checking, drawing,
+    anomaly, checking, drawing, column, cuda, kernels,
 )
 
 from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling
@@ -18,7 +18,7 @@ from .pages import keep_pages
 from .dtypes import (
     dtype, bool_ as bool, uint8, uint16, uint32, uint64, int8, int16, short, int32, int_ as int, int64, long,
     float16, half, float32, float_ as float, float64, double, get_default_dtype, set_default_dtype, finfo,
-    iinfo, Size, device,
+    iinfo, Size, device, set_default_device, get_default_device,
 )
 from .printing import set_printoptions
 from .tensor import (
@@ -102,7 +102,7 @@ from .precision import autocast, is_autocast_enabled, get_autocast_dtype
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import amp, autograd, datasets, metrics, models, nn, optim, random, tokenizers, transforms, utils
+    from . import amp, autograd, cuda, datasets, metrics, models, nn, optim, random, tokenizers, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -110,32 +110,32 @@ __all__ = [
     "timed", "Timing", "peak_memory", "matmul_flops", "gemm_ceiling", "bandwidth_ceiling", "show_versions",
     "keep_pages", "dtype", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "short", "int32", "int64",
     "long", "float16", "half", "float32", "float64", "double", "get_default_dtype", "set_default_dtype",
-    "finfo", "iinfo", "Size", "device", "set_printoptions", "Tensor", "tensor", "broadcast_shapes",
-    "promote_types", "result_type", "add", "sub", "mul", "true_divide", "neg", "exp", "log", "sqrt", "mean",
-    "var", "matmul", "transpose", "permute", "reshape", "eq", "ne", "lt", "le", "gt", "ge", "greater",
-    "greater_equal", "less", "less_equal", "not_equal", "zeros", "ones", "empty", "full", "empty_strided",
-    "scalar_tensor", "eye", "arange", "linspace", "logspace", "bartlett_window", "hann_window",
-    "hamming_window", "blackman_window", "kaiser_window", "zeros_like", "ones_like", "empty_like",
-    "full_like", "as_tensor", "asarray", "from_numpy", "frombuffer", "is_tensor", "fill", "fill_", "zero_",
-    "is_nonzero", "is_floating_point", "is_complex", "is_signed", "cat", "stack", "concat", "concatenate",
-    "atleast_1d", "atleast_2d", "atleast_3d", "hstack", "vstack", "dstack", "column_stack", "row_stack",
-    "block_diag", "split", "unbind", "chunk", "split_with_sizes", "tensor_split", "hsplit", "vsplit",
-    "dsplit", "narrow", "select", "select_scatter", "slice_scatter", "diagonal_scatter", "squeeze",
-    "unsqueeze", "flatten", "unflatten", "ravel", "movedim", "t", "adjoint", "swapaxes", "moveaxis",
-    "swapdims", "broadcast_to", "broadcast_tensors", "tile", "repeat_interleave", "flip", "roll", "fliplr",
-    "flipud", "rot90", "diagonal", "diag_embed", "diag", "diagflat", "tril", "triu", "tril_indices",
-    "triu_indices", "strided", "as_strided", "meshgrid", "cartesian_prod", "combinations", "memory_format",
-    "preserve_format", "contiguous_format", "channels_last", "clone", "detach", "can_cast", "numel",
-    "is_same_size", "get_device", "floor_divide", "remainder", "fmod", "div", "reciprocal", "square", "rsqrt",
-    "hypot", "float_power", "sign", "sgn", "signbit", "copysign", "positive", "heaviside", "exp2", "expm1",
-    "log2", "log10", "log1p", "logaddexp", "logaddexp2", "xlogy", "logit", "sin", "cos", "tan", "asin",
-    "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh", "sinc", "deg2rad", "rad2deg", "floor",
-    "ceil", "trunc", "frac", "maximum", "minimum", "fmax", "fmin", "clamp", "clamp_min", "clamp_max", "lerp",
-    "addcmul", "addcdiv", "rsub", "erf", "erfc", "erfinv", "lgamma", "digamma", "polygamma", "isnan", "isinf",
-    "isfinite", "isposinf", "isneginf", "isreal", "nan_to_num", "isclose", "allclose", "equal", "logical_and",
-    "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not",
-    "bitwise_left_shift", "bitwise_right_shift", "gcd", "lcm", "frexp", "ldexp", "nextafter", "where",
-    "masked_fill", "absolute", "divide", "multiply", "subtract", "negative", "clip", "fix", "arcsin",
+    "finfo", "iinfo", "Size", "device", "set_default_device", "get_default_device", "set_printoptions",
+    "Tensor", "tensor", "broadcast_shapes", "promote_types", "result_type", "add", "sub", "mul",
+    "true_divide", "neg", "exp", "log", "sqrt", "mean", "var", "matmul", "transpose", "permute", "reshape",
+    "eq", "ne", "lt", "le", "gt", "ge", "greater", "greater_equal", "less", "less_equal", "not_equal",
+    "zeros", "ones", "empty", "full", "empty_strided", "scalar_tensor", "eye", "arange", "linspace",
+    "logspace", "bartlett_window", "hann_window", "hamming_window", "blackman_window", "kaiser_window",
+    "zeros_like", "ones_like", "empty_like", "full_like", "as_tensor", "asarray", "from_numpy", "frombuffer",
+    "is_tensor", "fill", "fill_", "zero_", "is_nonzero", "is_floating_point", "is_complex", "is_signed",
+    "cat", "stack", "concat", "concatenate", "atleast_1d", "atleast_2d", "atleast_3d", "hstack", "vstack",
+    "dstack", "column_stack", "row_stack", "block_diag", "split", "unbind", "chunk", "split_with_sizes",
+    "tensor_split", "hsplit", "vsplit", "dsplit", "narrow", "select", "select_scatter", "slice_scatter",
+    "diagonal_scatter", "squeeze", "unsqueeze", "flatten", "unflatten", "ravel", "movedim", "t", "adjoint",
+    "swapaxes", "moveaxis", "swapdims", "broadcast_to", "broadcast_tensors", "tile", "repeat_interleave",
+    "flip", "roll", "fliplr", "flipud", "rot90", "diagonal", "diag_embed", "diag", "diagflat", "tril", "triu",
+    "tril_indices", "triu_indices", "strided", "as_strided", "meshgrid", "cartesian_prod", "combinations",
+    "memory_format", "preserve_format", "contiguous_format", "channels_last", "clone", "detach", "can_cast",
+    "numel", "is_same_size", "get_device", "floor_divide", "remainder", "fmod", "div", "reciprocal", "square",
+    "rsqrt", "hypot", "float_power", "sign", "sgn", "signbit", "copysign", "positive", "heaviside", "exp2",
+    "expm1", "log2", "log10", "log1p", "logaddexp", "logaddexp2", "xlogy", "logit", "sin", "cos", "tan",
+    "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh", "sinc", "deg2rad", "rad2deg",
+    "floor", "ceil", "trunc", "frac", "maximum", "minimum", "fmax", "fmin", "clamp", "clamp_min", "clamp_max",
+    "lerp", "addcmul", "addcdiv", "rsub", "erf", "erfc", "erfinv", "lgamma", "digamma", "polygamma", "isnan",
+    "isinf", "isfinite", "isposinf", "isneginf", "isreal", "nan_to_num", "isclose", "allclose", "equal",
+    "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor",
+    "bitwise_not", "bitwise_left_shift", "bitwise_right_shift", "gcd", "lcm", "frexp", "ldexp", "nextafter",
+    "where", "masked_fill", "absolute", "divide", "multiply", "subtract", "negative", "clip", "fix", "arcsin",
     "arccos", "arctan", "arctan2", "arcsinh", "arccosh", "arctanh", "gather", "index_select", "take",
     "take_along_dim", "scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill",
     "index_reduce", "unravel_index", "index_put", "put", "masked_select", "masked_scatter", "nonzero",
@@ -170,6 +170,6 @@ def __getattr__(name: str):
 
 def __dir__(): return [
     *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp",
-    "autograd", "datasets", "metrics", "models", "nn", "optim", "random", "tokenizers", "transforms", "utils",
-    "__version__",
+    "autograd", "cuda", "datasets", "metrics", "models", "nn", "optim", "random", "tokenizers", "transforms",
+    "utils", "__version__",
 ]

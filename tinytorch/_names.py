@@ -8,12 +8,6 @@ LATER = {                   # face -> lesson -> the names it brings
     "tinytorch.ao.quantization": {
         "12 compression": "quantize_dynamic",
     },
-    "tinytorch.backends": {
-        "13 kernels": "kernels",
-    },
-    "tinytorch.cuda": {
-        "13 kernels": "is_available device_count synchronize memory_allocated",
-    },
     "tinytorch.distributed": {
         "19 distributed": (
             "init_process_group all_reduce broadcast barrier get_rank get_world_size "
@@ -45,8 +39,6 @@ LATER = {                   # face -> lesson -> the names it brings
 CLOSED = {                  # face without any name yet -> the lesson that opens it
     "tinytorch.ao": "12 compression",
     "tinytorch.ao.quantization": "12 compression",
-    "tinytorch.backends": "13 kernels",
-    "tinytorch.cuda": "13 kernels",
     "tinytorch.distributed": "19 distributed",
     "tinytorch.func": "17 functional",
     "tinytorch.nn.parallel": "19 distributed",
@@ -59,17 +51,18 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
 
 OPEN = [
     "tinytorch", "tinytorch.amp", "tinytorch.autograd", "tinytorch.autograd.function",
-    "tinytorch.autograd.graph", "tinytorch.datasets", "tinytorch.metrics", "tinytorch.models", "tinytorch.nn",
-    "tinytorch.nn.functional", "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.lazy",
-    "tinytorch.nn.modules.module", "tinytorch.nn.parameter", "tinytorch.nn.utils",
-    "tinytorch.nn.utils.parametrizations", "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn",
-    "tinytorch.optim", "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer",
-    "tinytorch.optim.swa_utils", "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms",
-    "tinytorch.utils", "tinytorch.utils.checkpoint", "tinytorch.utils.data",
-    "tinytorch.utils.data.distributed", "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
+    "tinytorch.autograd.graph", "tinytorch.cuda", "tinytorch.datasets", "tinytorch.metrics",
+    "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
+    "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
+    "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.parametrizations",
+    "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn", "tinytorch.optim",
+    "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer", "tinytorch.optim.swa_utils",
+    "tinytorch.random", "tinytorch.tokenizers", "tinytorch.transforms", "tinytorch.utils",
+    "tinytorch.utils.checkpoint", "tinytorch.utils.data", "tinytorch.utils.data.distributed",
+    "tinytorch.utils.hooks", "tinytorch.utils.tensorboard",
 ]
 
 BEING_WRITTEN = [
-    "12 compression", "13 kernels", "14 benchmarking", "15 mlops", "16 capstone", "17 functional",
-    "18 compiler", "19 distributed", "20 interop",
+    "12 compression", "14 benchmarking", "15 mlops", "16 capstone", "17 functional", "18 compiler",
+    "19 distributed", "20 interop",
 ]

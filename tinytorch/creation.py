@@ -8,7 +8,7 @@ from functools import update_wrapper
 
 import numpy as np
 
-from .dtypes import as_dtype, dtype_of, get_default_dtype, int64
+from .dtypes import DEFAULT_DEVICE, as_dtype, dtype_of, get_default_dtype, int64
 from .methods import METHODS, method
 from .tensor import Op, Tensor, as_array, current_engine
 
@@ -24,6 +24,7 @@ __all__ = [
 
 def boxed_on(array, device=None, requires_grad: bool = False) -> Tensor:
     """A new array in its box, on its device."""
+    if device is None: device = DEFAULT_DEVICE.get()
     out = Tensor(array) if device is None else METHODS["to"](Tensor(array), device)
     return METHODS["requires_grad_"](out) if requires_grad else out
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided as window
 
 from .creation import lengths
-from .dtypes import Size, as_dtype, device as Device, dtype, dtype_of, int64, named
+from .dtypes import JOURNEYS, Size, as_dtype, device as Device, dtype, dtype_of, int64, named
 from .errors import ShapeError
 from .methods import METHODS, method
 from .tensor import (

@@ -15,7 +15,8 @@ import numpy as np
 from numpy import ndarray
 
 from .dtypes import (
-    MEETINGS, Size, as_dtype, beside, device_of, dtype, dtype_of, get_default_dtype, int64, together,
+    DEFAULT_DEVICE, MEETINGS, Size, as_dtype, beside, device_of, dtype, dtype_of, get_default_dtype, int64,
+    together,
 )
 from .errors import ShapeError, explained, mismatch, shape_of
 from .indices import numbers_first, plain_index
@@ -110,6 +111,7 @@ def tensor(data, *, dtype: dtype | None = None, device=None, requires_grad: bool
     """A new tensor with a copy of the numbers in `data`: a number, (nested) lists, an array or a tensor."""
     array = as_array(data, dtype and as_dtype(dtype))
     out = Tensor(array.copy() if np.may_share_memory(array, getattr(data, "array", data)) else array)
+    if device is None: device = DEFAULT_DEVICE.get()
     out = out if device is None else METHODS["to"](out, device)
     out.requires_grad = requires_grad
     return out

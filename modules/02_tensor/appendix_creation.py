@@ -17,7 +17,7 @@ from functools import update_wrapper
 
 import numpy as np
 
-from tinytorch.dtypes import as_dtype, dtype_of, get_default_dtype, int64
+from tinytorch.dtypes import DEFAULT_DEVICE, as_dtype, dtype_of, get_default_dtype, int64
 from tinytorch.methods import METHODS, method
 from tinytorch.tensor import Op, Tensor, as_array, current_engine
 
@@ -29,6 +29,7 @@ from tinytorch.tensor import Op, Tensor, as_array, current_engine
 #| export
 def boxed_on(array, device=None, requires_grad: bool = False) -> Tensor:
     """A new array in its box, on its device."""
+    if device is None: device = DEFAULT_DEVICE.get()
     out = Tensor(array) if device is None else METHODS["to"](Tensor(array), device)
     return METHODS["requires_grad_"](out) if requires_grad else out
 

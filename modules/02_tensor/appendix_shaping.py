@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided as window
 
 from tinytorch.creation import lengths
-from tinytorch.dtypes import Size, as_dtype, dtype, dtype_of, int64, named
+from tinytorch.dtypes import JOURNEYS, Size, as_dtype, dtype, dtype_of, int64, named
 from tinytorch.dtypes import device as Device
 from tinytorch.errors import ShapeError
 from tinytorch.methods import METHODS, method

@@ -28,6 +28,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinytorch.dtypes import (
+    DEFAULT_DEVICE,
     MEETINGS,
     Size,
     as_dtype,
@@ -216,6 +217,7 @@ def tensor(data, *, dtype: dtype | None = None, device=None, requires_grad: bool
     """A new tensor with a copy of the numbers in `data`: a number, (nested) lists, an array or a tensor."""
     array = as_array(data, dtype and as_dtype(dtype))
     out = Tensor(array.copy() if np.may_share_memory(array, getattr(data, "array", data)) else array)
+    if device is None: device = DEFAULT_DEVICE.get()
     out = out if device is None else METHODS["to"](out, device)
     out.requires_grad = requires_grad
     return out

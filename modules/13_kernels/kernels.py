@@ -1,0 +1,6 @@
+# %% [markdown]
+# # Kernels
+
+# %%
+#| export
+"""Kernels."""
