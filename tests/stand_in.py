@@ -117,7 +117,10 @@ COMPARISONS = dict(eq="equal", ne="not_equal", lt="less", le="less_equal", gt="g
 
 
 def symbol(name: str):
-    return lambda self, other: Ufunc(getattr(np, name))(self, other)
+    def method(self, other):
+        if getattr(other, "__array_priority__", 0) > 100: return NotImplemented         # as CuPy decides
+        return Ufunc(getattr(np, name))(self, other)
+    return method
 
 
 def swapped(name: str):

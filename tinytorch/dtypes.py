@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import ContextVar
 
 import numpy as np
@@ -13,8 +12,7 @@ __all__ = [
     "uint64", "int8", "int16", "short", "int32", "int_", "int64", "long", "float16", "half", "float32",
     "float_", "float64", "double", "named", "dtype_of", "as_dtype", "get_default_dtype", "set_default_dtype",
     "PYTHON_TYPES", "finfo", "iinfo", "Size", "device", "Device", "CPU", "DEFAULT_DEVICE",
-    "set_default_device", "get_default_device", "device_of", "brought_home", "JOURNEYS", "beside", "together",
-    "devices_apart",
+    "set_default_device", "get_default_device", "device_of",
 ]
 
 
@@ -195,33 +193,3 @@ def device_of(array) -> device:
     """The device an array lives on; an array that does not say lives on the CPU."""
     where = getattr(array, "device", "cpu")
     return CPU if isinstance(where, str) else device("cuda", where.id)
-
-
-def brought_home(array, where: device = CPU):
-    """An array in the computer's own memory; the array itself if it is there already."""
-    return array if isinstance(array, np.ndarray) else dtype_of(array).cast(array.get())
-
-
-JOURNEYS: dict[str, Callable] = {"cpu": brought_home}
-
-
-def beside(x, array):
-    """An array in the memory where another one is; arrays of single numbers, and indices, may travel so."""
-    return x if type(x) is type(array) else np.asarray(x, like=array)
-
-
-def together(inputs):
-    """The inputs with their arrays on one device, or an error that names two."""
-    away = [x for x in inputs if hasattr(x, "dtype") and not isinstance(x, (np.ndarray, np.generic))]
-    if not away: return inputs
-    if apart := devices_apart(inputs): raise RuntimeError(apart)
-    return [beside(x, away[0]) if isinstance(x, np.ndarray) else x for x in inputs]
-
-
-def devices_apart(inputs) -> str:
-    """What is wrong with where the inputs are, if anything is."""
-    found = {str(device_of(x)) for x in inputs if getattr(x, "ndim", 0)}
-    if len(found) < 2: return ""
-    first, second = sorted(found, reverse=True)[:2]
-    return f"Expected all tensors to be on the same device, but found at least two devices, {first} and " \
-           f"{second}: take one to the other with .to({first!r})"

@@ -1,7 +1,7 @@
 # Generated from modules/02_tensor/appendix_errors.py by `tito export`. Edit that file, not this one.
 """What does not fit, said in words: what was asked, what was given, what may have been meant."""
 
-from .dtypes import devices_apart
+from .devices import devices_apart
 
 __all__ = ["ShapeError", "shape_of", "explained", "mismatch"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .dtypes import brought_home
+from .devices import brought_home
 from .methods import METHODS
 from .tensor import Tensor
 

@@ -11,6 +11,7 @@ import numpy as np
 from .activations import log_softmax, relu
 from .bends import logsigmoid
 from .dense import Linear, binary_surprise, linear, mse_loss, surprise
+from .devices import at_home
 from .errors import ShapeError, shape_of
 from .fitting import labels_of, reduced, same_shape, weighed
 from .indexing import gather
@@ -162,7 +163,7 @@ def binary_cross_entropy(
 ) -> Tensor:
     """How surprised probabilities of a yes are by a yes (1) or a no (0).  (*), (*) -> () or (*)"""
     equal_shape("binary_cross_entropy", input, target)
-    if input.array.size and not 0 <= input.array.min() <= input.array.max() <= 1:
+    if at_home(input.array) and input.array.size and not 0 <= input.array.min() <= input.array.max() <= 1:
         raise RuntimeError("binary_cross_entropy takes probabilities, from 0 to 1, and some of these are not")
     losses = certainty(input, target)
     return reduced(losses if weight is None else losses * weight, reduction)
@@ -225,7 +226,7 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """The surprise at quantities, from their mean and variance.  (*), (*), (*) -> () or (*)"""
     if isinstance(var, (int, float)): var = input.new_ones(input.shape) * var
-    if var.array.size and var.array.min() < 0:
+    if at_home(var.array) and var.array.size and var.array.min() < 0:
         raise ValueError("a variance is not below 0, and one of these is")
     var, distance = spread_like(var, input).clamp(min=eps), input - target
     losses = 0.5 * (var.log() + distance * distance / var)

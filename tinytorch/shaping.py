@@ -8,10 +8,10 @@ import itertools
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided as window
 
 from .creation import lengths
-from .dtypes import JOURNEYS, Size, as_dtype, device as Device, dtype, dtype_of, int64, named
+from .devices import JOURNEYS, beside, window
+from .dtypes import Size, as_dtype, device as Device, dtype, dtype_of, int64, named
 from .errors import ShapeError
 from .methods import METHODS, method
 from .tensor import (
@@ -575,7 +575,7 @@ def combinations(input, r: int = 2, with_replacement: bool = False):
     pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     if r == 0: return input.new_empty(0)
     index = np.array(list(pick(range(len(input)), r)), np.int64).reshape(-1, r)
-    return select_index(input, index)
+    return select_index(input, beside(index, input.array))
 
 
 class memory_format:

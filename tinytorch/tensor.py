@@ -14,9 +14,9 @@ from functools import WRAPPER_ASSIGNMENTS
 import numpy as np
 from numpy import ndarray
 
+from .devices import beside, together
 from .dtypes import (
-    DEFAULT_DEVICE, MEETINGS, Size, as_dtype, beside, device_of, dtype, dtype_of, get_default_dtype, int64,
-    together,
+    DEFAULT_DEVICE, MEETINGS, Size, as_dtype, device_of, dtype, dtype_of, get_default_dtype, int64,
 )
 from .errors import ShapeError, explained, mismatch, shape_of
 from .indices import numbers_first, plain_index

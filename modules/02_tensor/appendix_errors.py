@@ -10,7 +10,7 @@
 
 # %%
 #| export
-from tinytorch.dtypes import devices_apart
+from tinytorch.devices import devices_apart
 
 # %%
 #| export

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinytorch.dtypes import brought_home
+from tinytorch.devices import brought_home
 from tinytorch.methods import METHODS
 from tinytorch.tensor import Tensor
 

@@ -18,10 +18,10 @@ import itertools
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided as window
 
 from tinytorch.creation import lengths
-from tinytorch.dtypes import JOURNEYS, Size, as_dtype, dtype, dtype_of, int64, named
+from tinytorch.devices import JOURNEYS, beside, window
+from tinytorch.dtypes import Size, as_dtype, dtype, dtype_of, int64, named
 from tinytorch.dtypes import device as Device
 from tinytorch.errors import ShapeError
 from tinytorch.methods import METHODS, method
@@ -674,7 +674,7 @@ def combinations(input, r: int = 2, with_replacement: bool = False):
     pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     if r == 0: return input.new_empty(0)
     index = np.array(list(pick(range(len(input)), r)), np.int64).reshape(-1, r)
-    return select_index(input, index)
+    return select_index(input, beside(index, input.array))
 
 # %% [markdown]
 # ## Copies

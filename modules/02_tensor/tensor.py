@@ -27,18 +27,17 @@ from functools import WRAPPER_ASSIGNMENTS
 import numpy as np
 from numpy import ndarray
 
+from tinytorch.devices import beside, together
 from tinytorch.dtypes import (
     DEFAULT_DEVICE,
     MEETINGS,
     Size,
     as_dtype,
-    beside,
     device_of,
     dtype,
     dtype_of,
     get_default_dtype,
     int64,
-    together,
 )
 from tinytorch.errors import ShapeError, explained, mismatch, shape_of
 from tinytorch.indices import numbers_first, plain_index

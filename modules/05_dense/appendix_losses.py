@@ -23,6 +23,7 @@ import numpy as np
 from tinytorch.activations import log_softmax, relu
 from tinytorch.bends import logsigmoid
 from tinytorch.dense import Linear, binary_surprise, linear, mse_loss, surprise
+from tinytorch.devices import at_home
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.fitting import labels_of, reduced, same_shape, weighed
 from tinytorch.indexing import gather
@@ -182,7 +183,7 @@ def binary_cross_entropy(
 ) -> Tensor:
     """How surprised probabilities of a yes are by a yes (1) or a no (0).  (*), (*) -> () or (*)"""
     equal_shape("binary_cross_entropy", input, target)
-    if input.array.size and not 0 <= input.array.min() <= input.array.max() <= 1:
+    if at_home(input.array) and input.array.size and not 0 <= input.array.min() <= input.array.max() <= 1:
         raise RuntimeError("binary_cross_entropy takes probabilities, from 0 to 1, and some of these are not")
     losses = certainty(input, target)
     return reduced(losses if weight is None else losses * weight, reduction)
@@ -256,7 +257,7 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """The surprise at quantities, from their mean and variance.  (*), (*), (*) -> () or (*)"""
     if isinstance(var, (int, float)): var = input.new_ones(input.shape) * var
-    if var.array.size and var.array.min() < 0:
+    if at_home(var.array) and var.array.size and var.array.min() < 0:
         raise ValueError("a variance is not below 0, and one of these is")
     var, distance = spread_like(var, input).clamp(min=eps), input - target
     losses = 0.5 * (var.log() + distance * distance / var)

@@ -109,7 +109,7 @@ def leading_to(order: list[Receipt], targets: dict) -> set:
 def hooked(hooks: dict | None, g):
     """The gradient after these hooks have seen it, and perhaps replaced it."""
     if not hooks or isinstance(g, list): return g
-    box = g if isinstance(g, Tensor) else Tensor(np.asanyarray(g))
+    box = g if isinstance(g, Tensor) else Tensor(g)
     with boxes():
         for hook in list(hooks.values()):
             told = hook(box)
@@ -122,7 +122,7 @@ def add_to_grad(leaf: Tensor, g) -> None:
     if isinstance(g, Tensor):
         leaf.grad = g if leaf.grad is None else leaf.grad + g
     elif leaf.grad is None:
-        leaf.grad = Tensor(np.asanyarray(g))
+        leaf.grad = Tensor(g)
     else:
         leaf.grad.array += g
         leaf.grad._changes += 1
@@ -134,9 +134,9 @@ def own(g, held: list):
     """The gradient in memory of its own, laid out in order: copied if it shows what is held already."""
     if isinstance(g, Tensor): return g
     flags = g.flags
-    if not (flags.c_contiguous and flags.writeable): return g.copy()
+    if not (flags.c_contiguous and getattr(flags, "writeable", True)): return g.copy()     # CuPy has none
     for x in held:
-        if isinstance(x, np.ndarray) and np.may_share_memory(g, x): return g.copy()
+        if isinstance(x, type(g)) and np.may_share_memory(g, x): return g.copy()
     return g
 
 

@@ -135,7 +135,8 @@ def surprise_shortcut(g, _out, x, target, ignore_index, kept):
     dim, ignored = min(1, x.ndim - 1), target == ignore_index
     dx = x - kept[0]
     np.exp(dx, out=dx)
-    place = list(np.indices(target.shape, sparse=True))
+    place = [np.arange(n, like=x).reshape(-1, *(1,) * behind)
+             for n, behind in zip(target.shape, reversed(range(target.ndim)))]
     place.insert(dim, np.where(ignored, 0, target))
     dx[tuple(place)] -= 1
     dx *= np.expand_dims(np.where(ignored, 0, g), dim)

@@ -16,9 +16,8 @@ from __future__ import annotations
 
 from functools import cache
 
-import numpy as np
 
-from tinytorch.dtypes import JOURNEYS
+from tinytorch.devices import JOURNEYS
 
 # %%
 #| export
@@ -31,7 +30,7 @@ def probe() -> tuple:
         return None, f"a GPU is used through CuPy, which cannot be imported ({error}): pip install " \
                      "'tinytorch-tito[gpu]'"
     try:
-        count = cupy.cuda.runtime.getDeviceCount()
+        cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         return None, f"CuPy is installed, and finds no GPU: {error}. Is there an NVIDIA driver? Try nvidia-smi"
     return cupy, ""
