@@ -37,6 +37,7 @@ class Waits(list):
 waits = Waits()
 
 
+
 class Array:
     """An array that lives elsewhere. `held` is what a GPU would hold; only the stand-in looks at it."""
 
@@ -62,7 +63,8 @@ class Array:
                         "Please use `.get()` to construct a NumPy array explicitly.")
 
     def __array_ufunc__(self, ufunc, how: str, *inputs, out=None, **settings):
-        if ufunc.__name__ not in NAMES["cupy"]: return NotImplemented
+        known = how != "__call__" or all([isinstance(x, KNOWN) for x in inputs])
+        if not known or ufunc.__name__ not in NAMES["cupy"]: return NotImplemented
         if out is not None: settings["out"], = out
         mine = Ufunc(ufunc)
         return (mine if how == "__call__" else getattr(mine, how))(*inputs, **settings)
@@ -109,6 +111,7 @@ class Array:
     def scatter_add(self, places, value) -> None: np.add.at(self.held, given(places), given(value))
 
 
+KNOWN = (bool, int, float, np.generic, np.ndarray, Array)       # what its arithmetic takes
 SYMBOLS = dict(
     add="add", sub="subtract", mul="multiply", truediv="true_divide", floordiv="floor_divide", mod="remainder",
     pow="power", matmul="matmul", and_="bitwise_and", or_="bitwise_or", xor="bitwise_xor",
@@ -117,14 +120,11 @@ COMPARISONS = dict(eq="equal", ne="not_equal", lt="less", le="less_equal", gt="g
 
 
 def symbol(name: str):
-    def method(self, other):
-        if getattr(other, "__array_priority__", 0) > 100: return NotImplemented         # as CuPy decides
-        return Ufunc(getattr(np, name))(self, other)
-    return method
+    return lambda self, other: getattr(np, name)(self, other)
 
 
 def swapped(name: str):
-    return lambda self, other: Ufunc(getattr(np, name))(other, self)
+    return lambda self, other: getattr(np, name)(other, self)
 
 
 def changing(name: str):

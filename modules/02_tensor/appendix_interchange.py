@@ -67,7 +67,7 @@ def array_ufunc(tensor: Tensor, ufunc, how: str, *inputs, **settings):
 def boxed_input(x):
     """Arrays become tensors; NumPy's single numbers count as Python's, or they would decide dtypes."""
     if isinstance(x, np.generic): return x.item()
-    return Tensor(x) if isinstance(x, np.ndarray) else x
+    return Tensor(x) if hasattr(x, "dtype") and not isinstance(x, Tensor) else x
 
 
 METHODS["array_ufunc"] = array_ufunc

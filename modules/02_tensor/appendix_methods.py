@@ -128,7 +128,6 @@ class Methods:
     __eq__, __ne__ = comparing("eq"), comparing("ne")
     __lt__, __le__, __gt__, __ge__ = comparing("lt"), comparing("le"), comparing("gt"), comparing("ge")
     __hash__ = object.__hash__            # by identity: two tensors with equal numbers are two tensors
-    __array_priority__ = 1000             # `array + x` is for the tensor to do: CuPy goes by this number
 
     itemsize = property(lambda self: self.array.itemsize)
     nbytes = property(lambda self: self.array.nbytes)
