@@ -1,6 +1,0 @@
-# %% [markdown]
-# # Kernels
-
-# %%
-#| export
-"""Kernels."""
