@@ -9,7 +9,7 @@ from . import (
     receipts, journeys, overwriting, modes, rulebook, autograd, rules_numbers, rules_bends, rules_shaping,
     rules_places, rules_totals, rules_linalg, rules_dense, rules_normalization, rules_pooling,
     rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, checkpoint,
-    anomaly, checking, drawing, column, cuda, kernels,
+    anomaly, checking, drawing, column, compiling, kernels, switch, c_bends, c_steps, c_rows, cuda,
 )
 
 from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling
@@ -102,7 +102,7 @@ from .precision import autocast, is_autocast_enabled, get_autocast_dtype
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import amp, autograd, cuda, datasets, metrics, models, nn, optim, random, tokenizers, transforms, utils
+    from . import amp, autograd, backends, cuda, datasets, metrics, models, nn, optim, random, tokenizers, transforms, utils
 
 __version__ = "0.1.0"
 
@@ -170,6 +170,6 @@ def __getattr__(name: str):
 
 def __dir__(): return [
     *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp",
-    "autograd", "cuda", "datasets", "metrics", "models", "nn", "optim", "random", "tokenizers", "transforms",
-    "utils", "__version__",
+    "autograd", "backends", "cuda", "datasets", "metrics", "models", "nn", "optim", "random", "tokenizers",
+    "transforms", "utils", "__version__",
 ]

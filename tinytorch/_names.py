@@ -51,9 +51,9 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
 
 OPEN = [
     "tinytorch", "tinytorch.amp", "tinytorch.autograd", "tinytorch.autograd.function",
-    "tinytorch.autograd.graph", "tinytorch.cuda", "tinytorch.datasets", "tinytorch.metrics",
-    "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional", "tinytorch.nn.init",
-    "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
+    "tinytorch.autograd.graph", "tinytorch.backends", "tinytorch.backends.cpu", "tinytorch.cuda",
+    "tinytorch.datasets", "tinytorch.metrics", "tinytorch.models", "tinytorch.nn", "tinytorch.nn.functional",
+    "tinytorch.nn.init", "tinytorch.nn.modules", "tinytorch.nn.modules.lazy", "tinytorch.nn.modules.module",
     "tinytorch.nn.parameter", "tinytorch.nn.utils", "tinytorch.nn.utils.parametrizations",
     "tinytorch.nn.utils.parametrize", "tinytorch.nn.utils.rnn", "tinytorch.optim",
     "tinytorch.optim.lr_scheduler", "tinytorch.optim.optimizer", "tinytorch.optim.swa_utils",

@@ -1,9 +1,10 @@
 # %% [markdown]
 # # Appendix: the column of kernels
 #
-# An op has a forward, which says what it computes, and perhaps a rule, which says how it hands on gradients.
-# Here is the next column: bodies that compute the same, faster, on one device. A forward stays what the op
-# *is*. A kernel is measured against it, tested against it, and may hand back the work whenever it likes.
+# An op has a forward, which says what it computes, and perhaps a rule, which says how it hands on
+# gradients. Here is the next column: bodies that compute the same, faster, on one device. A forward stays
+# what the op *is*. A kernel is measured against it, tested against it, and may hand back the work whenever
+# it likes.
 
 # %%
 #| export
@@ -50,8 +51,8 @@ from typing import NamedTuple
 # %% [markdown]
 # ## To decline
 #
-# A kernel is written for what comes often: floats of 32 bits, laid out in order. For everything else it says
-# **DECLINED**. That is a value and not an exception, because saying no must cost next to nothing.
+# A kernel is written for what comes often: floats of 32 bits, laid out in order. For everything else it
+# says **DECLINED**. That is a value and not an exception, because saying no must cost next to nothing.
 
 # %%
 #| export

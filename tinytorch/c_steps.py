@@ -1,0 +1,154 @@
+# Generated from modules/13_kernels/appendix_c_steps.py by `tito export`. Edit that file, not this one.
+"""Optimizers that visit every weight once."""
+
+from __future__ import annotations
+
+import math
+
+from .adaptive import Adagrad, RMSprop
+from .bookkeeping import counted, number, remembered
+from .column import DECLINED, kernel
+from .compiling import NOTHING, Library, plain
+from .optimizers import SGD, Adam, Optimizer
+
+__all__ = ["STEP", "suits", "wishes"]
+
+
+STEP = Library("steps", r"""
+typedef struct { float sign, coupled, shrink; } wish;
+static inline float follow(wish how, float p, float g) { return FMA(how.coupled, p, how.sign * g); }
+
+KERNEL void sgd(array *ps, array *gs, array *vs, float sign, float coupled, float shrink, float lr,
+                float momentum, float undamped, int first, int nesterov) {
+    float *restrict p = FLOATS(ps), *restrict g = FLOATS(gs), *restrict v = FLOATS(vs);
+    wish how = {sign, coupled, shrink};
+    int64_t n = count(ps);
+    if (!count(vs)) {
+        SIMD() for (int64_t i = 0; i < n; i++) p[i] = FMA(-lr, follow(how, p[i], g[i]), how.shrink * p[i]);
+        return;
+    }
+    float share = first ? 1.0f : undamped, ahead = nesterov ? momentum : 1.0f, now = nesterov ? 1.0f : 0.0f;
+    SIMD() for (int64_t i = 0; i < n; i++) {
+        float d = follow(how, p[i], g[i]), old = first ? 0.0f : momentum * v[i];
+        v[i] = FMA(share, d, old);
+        p[i] = FMA(-lr, FMA(ahead, v[i], now * d), how.shrink * p[i]);
+    }
+}
+
+KERNEL void adam(array *ps, array *gs, array *ms, array *vs, array *tops, float sign, float coupled,
+                 float shrink, float size, float some, float few, float eps) {
+    float *restrict p = FLOATS(ps), *restrict g = FLOATS(gs), *restrict m = FLOATS(ms);
+    float *restrict v = FLOATS(vs), *restrict top = FLOATS(tops);
+    wish how = {sign, coupled, shrink};
+    int64_t n = count(ps);
+    if (count(tops)) {
+        SIMD() for (int64_t i = 0; i < n; i++) {
+            float d = follow(how, p[i], g[i]);
+            m[i] = FMA(some, d - m[i], m[i]);
+            v[i] = FMA(few, FMA(d, d, -v[i]), v[i]);
+            top[i] = v[i] > top[i] || v[i] != v[i] ? v[i] : top[i];
+            p[i] = how.shrink * p[i] - size * m[i] / (sqrtf(top[i]) + eps);
+        }
+        return;
+    }
+    SIMD() for (int64_t i = 0; i < n; i++) {
+        float d = follow(how, p[i], g[i]);
+        m[i] = FMA(some, d - m[i], m[i]);
+        v[i] = FMA(few, FMA(d, d, -v[i]), v[i]);
+        p[i] = how.shrink * p[i] - size * m[i] / (sqrtf(v[i]) + eps);
+    }
+}
+
+KERNEL void adagrad(array *ps, array *gs, array *totals, float sign, float coupled, float shrink, float rate,
+                    float eps) {
+    float *restrict p = FLOATS(ps), *restrict g = FLOATS(gs), *restrict total = FLOATS(totals);
+    wish how = {sign, coupled, shrink};
+    int64_t n = count(ps);
+    SIMD() for (int64_t i = 0; i < n; i++) {
+        float d = follow(how, p[i], g[i]);
+        total[i] = FMA(d, d, total[i]);
+        p[i] = how.shrink * p[i] - rate * d / (sqrtf(total[i]) + eps);
+    }
+}
+
+KERNEL void rmsprop(array *ps, array *gs, array *vs, array *moves, array *means, float sign, float coupled,
+                    float shrink, float lr, float share, float momentum, float eps) {
+    float *restrict p = FLOATS(ps), *restrict g = FLOATS(gs), *restrict v = FLOATS(vs);
+    float *restrict move = FLOATS(moves), *restrict mean = FLOATS(means);
+    wish how = {sign, coupled, shrink};
+    int64_t n = count(ps);
+    int moving = count(moves) > 0, centered = count(means) > 0;
+    SIMD() for (int64_t i = 0; i < n; i++) {
+        float d = follow(how, p[i], g[i]), spread = v[i] = FMA(share, FMA(d, d, -v[i]), v[i]);
+        if (centered) {
+            mean[i] = FMA(share, d - mean[i], mean[i]);
+            spread = spread - mean[i] * mean[i];
+        }
+        d = d / (sqrtf(spread) + eps);
+        if (moving) d = move[i] = FMA(momentum, move[i], d);
+        p[i] = FMA(-lr, d, how.shrink * p[i]);
+    }
+}
+""")
+
+
+def suits(optimizer, param, *names: str) -> bool:
+    """Whether a parameter, its gradient and what is remembered of it are what a kernel was written for."""
+    state = optimizer.state.get(param, {})
+    kept = [state[name].array for name in names if name in state]
+    return type(optimizer).pieces is Optimizer.pieces and plain(param.array, param.grad.array, *kept)
+
+
+def wishes(group: dict) -> tuple[float, float, float]:
+    """The sign of the gradient, the decay that is added to it, and what a weight is multiplied by."""
+    sign, decay = -1.0 if group.get("maximize") else 1.0, group.get("weight_decay", 0)
+    if not group.get("decoupled_weight_decay"): return sign, decay, 1.0
+    return sign, 0.0, 1 - number(group["lr"]) * decay
+
+
+@kernel(SGD, engine="c")
+def _(optimizer, param, group):
+    if not suits(optimizer, param, "momentum_buffer"): return DECLINED
+    momentum, v, first = group["momentum"], NOTHING, True
+    if momentum:
+        first = "momentum_buffer" not in optimizer.state[param]
+        (v,) = remembered(optimizer.state[param], param, "momentum_buffer")
+    STEP.sgd(param.array, param.grad.array, v, *wishes(group), number(group["lr"]), momentum,
+             1 - group["dampening"], first, bool(group["nesterov"]))
+    return None
+
+
+@kernel(Adam, engine="c")
+def _(optimizer, param, group):
+    names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
+    if not suits(optimizer, param, *names): return DECLINED
+    state, (beta1, beta2) = optimizer.state[param], group["betas"]
+    t = counted(state)
+    root = math.sqrt(1 - beta2**t)
+    m, v, *top = remembered(state, param, *names)
+    STEP.adam(param.array, param.grad.array, m, v, top[0] if top else NOTHING, *wishes(group),
+              number(group["lr"]) * root / (1 - beta1**t), 1 - beta1, 1 - beta2, group["eps"] * root)
+    return None
+
+
+@kernel(Adagrad, engine="c")
+def _(optimizer, param, group):
+    if not suits(optimizer, param, "sum"): return DECLINED
+    state = optimizer._begin(param)
+    rate = number(group["lr"]) / (1 + (counted(state) - 1) * group["lr_decay"])
+    STEP.adagrad(param.array, param.grad.array, state["sum"].array, *wishes(group), rate, group["eps"])
+    return None
+
+
+@kernel(RMSprop, engine="c")
+def _(optimizer, param, group):
+    moving, centered = group["momentum"] > 0, bool(group["centered"])
+    names = ["square_avg"] + ["momentum_buffer"] * moving + ["grad_avg"] * centered
+    if not suits(optimizer, param, *names): return DECLINED
+    state = optimizer.state[param]
+    counted(state)
+    v, *more = remembered(state, param, *names)
+    STEP.rmsprop(param.array, param.grad.array, v, more[0] if moving else NOTHING,
+                 more[-1] if centered else NOTHING, *wishes(group), number(group["lr"]), 1 - group["alpha"],
+                 group["momentum"], group["eps"])
+    return None

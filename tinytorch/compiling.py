@@ -1,0 +1,260 @@
+# Generated from modules/13_kernels/appendix_compiling.py by `tito export`. Edit that file, not this one.
+"""C that is compiled when it is first called, kept on disk, and called with NumPy's arrays."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+__all__ = [
+    "HEADER", "WORDS", "NATIVE", "NoCompiler", "compiler", "processor", "cache_folder", "SIGNATURE",
+    "Library", "HEAD", "digest", "c_type", "build", "compiled", "FLOAT32", "plain", "ordered", "NOTHING",
+    "perhaps",
+]
+
+
+HEADER = r"""
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {                            // the beginning of NumPy's PyArrayObject
+    char head[HEAD];                        // what every Python object begins with
+    void *data;
+    int ndim;
+    intptr_t *shape, *strides;              // strides are in bytes
+} array;
+
+#ifdef _WIN32
+#define KERNEL __declspec(dllexport)
+#else
+#define KERNEL __attribute__((visibility("default")))
+#endif
+#define FLOATS(x) ((float *)(x)->data)
+#define INTS(x) ((int64_t *)(x)->data)
+#define SIMD(...) _Pragma(STRING(omp simd __VA_ARGS__))     // the loop below may be done in vectors
+#define STRING(...) #__VA_ARGS__
+#ifdef __FMA__
+#define FMA(a, b, c) __builtin_fmaf(a, b, c)
+#elif defined(__ARM_FEATURE_FMA)
+#define FMA(a, b, c) __builtin_fmaf(a, b, c)
+#else
+#define FMA(a, b, c) ((a) * (b) + (c))
+#endif
+
+static inline int64_t count(const array *x) {
+    int64_t n = 1;
+    for (int d = 0; d < x->ndim; d++) n *= x->shape[d];
+    return n;
+}
+
+static inline float power_of_2(float n) {               // n is whole, from -126 to 127
+    union { int32_t i; float f; } bits = {((int32_t)n + 127) << 23};
+    return bits.f;
+}
+
+static inline float exp_(float x) {
+    float y = x < -87.0f ? -87.0f : x;                  // a nan is passed on by both
+    y = y > 89.0f ? 89.0f : y;
+    float n = rintf(y * 1.44269504f);                   // e^y = 2^n e^r, and |r| < 0.35
+    float r = FMA(n, -0.693359375f, y);
+    r = FMA(n, 2.12194440e-4f, r);
+    float p = 1.9875691500e-4f;                         // Cephes' polynomial
+    p = FMA(p, r, 1.3981999507e-3f);
+    p = FMA(p, r, 8.3334519073e-3f);
+    p = FMA(p, r, 4.1665795894e-2f);
+    p = FMA(p, r, 1.6666665459e-1f);
+    p = FMA(p, r, 5.0000001201e-1f);
+    p = FMA(p * r, r, r) + 1.0f;
+    p = p * power_of_2(n - 1.0f) * 2.0f;                // 2^128 alone would be infinity
+    p = x > 88.7228f ? INFINITY : p;
+    return x < -87.0f ? 0.0f : p;
+}
+
+static inline float sigmoid_(float x) {                 // far to the left it is exp(x), to all digits
+    float e = exp_(x < 0 ? x : -x);
+    return (x < 0 ? e : 1.0f) / (1.0f + e);
+}
+
+static inline float tanh_(float x) {
+    float a = fabsf(x), z = x * x;
+    float far = 1.0f - 2.0f / (1.0f + exp_(2.0f * (a > 20.0f ? 20.0f : a)));
+    float p = -5.70498872745e-3f;                       // near 0 the digits of 1 - 2 / 2 would be lost
+    p = FMA(p, z, 2.06390887954e-2f);
+    p = FMA(p, z, -5.37397155531e-2f);
+    p = FMA(p, z, 1.33314422036e-1f);
+    p = FMA(p, z, -3.33332819422e-1f);
+    float near = copysignf(FMA(p * z, x, x), x);
+    return a < 0.625f ? near : x != x ? x : copysignf(far, x);
+}
+
+static inline float erf_(float x) {                     // a quotient of two polynomials, right to 3e-7
+    float y = x > 3.832507f ? 3.832507f : x;
+    y = y < -3.832507f ? -3.832507f : y;
+    float z = y * y, p = 2.2905065861e-4f, q = -1.1791602954e-7f;
+    p = FMA(p, z, 3.4082910107e-3f);
+    p = FMA(p, z, 5.0955695062e-2f);
+    p = FMA(p, z, 1.8520832240e-1f);
+    p = FMA(p, z, 1.1283791435e+0f);
+    q = FMA(q, z, 2.3547966471e-5f);
+    q = FMA(q, z, 1.0179625278e-3f);
+    q = FMA(q, z, 1.4070470171e-2f);
+    q = FMA(q, z, 1.1098505178e-1f);
+    q = FMA(q, z, 4.9746925110e-1f);
+    q = FMA(q, z, 1.0f);
+    return y * p / q;
+}
+"""
+
+
+WORDS = ("-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
+         "-shared", "-fPIC", "-fvisibility=hidden", "-Werror=implicit-function-declaration")
+NATIVE = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ("-mcpu=native",), ())
+
+
+class NoCompiler(RuntimeError):
+    """There is none, or it would not compile."""
+
+
+@cache
+def compiler() -> str | None:
+    """The path of the system's C compiler, if it has one: $CC, cc, gcc or clang."""
+    from shutil import which
+    names = [os.environ["CC"]] if os.environ.get("CC") else ["cc", "gcc", "clang"]
+    return next((found for name in names if (found := which(name))), None)
+
+
+@cache
+def processor() -> str:
+    """What this processor is and can do, in words that change when it does."""
+    from platform import machine
+    try: lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError: lines = []
+    able = [line for line in lines if line.lower().startswith(("flags", "features"))]
+    return f"{machine()} {able[0] if able else ''}"
+
+
+def cache_folder() -> Path:
+    """Where this system keeps what can be made again; $TINYTORCH_CACHE says another place."""
+    if os.environ.get("TINYTORCH_CACHE"): return Path(os.environ["TINYTORCH_CACHE"])
+    home = Path.home()
+    if sys.platform == "darwin": base = home / "Library" / "Caches"
+    elif sys.platform == "win32": base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+    else: base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return base / "tinytorch"
+
+
+SIGNATURE = re.compile(r"^KERNEL\s+(\w+)\s+(\w+)\s*\(([^)]*)\)", re.MULTILINE)
+
+
+class Library:
+    """Functions in C, compiled when one of them is first asked for; `library.f(x, n)` calls one."""
+
+    _failed = None                          # why it could not be compiled
+
+    def __init__(self, name: str, source: str, header: str = HEADER):
+        self._name, self._source = name, header + source
+        self._signatures = {f: (result, arguments) for result, f, arguments in SIGNATURE.findall(source)}
+
+    def __getattr__(self, f: str):
+        if f.startswith("_") or f not in self._signatures: raise AttributeError(f"{self._name} has no {f}")
+        if self._failed is not None: raise self._failed
+        import ctypes
+        try: library = ctypes.CDLL(str(self._file()))
+        except (NoCompiler, OSError) as error:
+            self._failed = NoCompiler(str(error))
+            print(f"tinytorch: {self._name} runs in NumPy: {error}", file=sys.stderr)
+            raise self._failed from None
+        for name, (result, arguments) in self._signatures.items():
+            function = getattr(library, name)
+            function.argtypes = [c_type(ctypes, argument) for argument in arguments.split(",")]
+            function.restype = None if result == "void" else c_type(ctypes, result)
+            setattr(self, name, function)               # so that it is asked for once
+        return getattr(self, f)
+
+    def __dir__(self): return list(self._signatures)
+
+    def load(self) -> None:
+        """Has it compiled now, if it was not."""
+        for f in self._signatures: getattr(self, f)
+
+    def _file(self) -> Path:
+        """The compiled library, made now if it was not made before."""
+        cc = compiler()
+        if cc is None: raise NoCompiler("there is no C compiler here: neither cc, gcc nor clang")
+        stat = Path(cc).resolve().stat()
+        told = repr((self._source, cc, stat.st_size, stat.st_mtime, WORDS, NATIVE, processor(), HEAD))
+        path = cache_folder() / f"{self._name}-{digest(told)}.so"
+        if not path.exists(): build(cc, self._name, self._source, path)
+        return path
+
+
+HEAD = object.__basicsize__                 # 16 bytes: a count of references, and a type
+
+
+def digest(text: str) -> str:
+    from hashlib import sha256
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def c_type(ctypes, argument: str):
+    """ctypes' word for the type in `array *x`, `int64_t n`, `float f`."""
+    word = argument.replace("const", "").split()[0].rstrip("*")
+    return {"array": ctypes.py_object, "int64_t": ctypes.c_int64, "int": ctypes.c_int,
+            "float": ctypes.c_float, "double": ctypes.c_double}[word]
+
+
+def build(cc: str, name: str, source: str, path: Path) -> None:
+    """Compiles, and says so, because it takes a moment."""
+    import subprocess
+    from tempfile import TemporaryDirectory
+    from time import perf_counter
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    start = perf_counter()
+    with TemporaryDirectory(dir=path.parent) as folder:
+        written, made = Path(folder) / f"{name}.c", Path(folder) / f"{name}.so"
+        written.write_text(source, "utf-8")
+        for native in NATIVE:
+            words = [cc, *WORDS, *native, f"-DHEAD={HEAD}", str(written), "-o", str(made), "-lm"]
+            ran = subprocess.run(words, capture_output=True, text=True, check=False)
+            if ran.returncode == 0: break
+        else: raise NoCompiler(f"{cc} would not compile {name}:\n{ran.stderr.strip()}")
+        made.replace(path)                                  # at once, or not at all
+    print(f"tinytorch: {name} compiled in {perf_counter() - start:.1f} s, once: {path}", file=sys.stderr)
+
+
+def compiled(source: str, name: str = "yours") -> Library:
+    """The functions that are marked KERNEL in C source, ready to be called.
+
+    NoCompiler if there is none, or if it has something to say about the source.
+    """
+    library = Library(name, source)
+    library.load()
+    return library
+
+
+FLOAT32 = np.dtype(np.float32)
+
+
+def plain(*arrays) -> bool:
+    """Whether all of these are arrays of NumPy, of float32, without gaps and in order."""
+    for x in arrays:
+        if type(x) is not np.ndarray or x.dtype is not FLOAT32 or not x.flags.c_contiguous: return False
+    return True
+
+
+def ordered(x):
+    """The array itself if it is laid out in order, else a copy that is."""
+    return x if x.flags.c_contiguous else np.ascontiguousarray(x)
+
+
+NOTHING = np.empty(0, np.float32)           # stands for an array that is not there
+
+
+def perhaps(x): return NOTHING if x is None else x
