@@ -19,7 +19,10 @@ import cupyx
 
 HERE = Path(__file__).resolve().parents[1] / "tests" / "cupy_names.json"
 SPACES = {"cupy": cupy, "cupy.linalg": cupy.linalg, "cupy.lib.stride_tricks": cupy.lib.stride_tricks,
-          "cupyx": cupyx}
+          "cupyx": cupyx, "cupy.cuda": cupy.cuda, "cupy.cuda.runtime": cupy.cuda.runtime,
+          **{f"cupy.cuda.{name}": getattr(cupy.cuda, name)
+             for name in ("Device", "Event", "MemoryHook", "MemoryPool", "PinnedMemoryPool", "Stream")}}
+CONSTANTS = re.compile("cuda[A-Z]|CUDA_|hip")       # of cupy.cuda.runtime: some four hundred
 
 
 def parameters(function) -> list[str]:
@@ -43,7 +46,8 @@ def described(value):
 
 def names(space) -> dict:
     return {name: described(getattr(space, name)) for name in sorted(dir(space))
-            if not name.startswith("_") and not isinstance(getattr(space, name), types.ModuleType)}
+            if not name.startswith("_") and not isinstance(getattr(space, name), types.ModuleType)
+            and not (space is cupy.cuda.runtime and CONSTANTS.match(name))}
 
 
 def main() -> None:
@@ -54,7 +58,8 @@ def main() -> None:
                                                   for name, what in table.items()]) + "\n }"
              if isinstance(table, dict) else json.dumps(table)) for space, table in listed.items()]
     HERE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    print(f"{HERE}: CuPy {cupy.__version__}, {sum([len(x) for x in listed.values() if isinstance(x, dict)])} names")
+    count = sum([len(table) for table in listed.values() if isinstance(table, dict)])
+    print(f"{HERE}: CuPy {cupy.__version__}, {count} names")
 
 
 if __name__ == "__main__": main()

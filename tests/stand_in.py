@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import operator
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,20 +29,12 @@ WORKS = {       # what CuPy 14.2's ufuncs can do beside being called; the others
 }
 
 
-class Waits(list):
-    """For what the host has waited so far."""
-
-    def note(self, name: str) -> None: self.append(name)
-
-
-waits = Waits()
-
+waits: list[str] = []           # for what the host has waited so far
 
 
 class Array:
     """An array that lives elsewhere. `held` is what a GPU would hold; only the stand-in looks at it."""
 
-    __slots__ = ("held",)
     __hash__ = None
 
     def __init__(self, held): self.held = held
@@ -81,8 +74,8 @@ class Array:
 
     def __getitem__(self, index):
         index = given(index)
-        if any([getattr(i, "dtype", None) == bool for i in (index if type(index) is tuple else (index,))]):
-            waits.note("a mask")
+        if any([getattr(i, "dtype", "") == np.bool_ for i in (index if type(index) is tuple else (index,))]):
+            waits.append("a mask")
         return taken(self.held[index])
 
     def __setitem__(self, index, value): self.held[given(index)] = given(value)
@@ -90,15 +83,15 @@ class Array:
     def __len__(self): return len(self.held)
 
     def get(self, *args, **settings):
-        waits.note("get")
+        waits.append("get")
         return self.held.copy()
 
     def item(self):
-        waits.note("item")
+        waits.append("item")
         return self.held.item()
 
     def tolist(self):
-        waits.note("tolist")
+        waits.append("tolist")
         return self.held.tolist()
 
     def __bool__(self): return bool(self.item())
@@ -113,8 +106,8 @@ class Array:
 
 KNOWN = (bool, int, float, np.generic, np.ndarray, Array)       # what its arithmetic takes
 SYMBOLS = dict(
-    add="add", sub="subtract", mul="multiply", truediv="true_divide", floordiv="floor_divide", mod="remainder",
-    pow="power", matmul="matmul", and_="bitwise_and", or_="bitwise_or", xor="bitwise_xor",
+    add="add", sub="subtract", mul="multiply", truediv="true_divide", floordiv="floor_divide",
+    mod="remainder", pow="power", matmul="matmul", and_="bitwise_and", or_="bitwise_or", xor="bitwise_xor",
     lshift="left_shift", rshift="right_shift")
 COMPARISONS = dict(eq="equal", ne="not_equal", lt="less", le="less_equal", gt="greater", ge="greater_equal")
 
@@ -171,7 +164,7 @@ def checked(name: str, parameters, function):
         if unknown: raise TypeError(f"{name}() got an unexpected keyword argument {unknown[0]!r}")
         if "*" not in parameters and len(args) > len(parameters):
             raise TypeError(f"{name}() takes {len(parameters)} arguments, {len(args)} were given")
-        if last in WAITS or (last == "where" and len(args) == 1): waits.note(last)
+        if last in WAITS or (last == "where" and len(args) == 1): waits.append(last)
         host = last in HOST_MAY_ENTER
         return taken(function(*[given(x, host) for x in args],
                               **{word: given(x, host) for word, x in settings.items()}))
@@ -222,15 +215,84 @@ class Device:
     def __eq__(self, other): return isinstance(other, Device) and other.id == self.id
     def __hash__(self): return hash(self.id)
     def use(self): pass
-    def synchronize(self): waits.note("synchronize")
+    def synchronize(self): waits.append("synchronize")
+
+
+class Stream:
+    """A queue in which everything has been done already."""
+
+    done, null = True, None
+
+    def __init__(self, null=False, non_blocking=False, ptds=False, priority=None): self.ptr = id(self)
+    def __enter__(self): STREAMS.append(self)
+    def __exit__(self, *error): STREAMS.pop()
+    def use(self): STREAMS[-1] = self
+    def synchronize(self): waits.append("synchronize")
+    def wait_event(self, event): assert event.at is not None, "an event that nobody recorded"
+
+
+Stream.null = Stream(null=True)
+STREAMS = [Stream.null]
+
+
+class Event:
+    """A flag, and when it was passed."""
+
+    done, at = True, None
+
+    def __init__(self, block=False, disable_timing=False, interprocess=False): self.timed = not disable_timing
+    def record(self, stream=None): self.at = time.perf_counter()
+    def synchronize(self): waits.append("synchronize")
+
+
+def get_elapsed_time(start: Event, end: Event) -> float:
+    if not (start.timed and end.timed): raise RuntimeError("cudaErrorInvalidResourceHandle: invalid handle")
+    return 1e3 * (end.at - start.at)
+
+
+class MemoryPool:
+    """A pool from which nobody takes."""
+
+    def __init__(self): self.freed = False
+    def used_bytes(self): return 3 << 20
+    def total_bytes(self): return (3 if self.freed else 8) << 20
+    def free_all_blocks(self): self.freed = True
+
+
+class MemoryHook:
+    """What is told of each array that comes and goes."""
+
+    def __enter__(self): return self
+    def __exit__(self, *error): pass
+
+
+PROPERTIES = {"name": b"Stand-in", "major": 9, "minor": 0, "totalGlobalMem": 8 << 30, "multiProcessorCount": 2,
+              "warpSize": 32, "maxThreadsPerMultiProcessor": 2048, "sharedMemPerBlock": 48 << 10,
+              "l2CacheSize": 1 << 20}
+RUNTIME = SimpleNamespace(
+    getDeviceCount=lambda: 1, getDevice=lambda: 0, getDeviceProperties=lambda index: PROPERTIES,
+    memGetInfo=lambda: (5 << 30, 8 << 30), CUDARuntimeError=RuntimeError)
+CUDA = SimpleNamespace(
+    Device=Device, Stream=Stream, Event=Event, MemoryHook=MemoryHook, runtime=RUNTIME,
+    get_elapsed_time=get_elapsed_time, get_current_stream=lambda: STREAMS[-1],
+    alloc_pinned_memory=lambda size: PinnedMemoryPointer(size))
+
+
+class PinnedMemoryPointer(bytearray):
+    """Memory of which the GPU has been told."""
 
 
 class StandIn(Space):
     """What stands for `import cupy`."""
 
-    ndarray, linalg, lib = Array, Space("cupy.linalg"), SimpleNamespace(stride_tricks=Space("cupy.lib.stride_tricks"))
+    ndarray, linalg, cuda = Array, Space("cupy.linalg"), CUDA
+    lib = SimpleNamespace(stride_tricks=Space("cupy.lib.stride_tricks"))
 
-    def __init__(self): super().__init__("cupy")
+    def __init__(self):
+        super().__init__("cupy")
+        pools = MemoryPool(), MemoryPool()
+        self.get_default_memory_pool = lambda: pools[0]
+        self.get_default_pinned_memory_pool = lambda: pools[1]
 
 
 cupy = StandIn()

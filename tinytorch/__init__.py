@@ -99,6 +99,7 @@ from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_gr
 from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
 from .training import save, load
 from .precision import autocast, is_autocast_enabled, get_autocast_dtype
+from .cuda import set_float32_matmul_precision, get_float32_matmul_precision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
@@ -159,7 +160,8 @@ __all__ = [
     "adaptive_max_pool1d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "lstm_cell", "gru_cell",
     "rnn_tanh_cell", "rnn_relu_cell", "no_grad", "enable_grad", "inference_mode", "set_grad_enabled",
     "is_grad_enabled", "is_anomaly_enabled", "is_anomaly_check_nan_enabled", "save", "load", "autocast",
-    "is_autocast_enabled", "get_autocast_dtype",
+    "is_autocast_enabled", "get_autocast_dtype", "set_float32_matmul_precision",
+    "get_float32_matmul_precision",
 ]
 
 

@@ -8,8 +8,6 @@ from functools import partial
 from warnings import warn
 from weakref import ref
 
-import numpy as np
-
 from .autograd import settled
 from .custom import Function
 from .hooks import EVERY_BACKWARD_HOOK, WATCHERS, RemovableHandle, asked

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .devices import beside
+from .devices import at_home, beside
 from .dtypes import as_dtype, dtype_of
 from .elementwise import masked_fill
 from .errors import ShapeError, shape_of

@@ -176,7 +176,8 @@ class device:
     """Where numbers live: device("cpu"), device("cuda", 0) or device("cuda:0"); with it, where new ones are
     made."""
 
-    def __init__(self, type: str | device, index: int | None = None):
+    def __init__(self, type: str | int | device, index: int | None = None):
+        if isinstance(type, int): type, index = "cuda", type            # PyTorch counts GPUs, too
         name, _, number = str(type).partition(":")
         if name not in ("cpu", "cuda"):
             raise RuntimeError(f"no device is called {name!r}: there are 'cpu' and 'cuda'")

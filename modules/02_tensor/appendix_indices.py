@@ -37,11 +37,11 @@ def plain_place(i):
 
 # %%
 #| export
-def beside_array(places, array):
+def brought_beside(places, array):
     """Places in the memory of the array: they may come from the CPU, and from no other device."""
     if at_home(array) and not at_home(places):
-        raise RuntimeError(f"an index should be either on cpu or on the same device as the indexed tensor (cpu), "
-                           f"not on {device_of(places)}")
+        raise RuntimeError("indices should be either on cpu or on the same device as the indexed tensor (cpu): "
+                           f"these are on {device_of(places)}")
     return beside(places, array)
 
 
@@ -51,7 +51,7 @@ def numbers_first(array, index):
     So x[0, :, places] is x[0][:, places]. NumPy would take the 0 for another array, and turn the result.
     """
     if type(index) is not tuple or not any([hasattr(i, "dtype") for i in index]): return array, index
-    index = tuple([beside_array(i, array) if hasattr(i, "dtype") else i for i in index])
+    index = tuple([brought_beside(i, array) if hasattr(i, "dtype") else i for i in index])
     if not any([type(i) is int for i in index]): return array, index
     whole = slice(None)
     first = [(whole,) * (i.ndim if i.dtype == bool else 1) if hasattr(i, "dtype") else (i,) for i in index]

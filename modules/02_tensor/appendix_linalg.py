@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinytorch.devices import beside
+from tinytorch.devices import at_home, beside
 from tinytorch.dtypes import as_dtype, dtype_of
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.methods import METHODS, method

@@ -748,8 +748,9 @@ def to(
     """The tensor in another dtype, on another device, or like another; itself where nothing changes."""
     for word in target:
         if isinstance(word, Tensor): dtype, device = word.dtype, word.device
-        elif isinstance(word, (str, Device)): device = word
-        elif word is not None and not isinstance(word, bool): dtype = word    # a bool: non_blocking, copy
+        elif isinstance(word, bool) or word is None: continue           # non_blocking, copy
+        elif isinstance(word, (str, int, Device)): device = word
+        else: dtype = word
     out = input
     if device is not None and Device(device) != out.device:
         moved = move(out, Device(device))

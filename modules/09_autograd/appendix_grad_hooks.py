@@ -19,7 +19,6 @@ from functools import partial
 from warnings import warn
 from weakref import ref
 
-import numpy as np
 
 from tinytorch.autograd import settled
 from tinytorch.custom import Function

@@ -176,7 +176,7 @@ def certainty_rule(g, _out, x, target):
 #| export
 def remaining(log_probs, path, may_skip, input_lengths, target_lengths):
     """The logarithm of all ways from each slice and place to the end, without the slice itself."""
-    steps, rows = len(log_probs), np.arange(len(path))
+    steps, rows = len(log_probs), np.arange(len(path), like=path)
     left = np.full_like(log_probs, -np.inf, shape=(steps, *path.shape))
     ends = np.full_like(left[0], -np.inf)
     ends[rows, 2 * target_lengths] = 0
@@ -203,8 +203,8 @@ def slope(g, losses, reached, log_probs, targets, input_lengths, target_lengths,
     may_skip[:, 2:] = (path[:, 2:] != blank) & (path[:, 2:] != path[:, :-2])
     ways = reached + remaining(log_probs, path, may_skip, input_lengths, target_lengths)
     shares = np.exp(ways + losses[:, None])
-    shares[np.arange(len(shares))[:, None] >= np.maximum(input_lengths, 1)] = 0
-    total, rows = np.zeros_like(log_probs), np.arange(len(path))
+    shares[np.arange(len(shares), like=path)[:, None] >= np.maximum(input_lengths, 1)] = 0
+    total, rows = np.zeros_like(log_probs), np.arange(len(path), like=path)
     for place in range(path.shape[1]): total[:, rows, path[:, place]] -= shares[:, :, place]
     return np.where(g[:, None] == 0, 0, total * g[:, None])
 

@@ -466,7 +466,8 @@ def _(g, _out, _x, mask, _value): return lambda: masked(g, ~mask), None, lambda:
 def _(g, out, x, y):
     """In a tie, both numbers are what came out; where one is nan, neither is, and both get all."""
     first, second = beside(x == out, out), beside(y == out, out)
-    if at_home(out) and not (first == second).any(): return lambda: masked(g, first), lambda: masked(g, second)
+    if at_home(out) and not (first == second).any():
+        return lambda: masked(g, first), lambda: masked(g, second)
     lost = beside(out != out, out)
     return lambda: shared(g, first | lost, first & second), lambda: shared(g, second | lost, first & second)
 
