@@ -39,9 +39,13 @@ class Array:
 
     def __init__(self, held): self.held = held
 
-    shape, ndim, size, dtype, strides, itemsize, nbytes = [
-        property(operator.attrgetter(f"held.{name}"))
-        for name in ("shape", "ndim", "size", "dtype", "strides", "itemsize", "nbytes")]
+    shape = property(lambda self: self.held.shape)
+    ndim = property(lambda self: self.held.ndim)
+    size = property(lambda self: self.held.size)
+    dtype = property(lambda self: self.held.dtype)
+    strides = property(lambda self: self.held.strides)
+    itemsize = property(lambda self: self.held.itemsize)
+    nbytes = property(lambda self: self.held.nbytes)
     T = property(lambda self: Array(self.held.T))
     mT = property(lambda self: Array(self.held.mT))
     base = property(lambda self: None if self.held.base is None else Array(self.held.base))
@@ -266,8 +270,8 @@ class MemoryHook:
     def __exit__(self, *error): pass
 
 
-PROPERTIES = {"name": b"Stand-in", "major": 9, "minor": 0, "totalGlobalMem": 8 << 30, "multiProcessorCount": 2,
-              "warpSize": 32, "maxThreadsPerMultiProcessor": 2048, "sharedMemPerBlock": 48 << 10,
+PROPERTIES = {"name": b"Stand-in", "major": 9, "minor": 0, "totalGlobalMem": 8 << 30, "warpSize": 32,
+              "multiProcessorCount": 2, "maxThreadsPerMultiProcessor": 2048, "sharedMemPerBlock": 48 << 10,
               "l2CacheSize": 1 << 20}
 RUNTIME = SimpleNamespace(
     getDeviceCount=lambda: 1, getDevice=lambda: 0, getDeviceProperties=lambda index: PROPERTIES,

@@ -16,8 +16,8 @@ import tinytorch
 from tests.reference import conftest as reference
 
 TABLES = ["elementwise", "reductions", "shaping", "indexing", "products", "linalg", "creation", "bends",
-          "dense", "losses", "convolution", "pooling", "normalization", "attention", "recurrent", "resampling",
-          "sampling", "modules"]
+          "dense", "losses", "convolution", "pooling", "normalization", "attention", "recurrent",
+          "resampling", "sampling", "modules"]
 
 # What says where it is, or asks whether it is there already, says something else on a GPU.
 ELSEWHERE = ("get_device()", '.to("cpu") is x', ".cpu() is x", "ParameterDict", "ParameterList", "repr(P(")

@@ -9,7 +9,8 @@ from . import (
     receipts, journeys, overwriting, modes, rulebook, autograd, rules_numbers, rules_bends, rules_shaping,
     rules_places, rules_totals, rules_linalg, rules_dense, rules_normalization, rules_pooling,
     rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, checkpoint,
-    anomaly, checking, drawing, column, compiling, kernels, switch, c_bends, c_steps, c_rows, cuda,
+    anomaly, checking, drawing, column, compiling, kernels, switch, c_bends, c_steps, c_rows, c_tiles,
+    c_attention, cuda, cuda_kernels,
 )
 
 from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling

@@ -49,7 +49,7 @@ def probe() -> tuple:
         if float((one @ one + one).sum()) == 12: return cupy, ""
         return None, "there is a GPU, and it does not compute as it should"
     except Exception as error:      # whatever is missing: is_available() answers, and raises nothing
-        return None, f"there is a GPU, and CuPy cannot compute on it ({error}): {INSTALL} brings what it needs"
+        return None, f"there is a GPU, and CuPy cannot compute on it ({error}): {INSTALL} brings libraries"
 
 
 def library():

@@ -17,7 +17,32 @@ from .dtypes import device_of
 from .setup import bandwidth_ceiling, gemm_ceiling, timed
 from .tensor import Engine, Op, floating, tensor, using
 
-__all__ = ["tiled", "tiled_loops", "in_pieces", "walk", "in_threads", "chosen", "Device", "home"]
+__all__ = [
+    "Cache", "misses", "tiled", "tiled_loops", "in_pieces", "walk", "in_threads", "chosen", "Device", "home",
+]
+
+
+class Cache:
+    """Holds so many lines, and gives up the one that has not been wanted for the longest time."""
+
+    def __init__(self, lines: int): self.lines, self.held, self.misses = lines, OrderedDict(), 0
+
+    def want(self, place: int) -> None:
+        """Fetches the line with the number at that place of memory, unless it is there."""
+        line = place // 16
+        self.misses += line not in self.held
+        self.held[line] = True
+        self.held.move_to_end(line)
+        if len(self.held) > self.lines: self.held.popitem(last=False)
+
+
+def misses(order, n: int, lines: int = 32) -> int:
+    """The lines fetched by out[i, j] += x[i, k] * y[k, j], in that order of (i, j, k), for n x n matrices."""
+    cache = Cache(lines)
+    for i, j, k in order:
+        for matrix, row, column in ((0, i, k), (1, k, j), (2, i, j)):
+            cache.want((matrix * n + row) * n + column)
+    return cache.misses
 
 
 def tiled(n: int, tile: int) -> Iterator[tuple[int, int, int]]:

@@ -11,7 +11,7 @@ import numpy as np
 from .activations import log_softmax, relu
 from .bends import logsigmoid
 from .dense import Linear, binary_surprise, linear, mse_loss, surprise
-from .devices import at_home
+from .devices import at_home, brought_home
 from .errors import ShapeError, shape_of
 from .fitting import labels_of, reduced, same_shape, weighed
 from .indexing import gather
@@ -402,6 +402,7 @@ def ctc_loss(
     lengths = whole_lengths("target", target_lengths, rows)
     if not 0 <= blank < log_probs.shape[2]:
         raise RuntimeError(f"blank is one of {log_probs.shape[2]} classes, not {blank}")
+    inputs, lengths, targets = [x.to(log_probs.device) for x in (inputs, lengths, targets)]
     labels = padded(targets, lengths, rows)
     losses = alignment(log_probs, labels, inputs, lengths, blank)
     if zero_infinity: losses = losses.masked_fill(losses == math.inf, 0)
@@ -414,7 +415,7 @@ def whole_lengths(what: str, lengths, rows: int, most: int | None = None) -> Ten
     lengths = lengths if isinstance(lengths, Tensor) else Tensor(np.array(lengths, np.int64))
     lengths = lengths.reshape(-1).long()
     if len(lengths) != rows: raise ShapeError(f"{rows} rows take {rows} {what} lengths, not {len(lengths)}")
-    if most is not None and rows and lengths.array.max() > most:
+    if most is not None and rows and at_home(lengths.array) and lengths.array.max() > most:
         raise RuntimeError(f"an {what} length of {lengths.array.max()} is more than there are slices: {most}")
     return lengths
 
@@ -422,7 +423,7 @@ def whole_lengths(what: str, lengths, rows: int, most: int | None = None) -> Ten
 def padded(targets: Tensor, lengths: Tensor, rows: int) -> Tensor:
     """Labels in lines, whether they came so or all in a row.  (N, S) or (sum of lengths) -> (N, S)"""
     counts, labels = lengths.array, targets.array
-    steps = np.arange(max(int(counts.max(initial=0)), 1), like=labels)
+    steps = np.arange(max(int(brought_home(counts).max(initial=0)), 1), like=labels)
     starts = steps[-1:] * 0 + np.cumsum(counts) - counts if targets.ndim == 1 else None
     within = steps < counts[:, None]
     if starts is None: return Tensor(np.where(within, labels[:, : len(steps)], 0))

@@ -289,7 +289,8 @@ FLOAT32 = np.dtype(np.float32)
 def plain(*arrays) -> bool:
     """Whether all of these are arrays of NumPy, of float32, without gaps and in order."""
     for x in arrays:
-        if type(x) is not np.ndarray or x.dtype is not FLOAT32 or not x.flags.c_contiguous: return False
+        if type(x) is not np.ndarray or not x.flags.c_contiguous: return False
+        if x.dtype is not FLOAT32 and x.dtype != FLOAT32: return False      # a pickled one is another object
     return True
 
 

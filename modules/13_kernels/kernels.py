@@ -96,6 +96,7 @@ found
 # for next.
 
 # %%
+#| export
 class Cache:
     """Holds so many lines, and gives up the one that has not been wanted for the longest time."""
 
@@ -320,11 +321,11 @@ def watched(x, y): return seen.append((len(x), np.shares_memory(x, line))) or x 
 out = np.zeros(10)
 assert in_pieces(watched, out, line, line, piece=4) is out, \
     "the result is written into the array that was given"
+assert line.tolist() == list(range(10)), "what is read is not changed"
 assert out.tolist() == (2 * line).tolist(), "each piece of the result comes from the same piece of all arrays"
 assert [length for length, _ in seen] == [4, 4, 2], \
     "pieces of the given length follow each other; the last has what is left"
 assert all([shared for _, shared in seen]), "a piece is a view: nothing is copied on the way"
-assert line.tolist() == list(range(10)), "what is read is not changed"
 assert in_pieces(watched, np.empty(0), line[:0], line[:0]).shape == (0,), "nothing has no pieces"
 
 # %%
@@ -364,7 +365,7 @@ KERNEL void {name}(array *outs{arrays}, float c) {{
 # %%
 #| check 2
 if compiler():
-    x, y, out = *np.arange(12, dtype=np.float32).reshape(2, 6), np.full(8, -1, np.float32)
+    x, y, out = *np.arange(12, dtype=np.float32).reshape(2, 6) / 4, np.full(8, -1, np.float32)
     mixed = compiled(walk("mixed", "x y", "c * x + y"))
     mixed.mixed(out[1:7], x, y, 10.0)
     assert out[1:7].tolist() == (10 * x + y).tolist(), "the formula is done at every place, on all inputs"
@@ -372,8 +373,9 @@ if compiler():
     steps = compiled(walk("steps", "x", "x + 1 > c ? x : 0") + walk("twice", "x", "2 * x"))
     steps.twice(out[:6], x, 0.0)
     assert out[:6].tolist() == (2 * x).tolist(), "every formula gets a function of its own name"
-    steps.steps(out[:6], x, 3.0)
-    assert out[:6].tolist() == [0, 0, 0, 3, 4, 5], "the formula stands as it is: all of it becomes the number"
+    steps.steps(out[:6], x, 1.5)
+    assert out[:6].tolist() == [0, 0, 0, 0.75, 1, 1.25], \
+        "the formula stands as it is: all of it becomes the number"
 
 # %% [markdown]
 # One number in and one out is 8 bytes; a silu is about twenty operations, most of them those of exp. (The
