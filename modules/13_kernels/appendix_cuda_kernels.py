@@ -28,6 +28,7 @@ from tinytorch.c_steps import wishes
 from tinytorch.column import DECLINED, kernel
 from tinytorch.cuda import AT_FIRST_USE, library
 from tinytorch.dense import standardize, surprise
+from tinytorch.devices import at_home
 from tinytorch.optimizers import SGD, Adam, Optimizer
 from tinytorch.room import each_way, margins
 from tinytorch.rules_attention import add_rows
@@ -48,6 +49,8 @@ from tinytorch.tensor import Kept
 #| export
 ROWS = r"""
 #define ALL 0xffffffffu
+#define INFINITE __int_as_float(0x7f800000)         // NVRTC knows no <math.h>
+#define NOT_A_NUMBER __int_as_float(0x7fffffff)
 
 static __device__ float sum_of_all(float x) {
     for (int away = 16; away; away /= 2) x += __shfl_xor_sync(ALL, x, away);
@@ -64,7 +67,7 @@ static __device__ float largest_of_all(float x) {
 #define EACH(j) (int j = threadIdx.x; j < n; j += 32)
 
 static __device__ float largest_in(const float *x, int n) {
-    float top = -INFINITY;
+    float top = -INFINITE;
     for EACH(j) top = fmaxf(top, x[j]);
     return largest_of_all(top);
 }
@@ -116,7 +119,7 @@ extern "C" __global__ void surprise(const float *xs, const long long *labels, fl
     float top = largest_in(x, n), rest = logf(sum_of_exp(x, n, top));
     if (threadIdx.x) return;
     totals[row] = rest + top;
-    outs[row] = label == ignored ? 0 : label < 0 || label >= n ? NAN : rest - (x[label] - top);
+    outs[row] = label == ignored ? 0 : label < 0 || label >= n ? NOT_A_NUMBER : rest - (x[label] - top);
 }
 
 extern "C" __global__ void surprise_back(const float *gs, const float *totals, const float *xs,
@@ -191,7 +194,8 @@ extern "C" __global__ void standardize_back_columns(const float *gs, const float
 # %%
 #| export
 WINDOWS = r"""
-#define MY_NUMBER(i) const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; if (i >= all) return
+#define INFINITE __int_as_float(0x7f800000)
+#define MY_NUMBER(i) const long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; if (i >= all) return
 
 // Each way of a window in as many numbers: its kernel, stride, padding and dilation, how long the picture is
 // that way (n), and in how many places the window stands (m).
@@ -239,7 +243,7 @@ extern "C" __global__ void col2im(const float *columns, float *picture, long lon
 extern "C" __global__ void max_pool(const float *picture, float *out, long long all, WALKS) {
     MY_NUMBER(i);
     FIND_LARGEST
-    out[i] = found < 0 ? -INFINITY : x[found];
+    out[i] = found < 0 ? -INFINITE : x[found];
 }
 
 extern "C" __global__ void max_pool_back(const float *g, const float *picture, float *dx_, long long all,
@@ -293,8 +297,9 @@ def by_numbers(name: str, count: int, *given) -> None:
 
 
 def suits(*arrays) -> bool:
-    """Whether arrays on a GPU are what the kernels were written for: float32, in order, and any at all."""
-    return all([x.dtype == np.float32 and x.flags.c_contiguous and x.size > 0 for x in arrays])
+    """Whether arrays are what the kernels were written for: on a GPU, float32, in order, and any at all."""
+    return all([not at_home(x) and x.dtype == np.float32 and x.flags.c_contiguous and x.size > 0
+                for x in arrays])
 
 
 def in_order(g):
@@ -541,13 +546,13 @@ def _(rows, ids, n=0):
 FORMULAS = {            # name: what goes in, what comes out, and the formula
     "gelu": ("T x", "T y", "const float v = x; y = v * share(v)"),
     "gelu_back": ("T g, T x", "T d", "const float v = x; d = float(g) * (share(v) + v * bell(v))"),
-    "gelu_tanh": ("T x", "T y", "const float v = x; y = v * open(steep(v))"),
+    "gelu_tanh": ("T x", "T y", "const float v = x; y = v * sigmoid(steep(v))"),
     "gelu_tanh_back": ("T g, T x", "T d", """
-        const float v = x, s = open(steep(v)), growth = 1.5957691216f * (1 + 3 * 0.044715f * v * v);
+        const float v = x, s = sigmoid(steep(v)), growth = 1.5957691216f * (1 + 3 * 0.044715f * v * v);
         d = float(g) * (s + v * s * (1 - s) * growth)"""),
-    "silu": ("T x", "T y", "const float v = x; y = v * open(v)"),
+    "silu": ("T x", "T y", "const float v = x; y = v * sigmoid(v)"),
     "silu_back": ("T g, T x", "T d", """
-        const float v = x, s = open(v);
+        const float v = x, s = sigmoid(v);
         d = float(g) * s * (1 + v * (1 - s))"""),
     "sgd": ("T g, float32 sign, float32 coupled, float32 shrink, float32 lr", "T p",
             "p = shrink * p - lr * (sign * g + coupled * p)"),
@@ -564,7 +569,7 @@ FORMULAS = {            # name: what goes in, what comes out, and the formula
         p = shrink * p - size * m / (sqrtf(v) + eps)"""),
 }
 PREAMBLE = """
-static __device__ float open(float x) { return 1 / (1 + expf(-x)); }
+static __device__ float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 static __device__ float share(float x) { return 0.5f * (1 + erff(0.70710678f * x)); }
 static __device__ float bell(float x) { return 0.39894228f * expf(-0.5f * x * x); }
 static __device__ float steep(float x) { return 1.5957691216f * x * (1 + 0.044715f * x * x); }
@@ -576,18 +581,23 @@ def formula(name: str):
     cupy = library()
     if (name, cupy) not in MODULES:
         given, made, body = FORMULAS[name]
-        MODULES[name, cupy] = cupy.ElementwiseKernel(given, made, body, f"tinytorch_{name}", preamble=PREAMBLE)
+        MODULES[name, cupy] = cupy.ElementwiseKernel(given, made, body, f"walk_{name}", preamble=PREAMBLE)
     return MODULES[name, cupy]
+
+
+def narrow(x) -> bool:
+    """Whether an array is on a GPU, and what the formulas were written for."""
+    return not at_home(x) and x.dtype in (np.float32, np.float16)
 
 
 def bent(name: str, x):
     """What a formula makes of an array of float32 or float16."""
-    return formula(name)(x) if x.dtype in (np.float32, np.float16) else DECLINED
+    return formula(name)(x) if narrow(x) else DECLINED
 
 
 def bent_back(name: str, g, x):
     """The same on the way back."""
-    return (formula(name)(g, x),) if x.dtype in (np.float32, np.float16) and g.dtype == x.dtype else DECLINED
+    return (formula(name)(g, x),) if narrow(x) and g.dtype == x.dtype else DECLINED
 
 
 GELUS = {"none": "gelu", "tanh": "gelu_tanh"}
