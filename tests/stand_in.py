@@ -77,12 +77,9 @@ class Array:
         return checked(f"ndarray.{name}", NAMES["ndarray"][name], getattr(self.held, name))
 
     def __getitem__(self, index):
-        index = given(index)
-        if any([getattr(i, "dtype", "") == np.bool_ for i in (index if type(index) is tuple else (index,))]):
-            waits.append("a mask")
-        return taken(self.held[index])
+        return taken(self.held[looked_through(given(index))])
 
-    def __setitem__(self, index, value): self.held[given(index)] = given(value)
+    def __setitem__(self, index, value): self.held[looked_through(given(index))] = given(value)
     def __iter__(self): return iter([taken(row) for row in self.held])
     def __len__(self): return len(self.held)
 
@@ -109,6 +106,13 @@ class Array:
 
 
 KNOWN = (bool, int, float, np.generic, np.ndarray, Array)       # what its arithmetic takes
+def looked_through(index):
+    """The index; CuPy counts the places of a mask, and waits for the number, to read and to write."""
+    parts = index if type(index) is tuple else (index,)
+    if any([isinstance(i, np.ndarray) and i.dtype == np.bool_ for i in parts]): waits.append("a mask")
+    return index
+
+
 SYMBOLS = dict(
     add="add", sub="subtract", mul="multiply", truediv="true_divide", floordiv="floor_divide",
     mod="remainder", pow="power", matmul="matmul", and_="bitwise_and", or_="bitwise_or", xor="bitwise_xor",

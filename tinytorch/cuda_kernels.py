@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from .activations import gelu, log_softmax, softmax
+from .attention import attend, look_up
 from .bends import silu
 from .bookkeeping import counted, number, remembered
 from .c_steps import wishes
@@ -376,6 +377,26 @@ def _(g, _out, x, weight, _bias, last, kept):
         launch(ROWS, "standardize_back_columns", (-(-n // THREADS), -(-rows // some), 1), (THREADS, 1, 1),
                g, x, *kept, dw, db, rows, n, some)
     return dx, dw, db
+
+
+@on_gpu(look_up)
+def _(ids, weight, padding_idx=None, scale_grad_by_freq=False):
+    return np.take(weight, ids, axis=0) if ids.dtype.kind == "i" else DECLINED
+
+
+@on_gpu(attend)
+def _(query, key, value, mask=None, keep=None, scale=None):
+    scores = (query * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)) @ key.swapaxes(-1, -2)
+    if mask is not None: scores += mask
+    top = np.maximum(scores.max(axis=-1, keepdims=True), np.finfo(scores.dtype).min)
+    scores -= top
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=-1, keepdims=True)
+    total += total == 0
+    if keep is not None: scores *= keep
+    out = scores @ value
+    out /= total
+    return Kept(out, top + np.log(total))
 
 
 COLUMNS = 1 << 28               # numbers that may lie in columns at a time: a gigabyte

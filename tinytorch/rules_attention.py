@@ -9,6 +9,7 @@ import numpy as np
 
 from .attention import attend, look_up
 from .autograd import bare
+from .devices import at_home
 from .elementwise import where
 from .embeddings import bags
 from .indexing import meet
@@ -28,6 +29,9 @@ def add_rows(rows, ids, /, n):
     ids, rows = ids.reshape(-1), rows.reshape(-1, rows.shape[-1])
     out = np.zeros_like(rows, shape=(n, rows.shape[1]))
     if not ids.size: return out
+    if not at_home(rows):
+        meet(np.add, out, ids, rows)
+        return out
     order = np.argsort(ids, kind="stable")
     sorted_ids = ids[order]
     starts = np.flatnonzero(np.concatenate([[True], sorted_ids[1:] != sorted_ids[:-1]]))

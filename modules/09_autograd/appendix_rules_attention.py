@@ -20,6 +20,7 @@ import numpy as np
 
 from tinytorch.attention import attend, look_up
 from tinytorch.autograd import bare
+from tinytorch.devices import at_home
 from tinytorch.indexing import meet
 from tinytorch.receipts import gradient, shortcut
 from tinytorch.elementwise import where
@@ -41,6 +42,9 @@ def add_rows(rows, ids, /, n):
     ids, rows = ids.reshape(-1), rows.reshape(-1, rows.shape[-1])
     out = np.zeros_like(rows, shape=(n, rows.shape[1]))
     if not ids.size: return out
+    if not at_home(rows):
+        meet(np.add, out, ids, rows)
+        return out
     order = np.argsort(ids, kind="stable")
     sorted_ids = ids[order]
     starts = np.flatnonzero(np.concatenate([[True], sorted_ids[1:] != sorted_ids[:-1]]))

@@ -22,6 +22,7 @@ import math
 import numpy as np
 
 from tinytorch.activations import gelu, log_softmax, softmax
+from tinytorch.attention import attend, look_up
 from tinytorch.bends import silu
 from tinytorch.bookkeeping import counted, number, remembered
 from tinytorch.c_steps import wishes
@@ -424,6 +425,32 @@ def _(g, _out, x, weight, _bias, last, kept):
         launch(ROWS, "standardize_back_columns", (-(-n // THREADS), -(-rows // some), 1), (THREADS, 1, 1),
                g, x, *kept, dw, db, rows, n, some)
     return dx, dw, db
+
+# %% [markdown]
+# Two forwards of lesson 07 look at their numbers: whether an id is too large, and where a sum is 0. On a GPU
+# looking means waiting. So these bodies are in plain CuPy, and do not look. (An id that does not exist wraps
+# around there; PyTorch stops the GPU.)
+
+# %%
+#| export
+@on_gpu(look_up)
+def _(ids, weight, padding_idx=None, scale_grad_by_freq=False):
+    return np.take(weight, ids, axis=0) if ids.dtype.kind == "i" else DECLINED
+
+
+@on_gpu(attend)
+def _(query, key, value, mask=None, keep=None, scale=None):
+    scores = (query * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)) @ key.swapaxes(-1, -2)
+    if mask is not None: scores += mask
+    top = np.maximum(scores.max(axis=-1, keepdims=True), np.finfo(scores.dtype).min)
+    scores -= top
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=-1, keepdims=True)
+    total += total == 0
+    if keep is not None: scores *= keep
+    out = scores @ value
+    out /= total
+    return Kept(out, top + np.log(total))
 
 # %% [markdown]
 # ## Windows
