@@ -83,6 +83,10 @@ class Array:
     def __iter__(self): return iter([taken(row) for row in self.held])
     def __len__(self): return len(self.held)
 
+    def astype(self, dtype, order="K", casting=None, subok=None, copy=True):
+        if not copy and self.held.dtype == dtype: return self
+        return Array(self.held.astype(dtype, order))
+
     def get(self, *args, **settings):
         waits.append("get")
         return self.held.copy()
@@ -198,6 +202,8 @@ class Ufunc:
     def __call__(self, *inputs, out=None, **settings):
         where = {} if out is None else {"out": given(out)}
         result = self.function(*given(inputs), **where, **{k: given(x) for k, x in settings.items()})
+        kinds = {x.dtype for x in inputs if isinstance(x, Array)}
+        if [*map(str, kinds)] == ["bfloat16"] and result.dtype == np.float32: result = result.astype(*kinds)
         return taken(result) if out is None else out
 
     def __getattr__(self, how: str):

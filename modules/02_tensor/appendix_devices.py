@@ -41,8 +41,11 @@ def at_home(array) -> bool:
 
 
 def beside(x, array):
-    """An array in the memory where another one is."""
-    return x if type(x) is type(array) else np.asarray(x, like=array)
+    """An array, or a number, in the memory where another array is."""
+    if type(x) is type(array): return x
+    if isinstance(x, np.generic) or not hasattr(x, "dtype"): return np.asarray(x, like=array)
+    where = device_of(array)
+    return JOURNEYS[where.type](x, where)
 
 # %% [markdown]
 # Arrays that are to meet must live on one device, or nobody would know who waits for whom. A single number is
