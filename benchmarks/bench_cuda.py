@@ -1,6 +1,6 @@
 """What a GPU makes of it: whether everything agrees there, and how fast it is.
 
-    python benchmarks/bench_cuda.py             on a machine with a GPU, in about eight minutes; writes RESULTS.md
+    python benchmarks/bench_cuda.py             where there is a GPU, in a few minutes; writes RESULTS.md
     python benchmarks/bench_cuda.py --quick     figures only, shown and not written
 
 First tests/gpu: every op, gradient, kernel and training against the CPU. Then products of matrices and memory
@@ -51,8 +51,9 @@ def gpu() -> str:
 
 def whole_suite() -> str:
     """The last line of the tests on the GPU."""
-    told = subprocess.run([sys.executable, "-m", "pytest", "tests/gpu", "-q", "-m", "not slow", "--maxfail=30"],
-                          cwd=PAGE.parents[1], capture_output=True, text=True)
+    told = subprocess.run(
+        [sys.executable, "-m", "pytest", "tests/gpu", "-q", "-m", "not slow", "--maxfail=30"],
+        cwd=PAGE.parents[1], capture_output=True, text=True)
     print(told.stdout[-3000:])
     return told.stdout.strip().splitlines()[-1].strip("= ")
 
@@ -162,10 +163,13 @@ def steps() -> str:
     rows = []
     for name in NETWORKS:
         ours, home = milliseconds(step_of(tt, name, "cuda")), seconds(step_of(tt, name, "cpu")) * 1e3
-        theirs = None if torch is None else milliseconds(step_of(torch, name, "cuda"))
-        rows.append([name, f"{ours:.2f} ms", f"{home:.1f} ms", f"{home / ours:.1f}",
-                     *(["*not there*"] * 2 if theirs is None else [f"{theirs:.2f} ms", f"{ours / theirs:.2f}"])])
-    return table(["one training step", "GPU", "CPU, one thread", "times as fast", "PyTorch, GPU", "ratio"], rows)
+        beside = ["*not there*"] * 2
+        if torch is not None:
+            theirs = milliseconds(step_of(torch, name, "cuda"))
+            beside = [f"{theirs:.2f} ms", f"{ours / theirs:.2f}"]
+        rows.append([name, f"{ours:.2f} ms", f"{home:.1f} ms", f"{home / ours:.1f}", *beside])
+    columns = ["one training step", "GPU", "CPU, one thread", "times as fast", "PyTorch, GPU", "ratio"]
+    return table(columns, rows)
 
 
 def cuda_torch():

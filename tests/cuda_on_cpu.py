@@ -1,7 +1,7 @@
 """CUDA sources without a GPU: compiled by NVRTC for real ones, and run on the CPU for their numbers.
 
 `RawModule` and `ElementwiseKernel` stand for CuPy's: a C++ compiler turns the same source into a library of
-this machine (cuda_host.hpp says what its words mean here), and a launch runs it on the memory of the stand-in.
+this machine (cuda_host.hpp says what its words mean here), and a launch runs it on the stand-in's memory.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def library(source: str):
     made = folder / f"{hashlib.sha256((text + HEADER.read_text()).encode()).hexdigest()[:24]}.so"
     if not made.exists():
         half = made.with_suffix(f".{id(text)}")
-        told = subprocess.run([COMPILER, "-std=c++20", "-O1", "-shared", "-fPIC", "-x", "c++", "-", "-o", half],
-                              input=text, text=True, capture_output=True)
+        flags = ["-std=c++20", "-O1", "-shared", "-fPIC", "-x", "c++", "-", "-o"]
+        told = subprocess.run([COMPILER, *flags, half], input=text, text=True, capture_output=True)
         if told.returncode: raise RuntimeError(told.stderr)
         half.replace(made)
     return ctypes.CDLL(str(made)), kernels

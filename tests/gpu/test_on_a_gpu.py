@@ -56,7 +56,8 @@ def test_a_training_is_the_same(name):
     losses, weights = trained(name, "cpu")
     found, there = trained(name, "cuda")
     np.testing.assert_allclose(found, losses, rtol=1e-3)
-    for key, x in weights.items(): np.testing.assert_allclose(there[key], x, rtol=1e-2, atol=1e-4, err_msg=key)
+    for key, x in weights.items():
+        np.testing.assert_allclose(there[key], x, rtol=1e-2, atol=1e-4, err_msg=key)
 
 
 @pytest.mark.parametrize("kind", [t.float16, t.bfloat16])

@@ -1,4 +1,5 @@
 """tinytorch.cuda, and whole trainings on a GPU that is none: CuPy's stand-in, for which nobody need wait."""
+# ruff: noqa: E501      a table reads better in one line
 
 import copy
 import pickle

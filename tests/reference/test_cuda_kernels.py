@@ -1,5 +1,6 @@
 """The CUDA kernels, where there is no GPU: they compile for real ones, and on the CPU they compute what the
 plain forwards and rules do."""
+# ruff: noqa: E501      a table reads better in one line
 
 import numpy as np
 import pytest
