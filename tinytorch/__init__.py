@@ -8,13 +8,11 @@ from . import _missing  # has a sentence for each name that is not here
 from . import (
     receipts, journeys, overwriting, modes, rulebook, autograd, rules_numbers, rules_bends, rules_shaping,
     rules_places, rules_totals, rules_linalg, rules_dense, rules_normalization, rules_pooling,
-    rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, checkpoint,
-    anomaly, checking, drawing, column, compiling, kernels, switch, c_bends, c_steps, c_rows, c_tiles,
-    c_attention, cuda, cuda_kernels,
+    rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, column, compiling,
+    kernels, switch, c_bends, c_steps, c_rows, c_tiles, c_attention, c_pictures, c_recurrent, cuda,
+    cuda_kernels,
 )
 
-from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling
-from .version import show_versions
 from .pages import keep_pages
 from .dtypes import (
     dtype, bool_ as bool, uint8, uint16, uint32, uint64, int8, int16, short, int32, int_ as int, int64, long,
@@ -97,14 +95,16 @@ from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, ad
 from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
-from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
-from .training import save, load
-from .precision import autocast, is_autocast_enabled, get_autocast_dtype
 from .cuda import set_float32_matmul_precision, get_float32_matmul_precision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
     from . import amp, autograd, backends, cuda, datasets, metrics, models, nn, optim, random, tokenizers, transforms, utils
+    from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling
+    from .version import show_versions
+    from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
+    from .training import save, load
+    from .precision import autocast, is_autocast_enabled, get_autocast_dtype
 
 __version__ = "0.1.0"
 

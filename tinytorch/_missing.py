@@ -5,11 +5,12 @@ import sys
 from importlib import import_module
 from opcode import opmap
 
-from tinytorch._names import BEING_WRITTEN, CLOSED, LATER, OPEN
+from tinytorch._names import BEING_WRITTEN, CLOSED, LATE, LATER, OPEN
 
 
 def find(face: str, name: str):
-    """The face below this one that has the name; else the error that says why there is none."""
+    """What waited to be asked for, or the face below this one; else the error that says why there is none."""
+    if name in LATE.get(face, ()): return _fetched(face, name)
     if f"{face}.{name}" in OPEN: return import_module(f"{face}.{name}")
     if _import_asks(): raise ImportError(sentence(face, name), name=face)
     raise AttributeError(sentence(face, name), name=name, obj=None)      # None: Python need not guess, too
@@ -29,6 +30,14 @@ def reason(face: str, name: str) -> str:
     for label, names in LATER.get(face, {}).items():
         if name in names.split(): return f"{whole} is built in {_lesson(label)}"
     return _left_out(face, name)
+
+
+def _fetched(face: str, name: str):
+    """A name of a module that was not loaded so far; from now on the face has it."""
+    module, spelling = LATE[face][name]
+    found = getattr(import_module(module), spelling)
+    setattr(sys.modules[face], name, found)
+    return found
 
 
 class Modules:

@@ -49,6 +49,49 @@ CLOSED = {                  # face without any name yet -> the lesson that opens
     "tinytorch.utils.dlpack": "20 interop",
 }
 
+LATE = {                    # face -> the names whose module waits until one of them is asked for
+    "tinytorch": {
+        "timed": ("tinytorch.setup", "timed"),
+        "Timing": ("tinytorch.setup", "Timing"),
+        "peak_memory": ("tinytorch.setup", "peak_memory"),
+        "matmul_flops": ("tinytorch.setup", "matmul_flops"),
+        "gemm_ceiling": ("tinytorch.setup", "gemm_ceiling"),
+        "bandwidth_ceiling": ("tinytorch.setup", "bandwidth_ceiling"),
+        "show_versions": ("tinytorch.version", "show_versions"),
+        "is_anomaly_enabled": ("tinytorch.anomaly", "is_anomaly_enabled"),
+        "is_anomaly_check_nan_enabled": ("tinytorch.anomaly", "is_anomaly_check_nan_enabled"),
+        "save": ("tinytorch.training", "save"),
+        "load": ("tinytorch.training", "load"),
+        "autocast": ("tinytorch.precision", "autocast"),
+        "is_autocast_enabled": ("tinytorch.precision", "is_autocast_enabled"),
+        "get_autocast_dtype": ("tinytorch.precision", "get_autocast_dtype"),
+    },
+    "tinytorch.amp": {
+        "autocast": ("tinytorch.precision", "autocast"),
+        "is_autocast_available": ("tinytorch.precision", "is_autocast_available"),
+        "GradScaler": ("tinytorch.precision", "GradScaler"),
+    },
+    "tinytorch.autograd": {
+        "detect_anomaly": ("tinytorch.anomaly", "detect_anomaly"),
+        "set_detect_anomaly": ("tinytorch.anomaly", "set_detect_anomaly"),
+        "gradcheck": ("tinytorch.checking", "gradcheck"),
+        "gradgradcheck": ("tinytorch.checking", "gradgradcheck"),
+        "draw": ("tinytorch.drawing", "draw"),
+    },
+    "tinytorch.metrics": {
+        "Mean": ("tinytorch.training", "Mean"),
+        "Accuracy": ("tinytorch.training", "Accuracy"),
+    },
+    "tinytorch.utils.checkpoint": {
+        "CheckpointError": ("tinytorch.checkpoint", "CheckpointError"),
+        "CheckpointFunction": ("tinytorch.checkpoint", "CheckpointFunction"),
+        "check_backward_validity": ("tinytorch.checkpoint", "check_backward_validity"),
+        "checkpoint": ("tinytorch.checkpoint", "checkpoint"),
+        "checkpoint_sequential": ("tinytorch.checkpoint", "checkpoint_sequential"),
+        "noop_context_fn": ("tinytorch.checkpoint", "noop_context_fn"),
+    },
+}
+
 OPEN = [
     "tinytorch", "tinytorch.amp", "tinytorch.autograd", "tinytorch.autograd.function",
     "tinytorch.autograd.graph", "tinytorch.backends", "tinytorch.backends.cpu", "tinytorch.cuda",

@@ -1,7 +1,9 @@
 # Generated from modules/curriculum.toml by `tito export`. Edit that file, not this one.
 """tinytorch.amp: what the lessons define under PyTorch's name for it."""
 
-from .precision import autocast, is_autocast_available, GradScaler
+TYPE_CHECKING = False
+if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
+    from .precision import autocast, is_autocast_available, GradScaler
 
 __all__ = ["autocast", "is_autocast_available", "GradScaler"]
 

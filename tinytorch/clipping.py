@@ -51,7 +51,7 @@ def get_total_norm(
     """The norm of all numbers of all tensors, as if they were one vector."""
     tensors, norm_type = several(tensors), float(norm_type)
     if not tensors: return tensor(0.0)
-    if not all([at_home(x.array) for x in tensors]): return total_elsewhere(tensors, norm_type, error_if_nonfinite)
+    if not at_home(tensors[0].array): return total_elsewhere(tensors, norm_type, error_if_nonfinite)
     norms = np.array([length(x.array, norm_type) for x in tensors])
     total = length(norms, norm_type)
     if error_if_nonfinite: refuse_nonfinite(total)

@@ -170,7 +170,9 @@ extern "C" __global__ void standardize_back_columns(const float *gs, const float
 
 WINDOWS = r"""
 #define INFINITE __int_as_float(0x7f800000)
-#define MY_NUMBER(i) const long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; if (i >= all) return
+#define MY_NUMBER(i) \
+    const long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; \
+    if (i >= all) return
 
 // Each way of a window in as many numbers: its kernel, stride, padding and dilation, how long the picture is
 // that way (n), and in how many places the window stands (m).

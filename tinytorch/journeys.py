@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import shape_of
 from .receipts import Receipt, edge_of, remembering, wants_gradient
-from .tensor import Engine, Kept, Op, Tensor, current_engine, using
+from .tensor import Engine, Kept, Op, Tensor, _engine, current_engine, using
 
 __all__ = [
     "Bare", "rules_run", "boxes", "first_gradient", "served_after", "leading_to", "hooked", "add_to_grad",
@@ -34,15 +34,13 @@ class rules_run:
     """Who runs the ops of rules: the engine itself if they are to be remembered, else one for bare arrays."""
 
     def __init__(self, engine: Engine, create_graph: bool):
-        self.engine, self.create_graph = using(engine if create_graph else Bare(engine)), create_graph
+        self.engine, self.create_graph = engine if create_graph else Bare(engine), create_graph
 
-    def __enter__(self):
-        self.token = remembering.set(self.create_graph)
-        self.engine.__enter__()
+    def __enter__(self): self.before = _engine.set(self.engine), remembering.set(self.create_graph)
 
     def __exit__(self, *error):
-        self.engine.__exit__(*error)
-        remembering.reset(self.token)
+        _engine.reset(self.before[0])
+        remembering.reset(self.before[1])
 
 
 @contextmanager
@@ -61,7 +59,8 @@ def first_gradient(y: Tensor, g, create_graph: bool):
         if y.array.size != 1:
             raise RuntimeError(f"grad can be implicitly created only for scalar outputs, and this one is "
                                f"{shape_of(y)}: say backward(gradient), how the loss answers to each number")
-        g = Tensor(np.ones_like(y.array))
+        one = np.ones_like(y.array)
+        return Tensor(one) if create_graph else one
     if g.shape != y.shape:
         raise RuntimeError(f"a gradient has the shape of its tensor: this one is {shape_of(g)}, the tensor "
                            f"is {shape_of(y)}")
@@ -115,7 +114,9 @@ def own(g, held: list):
     flags = g.flags
     if not (flags.c_contiguous and getattr(flags, "writeable", True)): return g.copy()     # CuPy has none
     for x in held:
-        if isinstance(x, type(g)) and np.may_share_memory(g, x): return g.copy()
+        if x is g: return g.copy()
+        if not isinstance(x, type(g)) or (x.base is None and g.base is None): continue    # no view here
+        if np.may_share_memory(g, x): return g.copy()
     return g
 
 
@@ -158,8 +159,10 @@ class Journey:
         return g
 
     def ways(self, receipt: Receipt) -> list:
-        """The edges of a receipt, with None for those from which no target can be reached."""
-        return [edge if edge in self.useful else None for edge in receipt.edges]
+        """The edges of a receipt, with None for those that lead to no target; [] where none does."""
+        if self.useful is None: return receipt.edges
+        ways = [edge if edge in self.useful else None for edge in receipt.edges]
+        return ways if any([way is not None for way in ways]) else []
 
     def serve(self, leaves: Iterable[Tensor]) -> None:
         """Delivers to leaves whose gradient is complete."""

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .creation import ones
 from .layers import Module
@@ -80,14 +80,11 @@ def traffic(op: Op, inputs: tuple, out) -> int:
     return 0 if op.shares else sum([x.array.nbytes for x in tensors((inputs, out))])
 
 
-@dataclass
 class Page:
     """What one module did."""
 
-    calls: int = 0
-    flops: int = 0
-    bytes: int = 0
-    shapes: list[tuple[int, ...]] = field(default_factory=list)     # of its last output
+    calls = flops = bytes = 0
+    shapes: Sequence[tuple[int, ...]] = ()      # of its last output
 
 
 class Ledger(Engine):
@@ -130,8 +127,7 @@ def watched(model: Module, ledger: Ledger) -> Iterator[None]:
             for part, mode in modes: part.training = mode
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One module of a summary."""
 
     path: str
@@ -152,12 +148,11 @@ class Line:
         return self.label, shapes, f"{self.parameters:,}", short(page.flops), f"{short(page.bytes)}B"
 
 
-@dataclass(frozen=True)
 class Summary:
     """What a network holds, computes and moves, part by part."""
 
-    lines: list[Line]
-    outside: Page               # what was computed by no module at all
+    def __init__(self, lines: list[Line], outside: Page):
+        self.lines, self.outside = lines, outside       # outside: what was computed by no module at all
 
     parameters = property(lambda self: sum([line.parameters for line in self.lines]))
     learning = property(lambda self: sum([line.learning for line in self.lines]))

@@ -1,8 +1,11 @@
 # Generated from modules/curriculum.toml by `tito export`. Edit that file, not this one.
 """tinytorch.metrics: what the lessons define under PyTorch's name for it."""
 
-from .training import Mean, Accuracy
 from .scores import TopK, Perplexity, ConfusionMatrix, Precision, Recall, F1Score
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
+    from .training import Mean, Accuracy
 
 __all__ = ["Mean", "Accuracy", "TopK", "Perplexity", "ConfusionMatrix", "Precision", "Recall", "F1Score"]
 

@@ -18,8 +18,8 @@ def write_over(inner: Engine, tensor: Tensor, value, index) -> Tensor:
     memory = tensor if tensor._base is None else tensor._base
     root = tensor if tensor._apart else memory              # whose history goes on
     wanted = (remembering.get() and root.array.dtype.kind in "fV"
-              and (root.requires_grad or wants_gradient(value)))
-    if wanted and root.requires_grad and root.receipt is None:
+              and (root.wanted or wants_gradient(value)))
+    if wanted and root.wanted and root.receipt is None:
         raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation: its "
                            "gradient would not know which numbers are meant. Change it under no_grad(), or "
                            "use a result of it")
@@ -29,7 +29,7 @@ def write_over(inner: Engine, tensor: Tensor, value, index) -> Tensor:
     if memory.receipt is not None: memory.receipt.spoilt = True
     if not wanted: return tensor
     if tensor is root and index is ... and is_like(value, root):
-        root.receipt, root.requires_grad = value.receipt, True          # x.add_(1): x is now what x + 1 was
+        root.receipt, root.wanted = value.receipt, True          # x.add_(1): x is now what x + 1 was
     else:
         write_receipt(put_index, (root, value), {"index": places}, root)
     if "_retained" in vars(root): root.retain_grad()        # .grad is for what it holds from now on
@@ -47,7 +47,7 @@ def keep_old(receipt: Receipt, memory: Tensor) -> None:
     for n, box in enumerate(receipt.boxes):
         if box is not None and (box is memory or box._base is memory):
             old = receipt.boxes[n] = Tensor(box.array.copy())
-            old.receipt, old.requires_grad = box.receipt, box.requires_grad
+            old.receipt, old.wanted = box.receipt, box.wanted
             receipt.inputs[n], receipt.versions[n] = old.array, 0
 
 

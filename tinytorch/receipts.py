@@ -176,7 +176,7 @@ PACKING: ContextVar = ContextVar("packing", default=None)      # who keeps the n
 def wants_gradient(x) -> bool:
     """Whether x is a tensor through which a gradient is wanted."""
     if not isinstance(x, Tensor): return False
-    return x.requires_grad or (x._base is not None and joined(x))
+    return x.wanted or (x._base is not None and joined(x))
 
 
 def edge_of(x: Tensor):
@@ -199,7 +199,7 @@ def write_receipt(op: Op, inputs: tuple, settings: dict, out):
         version = 0
         if isinstance(x, Tensor):
             array, root = x.array, x._base
-            if x.requires_grad or (root is not None and joined(x)): edge = edge_of(x)
+            if x.wanted or (root is not None and joined(x)): edge = edge_of(x)
             if looks[place if place < last else last]:
                 box, version = x, (x if root is None else root)._changes
                 x = array
@@ -221,7 +221,7 @@ def write_receipt(op: Op, inputs: tuple, settings: dict, out):
 def sign(out: Tensor, receipt: Receipt, rule: Rule) -> None:
     """Hangs the receipt on the output, and keeps what the rule will look at."""
     if out.array.dtype.kind not in "fV": return         # whole numbers have no derivative; V is bfloat16
-    out.receipt, out.requires_grad = receipt, True
+    out.receipt, out.wanted = receipt, True
     if rule.looks[0]: receipt.out = out.array
     if rule.kept: receipt.kept = out.kept
     if out._base is not None: receipt.seen = out._base._changes
@@ -245,7 +245,8 @@ def pull(receipt: Receipt, g, create_graph: bool) -> tuple:
     check_unchanged(receipt)
     inputs, out = seen_with_history(receipt) if create_graph else (receipt.inputs, receipt.out)
     if len(inputs) < op.arity: inputs = [*inputs, *[None] * (op.arity - len(inputs))]     # a bias, left out
-    settings = {name: receipt.settings.get(name, default) for name, default in rule.settings.items()}
+    settings = {}
+    for name, default in rule.settings.items(): settings[name] = receipt.settings.get(name, default)
     if short and short.kept: settings["kept"] = receipt.kept
     found, n = rule.function(g, out, *inputs, **settings), len(receipt.edges)
     if len(found) < n: raise ValueError(f"the rule of {op.name} gives {len(found)} gradients for {n} inputs")
@@ -281,7 +282,7 @@ def unpacked_output(receipt: Receipt):
     """The output in a box, with its history."""
     if receipt.out is None or isinstance(receipt.out, list): return receipt.out
     out = Tensor(receipt.out)
-    out.receipt, out.requires_grad = receipt, True
+    out.receipt, out.wanted = receipt, True
     return out
 
 
@@ -289,12 +290,12 @@ def set_apart(op: Op, out) -> None:
     """Notes of views that they have no part in the history of the memory they show."""
     if not op.shares: return
     for part in out if isinstance(out, tuple) else (out,):
-        if part._base is not None and (op is detach or part._base.requires_grad): part._apart = True
+        if part._base is not None and (op is detach or part._base.wanted): part._apart = True
 
 
 def joined(x: Tensor) -> bool:
     """Whether a view wants a gradient since something that does was written into its memory."""
-    if x._apart or not x._base.requires_grad or x._base.receipt is None: return False
+    if x._apart or not x._base.wanted or x._base.receipt is None: return False
     see_again(x)
     return True
 
@@ -306,7 +307,7 @@ def see_again(x: Tensor) -> None:
         op, shown = (select_index, {"index": places_of(x, root, ...)}) if root.ndim else (expand, {})
         outline = Outline((root.array.shape, root.array.dtype))
         x.receipt = Receipt(op, [root.receipt], [outline], shown)
-        x.requires_grad = True
+        x.wanted = True
     x.receipt.seen = root._changes
 
 

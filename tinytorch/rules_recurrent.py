@@ -42,7 +42,7 @@ def stand_in(x):
     if isinstance(x, Tensor): return reshape(x, x.shape)
     if x is None: return None
     box = Tensor(x)
-    box.requires_grad = x.dtype.kind in "fV"
+    box.wanted = x.dtype.kind in "fV"
     return box
 
 

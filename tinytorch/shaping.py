@@ -744,7 +744,7 @@ def requires_grad_(tensor, requires_grad: bool = True):
     if not (requires_grad or tensor.is_leaf):
         raise RuntimeError("you can only change requires_grad flags of leaf variables: take tensor.detach() "
                            "instead")
-    tensor.requires_grad = requires_grad
+    tensor.wanted = requires_grad
     return tensor
 
 

@@ -52,7 +52,7 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 class Tensor(Methods):
     """A box around an array: `array` holds the numbers, everything else is a way of looking."""
 
-    requires_grad = False
+    wanted = False                  # whether a gradient is: what requires_grad shows
     grad = None
     receipt = None                  # how it was made; the engine of lesson 09 writes it
 
@@ -71,6 +71,7 @@ class Tensor(Methods):
     device = property(lambda self: device_of(self.array))
     T = property(lambda self: METHODS["permute"](self, tuple(reversed(range(self.ndim)))))
     mT = property(lambda self: METHODS["transpose"](self, -2, -1))
+    requires_grad = property(lambda self: self.wanted, lambda self, on: METHODS["requires_grad_"](self, on))
     grad_fn = property(lambda self: self.receipt)
     is_leaf = property(lambda self: self.receipt is None)
     _version = property(lambda self: (self if self._base is None else self._base)._changes)
@@ -113,7 +114,7 @@ def tensor(data, *, dtype: dtype | None = None, device=None, requires_grad: bool
     out = Tensor(array.copy() if np.may_share_memory(array, getattr(data, "array", data)) else array)
     if device is None: device = DEFAULT_DEVICE.get()
     out = out if device is None else METHODS["to"](out, device)
-    out.requires_grad = requires_grad
+    if requires_grad: out.requires_grad = True
     return out
 
 
@@ -267,7 +268,10 @@ class Op:
         if len(rest) > len(self.settings):
             known = ", ".join(self.inputs + self.settings)
             raise TypeError(f"{self.name} takes {known}: {len(args)} values are too many")
-        return inputs, dict(zip(self.settings, rest), **settings)
+        for name in self.settings[: len(rest)] if settings else ():
+            if name in settings: raise TypeError(f"{self.name} got {name} twice: by position and by name")
+        settings.update(zip(self.settings, rest))
+        return inputs, settings
 
     def __repr__(self): return f"<op {self.name}>"
     def __reduce__(self): return self.__name__      # pickled by name, like any function
@@ -341,7 +345,7 @@ def boxed(op: Op, inputs: tuple, out):
         return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)   # values=, indices= stay
     if op.shares and isinstance(inputs[0], Tensor) and np.may_share_memory(out, inputs[0].array):
         return look_at(inputs[0], out)
-    return Tensor(out)
+    return Tensor(np.asarray(out) if isinstance(out, np.generic) else out)      # NumPy's sums are no arrays
 
 
 _engine: ContextVar = ContextVar("engine")
@@ -421,7 +425,7 @@ def sqrt(input, /):
 @Op
 def sum_(input, /, dim=None, keepdim=False, *, dtype=None):
     """The sum over `dim`, an int, several or None for all; whole numbers add up to int64.  (*) -> (*)"""
-    if dtype is None and not dtype_of(input).is_floating_point: dtype = int64
+    if dtype is None and input.dtype.kind in "biu": dtype = int64
     kind = None if dtype is None else as_dtype(dtype).numpy
     return input.sum(axis=axes(dim), keepdims=keepdim, dtype=kind)
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from functools import cache
 from itertools import chain
-from string import ascii_letters
 
 import numpy as np
 
@@ -152,6 +151,9 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
 
 # %%
 #| export
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
 def einsum(equation, *operands):
     """The sum of products that the letters of an equation describe; `...` stands for any dimensions.
 
@@ -169,7 +171,7 @@ def einsum(equation, *operands):
 
 def spelled(*parts) -> tuple[str, tuple]:
     """Tensors and lists of numbers, one after the other, as an equation of letters and its operands."""
-    def letters(numbers): return "".join(["..." if n is ... else ascii_letters[n] for n in numbers])
+    def letters(numbers): return "".join(["..." if n is ... else LETTERS[n] for n in numbers])
     terms = ",".join([letters(numbers) for numbers in parts[1::2]])
     if len(parts) % 2: terms += "->" + letters(parts[-1])
     return terms, parts[: len(parts) // 2 * 2 : 2]
@@ -201,7 +203,7 @@ def read(equation: str, ndims: tuple[int, ...]) -> tuple[list[list], list]:
 def labelled(term: str, ndim: int | None, equation: str, dots: list = ()) -> list:
     """A term as a list of labels; for ... those that make up `ndim`, or `dots`."""
     before, ellipsis, after = term.partition("...")
-    if not set(before + after) <= set(ascii_letters):
+    if not set(before + after) <= set(LETTERS):
         raise RuntimeError(f"einsum {equation!r}: {term!r} must be letters, and at most one '...'")
     if ndim is not None:
         left = ndim - len(before + after)

@@ -148,7 +148,7 @@ for name, source in [("along the rows", big), ("across the rows", big.T)]:
 class Tensor(Methods):
     """A box around an array: `array` holds the numbers, everything else is a way of looking."""
 
-    requires_grad = False
+    wanted = False                  # whether a gradient is: what requires_grad shows
     grad = None
     receipt = None                  # how it was made; the engine of lesson 09 writes it
 
@@ -167,6 +167,7 @@ class Tensor(Methods):
     device = property(lambda self: device_of(self.array))
     T = property(lambda self: METHODS["permute"](self, tuple(reversed(range(self.ndim)))))
     mT = property(lambda self: METHODS["transpose"](self, -2, -1))
+    requires_grad = property(lambda self: self.wanted, lambda self, on: METHODS["requires_grad_"](self, on))
     grad_fn = property(lambda self: self.receipt)
     is_leaf = property(lambda self: self.receipt is None)
     _version = property(lambda self: (self if self._base is None else self._base)._changes)
@@ -218,7 +219,7 @@ def tensor(data, *, dtype: dtype | None = None, device=None, requires_grad: bool
     out = Tensor(array.copy() if np.may_share_memory(array, getattr(data, "array", data)) else array)
     if device is None: device = DEFAULT_DEVICE.get()
     out = out if device is None else METHODS["to"](out, device)
-    out.requires_grad = requires_grad
+    if requires_grad: out.requires_grad = True
     return out
 
 # %%
@@ -562,7 +563,10 @@ class Op:
         if len(rest) > len(self.settings):
             known = ", ".join(self.inputs + self.settings)
             raise TypeError(f"{self.name} takes {known}: {len(args)} values are too many")
-        return inputs, dict(zip(self.settings, rest), **settings)
+        for name in self.settings[: len(rest)] if settings else ():
+            if name in settings: raise TypeError(f"{self.name} got {name} twice: by position and by name")
+        settings.update(zip(self.settings, rest))
+        return inputs, settings
 
     def __repr__(self): return f"<op {self.name}>"
     def __reduce__(self): return self.__name__      # pickled by name, like any function
@@ -652,7 +656,7 @@ def boxed(op: Op, inputs: tuple, out):
         return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)   # values=, indices= stay
     if op.shares and isinstance(inputs[0], Tensor) and np.may_share_memory(out, inputs[0].array):
         return look_at(inputs[0], out)
-    return Tensor(out)
+    return Tensor(np.asarray(out) if isinstance(out, np.generic) else out)      # NumPy's sums are no arrays
 
 # %% [markdown]
 # Who is the engine right now? It is kept in a `ContextVar`: each thread of a server sees its own, and `using`
@@ -850,9 +854,9 @@ assert x.item() == 4.0, "an op never changes its input"
 def sum_(input, /, dim=None, keepdim=False, *, dtype=None):
     """The sum over `dim`, an int, several or None for all; whole numbers add up to int64.  (*) -> (*)"""
     #| hint NumPy's array.sum takes axis=, keepdims= and dtype=, the type to add in: integers want int64.
-    #| hint dtype_of(input) knows whether it is_floating_point; as_dtype(dtype).numpy is NumPy's word for it.
+    #| hint Whole numbers have a dtype.kind in "biu"; as_dtype(dtype).numpy is NumPy's word for a dtype.
     ### BEGIN SOLUTION
-    if dtype is None and not dtype_of(input).is_floating_point: dtype = int64
+    if dtype is None and input.dtype.kind in "biu": dtype = int64
     kind = None if dtype is None else as_dtype(dtype).numpy
     return input.sum(axis=axes(dim), keepdims=keepdim, dtype=kind)
     ### END SOLUTION

@@ -15,9 +15,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tinytorch.creation import ones
 from tinytorch.layers import Module
@@ -102,14 +102,11 @@ def traffic(op: Op, inputs: tuple, out) -> int:
 
 # %%
 #| export
-@dataclass
 class Page:
     """What one module did."""
 
-    calls: int = 0
-    flops: int = 0
-    bytes: int = 0
-    shapes: list[tuple[int, ...]] = field(default_factory=list)     # of its last output
+    calls = flops = bytes = 0
+    shapes: Sequence[tuple[int, ...]] = ()      # of its last output
 
 
 class Ledger(Engine):
@@ -160,8 +157,7 @@ def watched(model: Module, ledger: Ledger) -> Iterator[None]:
 
 # %%
 #| export
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One module of a summary."""
 
     path: str
@@ -182,12 +178,11 @@ class Line:
         return self.label, shapes, f"{self.parameters:,}", short(page.flops), f"{short(page.bytes)}B"
 
 
-@dataclass(frozen=True)
 class Summary:
     """What a network holds, computes and moves, part by part."""
 
-    lines: list[Line]
-    outside: Page               # what was computed by no module at all
+    def __init__(self, lines: list[Line], outside: Page):
+        self.lines, self.outside = lines, outside       # outside: what was computed by no module at all
 
     parameters = property(lambda self: sum([line.parameters for line in self.lines]))
     learning = property(lambda self: sum([line.learning for line in self.lines]))

@@ -199,5 +199,5 @@ def gradgradcheck(
 def random_like(y: Tensor) -> Tensor:
     """Numbers between -1 and 1 that want a gradient."""
     out = Tensor((2 * rand(*y.shape).array - 1).astype(y.array.dtype))
-    out.requires_grad = True
+    out.wanted = True
     return out

@@ -143,7 +143,7 @@ def kept(x) -> Callable:
 
 def as_leaf(x: Tensor, wants: bool) -> Tensor:
     out = detach(x)
-    out.requires_grad = wants
+    out.wanted = wants
     return out
 
 

@@ -266,9 +266,9 @@ def hung(x: Tensor, args: tuple, ctx: FunctionCtx, receipt: Receipt | None) -> T
     plain = index_of(x, ctx.non_differentiable) is not None or x.array.dtype.kind not in "fV"
     if dirty and not plain: return written_over(x, receipt) if receipt else x
     if given: x = look_at(x, x.array)
-    elif x.requires_grad: x = detach(x)
+    elif x.wanted: x = detach(x)
     if plain or receipt is None: return x
-    x.receipt, x.requires_grad = receipt, True
+    x.receipt, x.wanted = receipt, True
     if x._base is not None: receipt.seen, x._apart = x._base._changes, True
     return x
 
@@ -276,11 +276,11 @@ def hung(x: Tensor, args: tuple, ctx: FunctionCtx, receipt: Receipt | None) -> T
 def written_over(x: Tensor, receipt: Receipt) -> Tensor:
     """An input that forward wrote over: what it holds now was made by the receipt."""
     root = x if x._apart or x._base is None else x._base
-    if root.requires_grad and root.receipt is None:
+    if root.wanted and root.receipt is None:
         raise RuntimeError("a leaf Variable that requires grad has been used in an in-place operation.")
     new = Tensor(x.array)
-    new.receipt, new.requires_grad = receipt, True
-    if root is x: x.receipt, x.requires_grad = receipt, True
+    new.receipt, new.wanted = receipt, True
+    if root is x: x.receipt, x.wanted = receipt, True
     else: write_receipt(put_index, (root, new), {"index": places_of(x, root, ...)}, root)
     return x
 
@@ -347,6 +347,6 @@ def once_differentiable(fn: Callable) -> Callable:
         for x in made:
             if isinstance(x, Tensor):
                 edges = [edge_of(g) for g in args if wants_gradient(g)]
-                x.receipt, x.requires_grad = Refusal(Refusal, edges, [], {}), True
+                x.receipt, x.wanted = Refusal(Refusal, edges, [], {}), True
         return found
     return backward

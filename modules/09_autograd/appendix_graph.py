@@ -12,7 +12,6 @@
 #| export
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -67,7 +66,8 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable, *, mode: s
     if mode not in ("all", "any"): raise ValueError(f"Expects mode to be one of ('all', 'any') but got "
                                                     f"{mode}")
     seen: dict[int, Tensor] = {}
-    lock = threading.Lock()
+    from threading import Lock  # here: most programs never need it
+    lock = Lock()
 
     def hook(place: int, grad: Tensor) -> None:
         with lock:

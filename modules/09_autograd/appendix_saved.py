@@ -101,7 +101,7 @@ def with_history(x: Tensor, edge) -> Tensor:
     out = Tensor(x.array)
     if not isinstance(edge, Receipt):           # a leaf: its numbers may have come back changed
         edge = Receipt(expand, [edge], [outline(edge.array)], {})
-    out.receipt, out.requires_grad = edge, True
+    out.receipt, out.wanted = edge, True
     return out
 
 # %% [markdown]

@@ -516,8 +516,8 @@ class Flow(Journey):
         """Takes what has gathered at a receipt, and hands it on to its edges."""
         g = self.take(receipt)
         if isinstance(receipt, Part): return receipt.put(g, self.pending)
-        edges = receipt.edges if self.useful is None else self.ways(receipt)
-        if not any([edge is not None for edge in edges]): return None
+        edges = self.ways(receipt)
+        if not edges: return None
         found = self.engine.pull(receipt, g, self.create_graph)
         for edge, x, dx in zip(edges, receipt.inputs, found):
             if edge is None or dx is None: continue

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
@@ -21,6 +22,7 @@ from tito.services_course import open_course
 MUTANTS = Path(__file__).parents[1] / "mutants"
 LIMITS = Limits(test=10, lesson=20)
 COURSE = open_course()
+ALONE = Lock()          # Python 3.11 counts the depth of an ast.parse for all threads together, and trips
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,14 @@ def stages(tmp_path_factory):
 
 def judged(lesson: verdicts.Tested, stage: Path, exercise: str = "") -> list[Result]:
     """What `tito module test` says in its first phase; only up to the checks on one exercise, if named."""
-    units, chapter = verdicts.units(lesson), lesson.chapter
+    with ALONE: units, chapter = verdicts.units(lesson), lesson.chapter
     own = [c.id for c in chapter.checks() if (about := chapter.about(c)) and about.id == exercise]
     end = max([number for number, unit in enumerate(units, 1) if unit.id in own], default=len(units))
     run = Processes().run(Plan("cells", str(stage), str(stage), LIMITS, units[:end]))
-    told = verdicts.Verdicts(lesson)
-    found = [result for outcome in run.outcomes for result in told.take(outcome)]
-    return found if own else [*found, *told.rest()]
+    with ALONE:
+        told = verdicts.Verdicts(lesson)
+        found = [result for outcome in run.outcomes for result in told.take(outcome)]
+        return found if own else [*found, *told.rest()]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,9 @@ def judgements(request, stages):
     asked = [item.callspec.params["mistake"] for item in tests]
     places = {lesson: stages(lesson) for lesson in {m.lesson for m in asked}}
 
-    def judge(m: Mistake) -> list[Result]: return judged(attempt(m, m.lesson), places[m.lesson], m.exercise)
+    def judge(m: Mistake) -> list[Result]:
+        with ALONE: lesson = attempt(m, m.lesson)
+        return judged(lesson, places[m.lesson], m.exercise)
     with ThreadPoolExecutor(2) as pool:
         return {m: pool.submit(judge, m) for m in asked}
 

@@ -171,6 +171,15 @@ def test_what_must_not_be_written_over_is_refused_by_name(program):
     assert REFUSED[program] in str(alike(program))
 
 
+@pytest.mark.parametrize(("program", "said"), [
+    ("z = x * 1; z.requires_grad = False", "you can only change requires_grad flags of leaf variables"),
+    ("z = t.tensor([1]); z.requires_grad = True", "float"),
+    ("z = t.tensor([1, 2], requires_grad=True)", "float"),
+])
+def test_a_result_or_a_whole_number_cannot_be_told_what_it_wants(program, said):
+    assert said in str(alike(program))
+
+
 @pytest.mark.parametrize("program", [
     "z = x + y; z.add_(1); z.sum().backward()",             # nobody looks at what is written over
     "z = x * 1; q = z.sum(); z.mul_(2); (q + z.sum()).backward()",

@@ -94,6 +94,7 @@ def test_lessons_belong_to_milestones():
     ([lesson(1, "a"), lesson(2, "a")], "lesson 'a' is listed twice"),
     ([lesson(1, "a", milestone="moon")], "lesson 01 a belongs to 'moon', which is no milestone"),
     ([lesson(1, "a", files=["b"])], "lesson 01 a: files does not list 'a' itself"),
+    ([lesson(1, "a", files=["a"], late=["b"])], "lesson 01 a: 'b' is late, and not one of its files"),
     ([lesson(1, "a", files=["appendix_x", "a"]), lesson(2, "x")],
      "lessons 01 a and 02 x both export a module 'x'"),
     ([lesson(1, "a", size=3)], "lesson 'a': got an unexpected keyword argument 'size'"),

@@ -157,6 +157,24 @@ def test_a_lessons_module_of_the_same_name_is_the_face(built):
         "AttributeError: module 'tinytorch.linalg' has no attribute 'sove'. Did you mean 'solve'?")
 
 
+LATE_PROGRAM = """
+import sys, tinytorch
+print("tinytorch.extras" in sys.modules, "cat" in dir(tinytorch), tinytorch.cat(2), tinytorch.sum(3),
+      "tinytorch.extras" in sys.modules, "cat" in vars(tinytorch))
+"""
+
+
+def test_a_late_file_waits_until_one_of_its_names_is_asked_for(built):
+    course = curriculum('["add", "sum", "cat"]')
+    lessons = tuple(replace(lesson, late=("appendix_extras",)) if lesson.name == "tensor" else lesson
+                    for lesson in course)
+    ask = built(course=replace(course, lessons=lessons))
+    assert ask(LATE_PROGRAM) == "False True 2 exact True True"
+    assert ask("from tinytorch import *; print(cat(2))") == "2"
+    assert ask("import tinytorch; tinytorch.ca") == (
+        "AttributeError: module 'tinytorch' has no attribute 'ca'. Did you mean 'cat'?")
+
+
 def test_what_a_face_added_to_a_module_comes_off_again():
     files = package(curriculum(), SOURCES, "1", names(), GIVEN)
     found = installed(curriculum(), files)

@@ -187,8 +187,8 @@ class Flow(Journey):
         """Takes what has gathered at a receipt, and hands it on to its edges."""
         g = self.take(receipt)
         if isinstance(receipt, Part): return receipt.put(g, self.pending)
-        edges = receipt.edges if self.useful is None else self.ways(receipt)
-        if not any([edge is not None for edge in edges]): return None
+        edges = self.ways(receipt)
+        if not edges: return None
         found = self.engine.pull(receipt, g, self.create_graph)
         for edge, x, dx in zip(edges, receipt.inputs, found):
             if edge is None or dx is None: continue
@@ -335,9 +335,6 @@ from ..modes import no_grad, enable_grad, inference_mode, set_grad_enabled
 from ..receipts import gradient, shortcut, no_gradient
 from ..custom import Function
 from ..graph import backward
-from ..anomaly import detect_anomaly, set_detect_anomaly
-from ..checking import gradcheck, gradgradcheck
-from ..drawing import draw
 
 __all__ += [
     "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "gradient", "shortcut", "no_gradient",
@@ -349,6 +346,9 @@ __all__ += [
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
     from . import function, graph
+    from ..anomaly import detect_anomaly, set_detect_anomaly
+    from ..checking import gradcheck, gradgradcheck
+    from ..drawing import draw
 
 def __getattr__(name: str):
     from tinytorch._missing import find  # only when a name is not here

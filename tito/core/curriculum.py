@@ -30,7 +30,8 @@ class Lesson:
     objectives: tuple[str, ...] = ()
     files: tuple[str, ...] = ()                 # in the order in which the package needs them
     exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)   # face -> names
-    fills_tables: bool = False                  # `import tinytorch` loads all its files: they register things
+    fills_tables: bool = False                  # `import tinytorch` loads its files: they register things
+    late: tuple[str, ...] = ()                  # files that wait until somebody asks for one of their names
 
     @property
     def folder(self) -> str: return f"{self.number:02d}_{self.name}"
@@ -148,6 +149,9 @@ def problems(curriculum: Curriculum) -> Iterator[str]:
             yield f"lesson {lesson.label} belongs to '{lesson.milestone}', which is no milestone"
         if lesson.name not in lesson.files:
             yield f"lesson {lesson.label}: files does not list '{lesson.name}' itself"
+        for file in lesson.late:
+            if file not in lesson.files:
+                yield f"lesson {lesson.label}: '{file}' is late, and not one of its files"
         for need in lesson.needs:
             if need not in before:
                 yield f"lesson {lesson.label} needs '{need}', which is no lesson before it"

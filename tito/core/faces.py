@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tito.core.curriculum import Curriculum, Lesson
+from tito.core.curriculum import Curriculum, Lesson, module_of
 from tito.core.export import banner, defined_names, wrapped
 from tito.core.lesson import LessonProblem
 
@@ -24,6 +24,7 @@ class Face:
     path: str                                                           # tinytorch.nn
     package: bool                                                       # has faces below it
     found: dict[str, tuple[str, str]] = field(default_factory=dict)     # name -> module, spelling there
+    late: dict[str, tuple[str, str]] = field(default_factory=dict)      # of those, what waits to be asked for
     later: dict[str, list[str]] = field(default_factory=dict)           # lesson -> names
 
     @property
@@ -99,8 +100,11 @@ def faces(
     if reference:
         _refuse_undefined(curriculum, modules, all_faces)
         _refuse_hidden(modules, all_faces["tinytorch"])
+    late = {module_of(file) for lesson in curriculum for file in lesson.late}
+    for face in all_faces.values():
+        face.late = {name: place for name, place in face.found.items() if place[0] in late - {face.module}}
     loaded = [module for lesson in curriculum if lesson.fills_tables for module in lesson.modules
-              if module in modules]
+              if module in modules and module not in late]
     closed = {face.path: _opening(curriculum, face.path) for face in all_faces.values()
               if not _is_open(face, all_faces, modules)}
     files = {}
@@ -230,8 +234,8 @@ def _face_source(
                      + _statement("from . import ", loaded, "()"))
     if imports := _imports(face):
         parts.append(imports)
-    if below:
-        parts.append(BELOW.format(below=", ".join(below)))
+    if seen := _seen(face, below):
+        parts.append(seen)
     if root:
         parts.append(f'__version__ = "{version}"\n')
     if root and not reference:
@@ -251,18 +255,33 @@ def _below(face: Face, all_faces: Mapping[str, Face], closed: Mapping[str, str])
 
 def _tail(face: Face, below: list[str]) -> str:
     """What a lesson's module needs besides its own cells to be a face."""
-    elsewhere = Face(face.path, face.package, {n: p for n, p in face.found.items() if p != (face.module, n)})
-    imports = f"{_imports(elsewhere)}\n{_assigned('__all__', list(elsewhere.found), '+=')}\n\n"
-    seen = f"\n{BELOW.format(below=', '.join(below))}\n" if below else ""
-    return TAIL + (imports if elsewhere.found else "\n") + seen + FINDER
+    found = {name: place for name, place in face.found.items() if place != (face.module, name)}
+    elsewhere = Face(face.path, face.package, found, face.late)
+    imports = f"{_imports(elsewhere)}\n{_assigned('__all__', list(found), '+=')}\n\n" if found else "\n"
+    seen = _seen(face, below)
+    return TAIL + imports + (f"\n{seen}\n" if seen else "") + FINDER
+
+
+def _seen(face: Face, below: list[str]) -> str:
+    """What is imported when it is first used, for those who read the file without running it."""
+    lines = [f"from . import {', '.join(below)}"] if below else []
+    lines += [line for module, names in _by_module(face.late).items()
+              for line in _statement(f"from {face.dots}{module} import ", names, "()").splitlines()]
+    return SEEN + "".join(f"    {line}\n" for line in lines) if lines else ""
 
 
 def _imports(face: Face) -> str:
-    modules: dict[str, list[str]] = {}
-    for name, (module, spelling) in face.found.items():
-        modules.setdefault(module, []).append(spelling if spelling == name else f"{spelling} as {name}")
+    at_once = {name: place for name, place in face.found.items() if name not in face.late}
     return "".join(_statement(f"from {face.dots}{module} import ", names, "()")
-                   for module, names in modules.items())
+                   for module, names in _by_module(at_once).items())
+
+
+def _by_module(found: Mapping[str, tuple[str, str]]) -> dict[str, list[str]]:
+    """What to import from each module."""
+    modules: dict[str, list[str]] = {}
+    for name, (module, spelling) in found.items():
+        modules.setdefault(module, []).append(spelling if spelling == name else f"{spelling} as {name}")
+    return modules
 
 
 def _assigned(target: str, names: list[str], sign: str = "=") -> str:
@@ -286,9 +305,16 @@ def _names_source(
     return _head(reference, "What the package has, and what is to come.") + NAMES.format(
         later="".join(f'    "{path}": {{\n{_entries(names, 8)}    }},\n' for path, names in later.items()),
         closed="".join(f'    "{path}": "{label}",\n' for path, label in closed.items()),
+        late="".join(f'    "{face.path}": {{\n{_places(face.late)}    }},\n'
+                     for face in all_faces.values() if face.late),
         open=_assigned("OPEN", [path for path in all_faces if path not in closed]),
         being_written=_assigned("BEING_WRITTEN", labels),
     )
+
+
+def _places(found: Mapping[str, tuple[str, str]]) -> str:
+    return "".join(f'        "{name}": ("tinytorch.{module}", "{spelling}"),\n'
+                   for name, (module, spelling) in found.items())
 
 
 def pytorch_names(text: str) -> dict[str, list[str]]:
@@ -319,10 +345,9 @@ def _words(names: Iterable[str], indent: int) -> str:
     return "(" + space + space.join(_quoted(f"{line} ") for line in lines) + space[:-4] + ")"
 
 
-BELOW = '''\
+SEEN = '''\
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import {below}
 '''
 
 FINDER = '''\
@@ -337,6 +362,9 @@ LATER = {{                   # face -> lesson -> the names it brings
 
 CLOSED = {{                  # face without any name yet -> the lesson that opens it
 {closed}}}
+
+LATE = {{                    # face -> the names whose module waits until one of them is asked for
+{late}}}
 
 {open}
 {being_written}'''

@@ -202,6 +202,8 @@ def test_settings_may_be_given_by_position():
     def forward(x, /, dim=None, keepdim=False): return np.array([dim, keepdim])
     assert ghost(forward)(tensor([1.0]), 3, True).tolist() == [3, 1], "as in x.sum(1, True)"
     assert ghost(forward)(tensor([1.0]), axis=2, keepdims=True).tolist() == [2, 1], "NumPy's words do as well"
+    with pytest.raises(TypeError, match="dim twice: by position and by name"):
+        ghost(forward)(tensor([1.0]), 3, dim=2)
 
 
 def test_an_op_that_asks_for_it_gets_inputs_of_one_dtype():
