@@ -174,8 +174,9 @@ def steps() -> str:
 
 def cuda_torch():
     """PyTorch, if it is installed and sees the GPU."""
-    try: import torch
-    except ImportError: return None
+    from importlib.util import find_spec
+    if find_spec("torch") is None: return None
+    import torch
     return torch if torch.cuda.is_available() else None
 
 

@@ -22,11 +22,11 @@ __all__ = [
     "sent", "pinned", "lies_pinned", "pin_memory", "is_pinned", "current_device", "number_of", "set_device",
     "device", "DeviceProperties", "get_device_properties", "get_device_name", "get_device_capability",
     "is_bf16_supported", "is_tf32_supported", "synchronize", "Stream", "Event", "current_stream",
-    "default_stream", "set_stream", "stream", "ledger", "pool", "memory_allocated", "memory_reserved",
-    "max_memory_allocated", "max_memory_reserved", "reset_peak_memory_stats", "empty_cache", "mem_get_info",
-    "memory_stats", "memory_summary", "manual_seed", "manual_seed_all", "initial_seed", "get_rng_state",
-    "set_rng_state", "PRECISIONS", "set_float32_matmul_precision", "round_as_asked",
-    "get_float32_matmul_precision",
+    "default_stream", "set_stream", "stream", "ledger", "OutOfMemoryError", "pool", "memory_allocated",
+    "memory_reserved", "max_memory_allocated", "max_memory_reserved", "reset_peak_memory_stats",
+    "empty_cache", "mem_get_info", "memory_stats", "memory_summary", "manual_seed", "manual_seed_all", "seed",
+    "seed_all", "initial_seed", "get_rng_state", "set_rng_state", "PRECISIONS",
+    "set_float32_matmul_precision", "round_as_asked", "get_float32_matmul_precision",
 ]
 
 
@@ -304,6 +304,9 @@ def ledger():
 AT_FIRST_USE.append(lambda cupy: ledger())
 
 
+OutOfMemoryError = MemoryError          # CuPy's is one
+
+
 def pool(): return library().get_default_memory_pool()
 
 
@@ -376,6 +379,14 @@ def manual_seed(seed: int) -> None:
 
 
 manual_seed_all = manual_seed
+
+
+def seed() -> None:
+    """Seeds the generator with something nobody knows, if there is a GPU to draw for."""
+    if is_available(): default_generator.seed()
+
+
+seed_all = seed
 
 
 def initial_seed() -> int:

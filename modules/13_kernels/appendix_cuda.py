@@ -351,6 +351,9 @@ def ledger():
 AT_FIRST_USE.append(lambda cupy: ledger())
 
 
+OutOfMemoryError = MemoryError          # CuPy's is one
+
+
 def pool(): return library().get_default_memory_pool()
 
 
@@ -430,6 +433,14 @@ def manual_seed(seed: int) -> None:
 
 
 manual_seed_all = manual_seed
+
+
+def seed() -> None:
+    """Seeds the generator with something nobody knows, if there is a GPU to draw for."""
+    if is_available(): default_generator.seed()
+
+
+seed_all = seed
 
 
 def initial_seed() -> int:
