@@ -172,7 +172,8 @@ as_strided(line, shape=(6, 3), strides=(8, 8))      # one step to the next windo
 
 # %% [markdown]
 # Eight numbers in memory, eighteen in the table, nothing copied. What are the two strides if the windows
-# have stride 2? And if they have dilation 2?
+# have stride 2? And if they have dilation 2? (`window(x, shape, strides)` is `as_strided` for arrays that may
+# live on a GPU, too.)
 #
 # **Your turn**, in any number of directions. We put channels last here, `(N, H, W, C)`, for a reason that
 # comes soon. From that make `(N, H', W', kh, kw, C)`: for every place of the window all it looks at.
