@@ -178,8 +178,9 @@ def checked(name: str, parameters, function):
             raise TypeError(f"{name}() takes {len(parameters)} arguments, {len(args)} were given")
         if last in WAITS or (last == "where" and len(args) == 1): waits.append(last)
         host = last in HOST_MAY_ENTER
-        return taken(function(*[given(x, host) for x in args],
-                              **{word: given(x, host) for word, x in settings.items()}))
+        with np.errstate(all="ignore"):
+            return taken(function(*[given(x, host) for x in args],
+                                  **{word: given(x, host) for word, x in settings.items()}))
     return call
 
 
@@ -201,7 +202,8 @@ class Ufunc:
 
     def __call__(self, *inputs, out=None, **settings):
         where = {} if out is None else {"out": given(out)}
-        result = self.function(*given(inputs), **where, **{k: given(x) for k, x in settings.items()})
+        with np.errstate(all="ignore"):             # a GPU warns of nothing
+            result = self.function(*given(inputs), **where, **{k: given(x) for k, x in settings.items()})
         kinds = {x.dtype for x in inputs if isinstance(x, Array)}
         if [*map(str, kinds)] == ["bfloat16"] and result.dtype == np.float32: result = result.astype(*kinds)
         return taken(result) if out is None else out

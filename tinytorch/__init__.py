@@ -10,7 +10,6 @@ from . import (
     rules_places, rules_totals, rules_linalg, rules_dense, rules_normalization, rules_pooling,
     rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, column, compiling,
     kernels, switch, c_bends, c_steps, c_rows, c_tiles, c_attention, c_pictures, c_recurrent, cuda,
-    cuda_kernels,
 )
 
 from .pages import keep_pages

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
@@ -18,14 +19,14 @@ from .shortfloat import BITS, ShortArray, bfloat16_elsewhere
 from .tensor import Tensor
 
 __all__ = [
-    "INSTALL", "probe", "library", "AT_FIRST_USE", "is_available", "device_count", "init", "is_initialized",
-    "sent", "pinned", "lies_pinned", "pin_memory", "is_pinned", "current_device", "number_of", "set_device",
-    "device", "DeviceProperties", "get_device_properties", "get_device_name", "get_device_capability",
-    "is_bf16_supported", "is_tf32_supported", "synchronize", "Stream", "Event", "current_stream",
-    "default_stream", "set_stream", "stream", "ledger", "OutOfMemoryError", "pool", "memory_allocated",
-    "memory_reserved", "max_memory_allocated", "max_memory_reserved", "reset_peak_memory_stats",
-    "empty_cache", "mem_get_info", "memory_stats", "memory_summary", "manual_seed", "manual_seed_all", "seed",
-    "seed_all", "initial_seed", "get_rng_state", "set_rng_state", "PRECISIONS",
+    "INSTALL", "probe", "library", "enter_kernels", "AT_FIRST_USE", "is_available", "device_count", "init",
+    "is_initialized", "sent", "pinned", "lies_pinned", "pin_memory", "is_pinned", "current_device",
+    "number_of", "set_device", "device", "DeviceProperties", "get_device_properties", "get_device_name",
+    "get_device_capability", "is_bf16_supported", "is_tf32_supported", "synchronize", "Stream", "Event",
+    "current_stream", "default_stream", "set_stream", "stream", "ledger", "OutOfMemoryError", "pool",
+    "memory_allocated", "memory_reserved", "max_memory_allocated", "max_memory_reserved",
+    "reset_peak_memory_stats", "empty_cache", "mem_get_info", "memory_stats", "memory_summary", "manual_seed",
+    "manual_seed_all", "seed", "seed_all", "initial_seed", "get_rng_state", "set_rng_state", "PRECISIONS",
     "set_float32_matmul_precision", "round_as_asked", "get_float32_matmul_precision",
 ]
 
@@ -60,7 +61,12 @@ def library():
     return cupy
 
 
-AT_FIRST_USE: list[Callable] = []       # what waits for the first use of a GPU, such as the kernels for it
+def enter_kernels(cupy) -> None:
+    """Puts the bodies for a GPU into the table of kernels."""
+    import_module("tinytorch.cuda_kernels").enter_all()
+
+
+AT_FIRST_USE: list[Callable] = [enter_kernels]          # what waits for the first use of a GPU
 
 
 def is_available() -> bool:

@@ -13,7 +13,7 @@ from .bends import silu
 from .bookkeeping import counted, number, remembered
 from .c_steps import wishes
 from .column import DECLINED, kernel
-from .cuda import AT_FIRST_USE, library
+from .cuda import library
 from .dense import standardize, surprise
 from .devices import at_home
 from .optimizers import SGD, Adam, Optimizer
@@ -284,12 +284,9 @@ def on_gpu(*ops, gradient: bool = False):
     return wait
 
 
-def enter_all(cupy=None) -> None:
+def enter_all() -> None:
     """Enters the kernels that wait into the table."""
     for ops, gradient, body in WAITING: kernel(*ops, device="cuda", gradient=gradient)(body)
-
-
-AT_FIRST_USE.append(enter_all)
 
 
 def along_last(x, dim) -> bool:

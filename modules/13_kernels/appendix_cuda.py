@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +69,12 @@ def library():
     return cupy
 
 
-AT_FIRST_USE: list[Callable] = []       # what waits for the first use of a GPU, such as the kernels for it
+def enter_kernels(cupy) -> None:
+    """Puts the bodies for a GPU into the table of kernels."""
+    import_module("tinytorch.cuda_kernels").enter_all()
+
+
+AT_FIRST_USE: list[Callable] = [enter_kernels]          # what waits for the first use of a GPU
 
 
 def is_available() -> bool:

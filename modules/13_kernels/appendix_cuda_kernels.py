@@ -27,7 +27,7 @@ from tinytorch.bends import silu
 from tinytorch.bookkeeping import counted, number, remembered
 from tinytorch.c_steps import wishes
 from tinytorch.column import DECLINED, kernel
-from tinytorch.cuda import AT_FIRST_USE, library
+from tinytorch.cuda import library
 from tinytorch.dense import standardize, surprise
 from tinytorch.devices import at_home
 from tinytorch.optimizers import SGD, Adam, Optimizer
@@ -310,7 +310,7 @@ def in_order(g):
     return g if g.flags.c_contiguous else g.copy()
 
 # %% [markdown]
-# The tables are filled when a GPU is first used: a machine without one need not ask for each op where its
+# The table is filled when a GPU is first used: a machine without one need not ask for each op where its
 # arrays are.
 
 # %%
@@ -326,12 +326,10 @@ def on_gpu(*ops, gradient: bool = False):
     return wait
 
 
-def enter_all(cupy=None) -> None:
+def enter_all() -> None:
     """Enters the kernels that wait into the table."""
     for ops, gradient, body in WAITING: kernel(*ops, device="cuda", gradient=gradient)(body)
 
-
-AT_FIRST_USE.append(enter_all)
 
 # %% [markdown]
 # ## Rows

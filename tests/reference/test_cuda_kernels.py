@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tinytorch as t
+import tinytorch.cuda_kernels as cuda_kernels
 from tests.cuda_on_cpu import COMPILER, NVRTC, ElementwiseKernel, RawModule
-from tinytorch import cuda_kernels
 from tinytorch.column import withdraw
 
 F = t.nn.functional
