@@ -177,7 +177,7 @@ class device:
 
 Device = device             # where an argument has that name
 CPU = device("cpu")
-DEFAULT_DEVICE: ContextVar = ContextVar("chosen", default=None)       # where new tensors go; None: they stay
+DEFAULT_DEVICE: ContextVar = ContextVar("default_device", default=None)     # where new tensors are made
 
 
 def set_default_device(device) -> None:

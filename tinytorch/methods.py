@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable
 from types import MethodType
 
-from .devices import brought_home
+from .devices import at_home, brought_home
 from .errors import ShapeError, shape_of
 from .printing import describe_array
 
@@ -189,7 +189,7 @@ def numpy(tensor, *, force: bool = False):
     """The tensor's memory as a NumPy array: nothing is copied, unless force=True fetches it from a GPU."""
     if tensor.requires_grad and not force:
         raise RuntimeError("the memory of a tensor that requires grad is not for NumPy: .detach().numpy()")
-    if not (force or tensor.is_cpu):
+    if not (force or at_home(tensor.array)):
         raise TypeError(f"NumPy cannot look at a tensor on {tensor.device}: copy it first, with .cpu()")
     return brought_home(tensor.array)
 
