@@ -106,7 +106,7 @@ def vector(index, length: int):
 def combine(ufunc, array, where: tuple, values) -> None:
     """Takes each of the values into the place of `array` that it is sent to, one after the other."""
     places = np.ravel_multi_index(where, array.shape)
-    values = np.broadcast_to(beside(values, places), places.shape)
+    values = np.broadcast_to(beside(values, array), places.shape)
     meet(ufunc, array.reshape(-1), places.reshape(-1), values.reshape(-1))
 
 

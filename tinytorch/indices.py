@@ -30,6 +30,7 @@ def plain_place(i):
 
 def brought_beside(places, array):
     """Places in the memory of the array: they may come from the CPU, and from no other device."""
+    places = getattr(places, "array", places)
     if at_home(array):
         if isinstance(places, (np.ndarray, np.generic)): return places
         raise RuntimeError("indices should be either on cpu or on the same device as the indexed tensor "
