@@ -47,6 +47,7 @@ bench: $(VENV)/ready-dev
 	$(BIN)/python benchmarks/bench_door.py
 	$(BIN)/python benchmarks/bench_forward.py
 	$(BIN)/python benchmarks/bench_training.py
+	$(BIN)/python benchmarks/bench_kernels.py
 
 clean:
 	rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

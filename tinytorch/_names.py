@@ -78,6 +78,9 @@ LATE = {                    # face -> the names whose module waits until one of 
         "gradgradcheck": ("tinytorch.checking", "gradgradcheck"),
         "draw": ("tinytorch.drawing", "draw"),
     },
+    "tinytorch.backends": {
+        "Pool": ("tinytorch.pool", "Pool"),
+    },
     "tinytorch.metrics": {
         "Mean": ("tinytorch.training", "Mean"),
         "Accuracy": ("tinytorch.training", "Accuracy"),

@@ -18,8 +18,9 @@ from .tensor import Tensor, as_array, tensor
 
 __all__ = [
     "number", "not_below_zero", "shares", "ways", "EVERY_STEP_PRE_HOOK", "EVERY_STEP_POST_HOOK",
-    "register_optimizer_step_pre_hook", "register_optimizer_step_post_hook", "announced", "STEPS", "quicker",
-    "HOOKS", "Books", "take_in", "settings_of", "fitted", "PIECE", "cut", "remembered", "counted", "written",
+    "register_optimizer_step_pre_hook", "register_optimizer_step_post_hook", "announced", "STEPS", "WAITING",
+    "quicker", "HOOKS", "Books", "take_in", "settings_of", "fitted", "PIECE", "cut", "remembered", "counted",
+    "written",
 ]
 
 
@@ -89,6 +90,7 @@ def announced(step: Callable) -> Callable:
 
 
 STEPS: dict[type, Callable] = {}
+WAITING: list[Callable] = []
 
 
 def quicker(update: Callable, owner: type) -> Callable:
@@ -116,6 +118,7 @@ class Books:
     def __init__(self, params: Iterable, defaults: dict):
         if isinstance(params, Tensor):
             raise TypeError("an optimizer takes several parameters, or dicts: put the one tensor in a list")
+        while WAITING: WAITING.pop()()
         for name in HOOKS: setattr(self, name, {})
         self.defaults, self.param_groups = defaults, []
         self.state: defaultdict = defaultdict(dict)

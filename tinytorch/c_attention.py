@@ -107,6 +107,7 @@ KERNEL void attend_back(array *dqs, array *dks, array *dvs, array *gs, array *ou
                     }
                 }
                 else SIMD() for (int64_t j = 0; j < last; j++) reward[j] = x[j] * (reward[j] - along);
+                for (int64_t j = last; j < whole(last, HIGH); j++) x[j] = reward[j] = 0; // fill the tile
             }
             tiles(rows, E, last, rewards, pitch, 1, keys, e_pitch, dq, e_pitch, 0);
             tiles(last, E, rows, rewards, 1, pitch, q, e_pitch, dk, e_pitch, 1);

@@ -71,13 +71,11 @@ KERNEL void adagrad(array *ps, array *gs, array *totals, float sign, float coupl
     }
 }
 
-KERNEL void rmsprop(array *ps, array *gs, array *vs, array *moves, array *means, float sign, float coupled,
-                    float shrink, float lr, float share, float momentum, float eps) {
-    float *restrict p = FLOATS(ps), *restrict g = FLOATS(gs), *restrict v = FLOATS(vs);
-    float *restrict move = FLOATS(moves), *restrict mean = FLOATS(means);
-    wish how = {sign, coupled, shrink};
-    int64_t n = count(ps);
-    int moving = count(moves) > 0, centered = count(means) > 0;
+// Four functions in one: `moving` and `centered` are known wherever it is called, so no loop asks for them.
+static inline __attribute__((always_inline))
+void rms(const int moving, const int centered, int64_t n, float *restrict p, const float *restrict g,
+         float *restrict v, float *restrict move, float *restrict mean, wish how, float lr, float share,
+         float momentum, float eps) {
     SIMD() for (int64_t i = 0; i < n; i++) {
         float d = follow(how, p[i], g[i]), spread = v[i] = FMA(share, FMA(d, d, -v[i]), v[i]);
         if (centered) {
@@ -88,6 +86,15 @@ KERNEL void rmsprop(array *ps, array *gs, array *vs, array *moves, array *means,
         if (moving) d = move[i] = FMA(momentum, move[i], d);
         p[i] = FMA(-lr, d, how.shrink * p[i]);
     }
+}
+
+KERNEL void rmsprop(array *ps, array *gs, array *vs, array *moves, array *means, float sign, float coupled,
+                    float shrink, float lr, float share, float momentum, float eps) {
+    wish how = {sign, coupled, shrink};
+    #define RMS(moving, centered) rms(moving, centered, count(ps), FLOATS(ps), FLOATS(gs), FLOATS(vs), \
+                                      FLOATS(moves), FLOATS(means), how, lr, share, momentum, eps)
+    if (count(moves)) { if (count(means)) RMS(1, 1); else RMS(1, 0); }
+    else { if (count(means)) RMS(0, 1); else RMS(0, 0); }
 }
 """)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from math import log10
 
@@ -100,6 +99,7 @@ KERNEL void {name}(array *outs{arrays}, float c) {{
 
 def in_threads(f: Callable[[int, int], object], n: int, threads: int) -> None:
     """Calls f(start, stop) for the parts of range(n), a thread for each, and raises what they raise."""
+    from concurrent.futures import ThreadPoolExecutor       # here, as few programs will need it
     cuts = [n * t // threads for t in range(threads + 1)]
     parts = [(start, stop) for start, stop in pairwise(cuts) if start < stop]
     with ThreadPoolExecutor(threads) as pool: list(pool.map(f, *zip(*parts))) if parts else None

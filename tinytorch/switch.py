@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib import import_module
 
 from .autograd import Autograd
-from .bookkeeping import STEPS
+from .bookkeeping import STEPS, WAITING
 from .column import DECLINED, KERNELS, PULLS, WATCHERS, bodies
 from .compiling import cache_folder, compiler, processor
 from .kernels import Device, chosen
@@ -94,6 +95,7 @@ def turn(which: str) -> None:
 
 
 WATCHERS.append(renew)
+WAITING.append(lambda: import_module("tinytorch.c_steps"))
 turn(os.environ.get("TINYTORCH_KERNELS") or "fast")
 set_default_engine(Autograd(DEVICE))
 
@@ -109,6 +111,7 @@ class Kernels(list):
 
 def kernels() -> Kernels:
     """The kernels that will be asked: one row for each op, device and way."""
+    while WAITING: WAITING.pop()()
     ways = ((KERNELS, "forward"), (PULLS, "back"))
     rows = [(op.name if isinstance(op, Op) else op.__name__, device, one.engine,
              way if isinstance(op, Op) else "step")

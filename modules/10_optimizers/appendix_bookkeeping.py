@@ -114,11 +114,13 @@ def announced(step: Callable) -> Callable:
 
 # %% [markdown]
 # An update may also be done by somebody who is quicker at it: lesson 13 puts such bodies into a table, by the
-# class whose update they replace. They say whether they did it.
+# class whose update they replace. They say whether they did it. The table is filled when the first optimizer
+# is made, by those who wait for that.
 
 # %%
 #| export
 STEPS: dict[type, Callable] = {}
+WAITING: list[Callable] = []
 
 
 def quicker(update: Callable, owner: type) -> Callable:
@@ -147,6 +149,7 @@ class Books:
     def __init__(self, params: Iterable, defaults: dict):
         if isinstance(params, Tensor):
             raise TypeError("an optimizer takes several parameters, or dicts: put the one tensor in a list")
+        while WAITING: WAITING.pop()()
         for name in HOOKS: setattr(self, name, {})
         self.defaults, self.param_groups = defaults, []
         self.state: defaultdict = defaultdict(dict)

@@ -125,7 +125,7 @@ def _(g, out, x, h, c, w_ih, w_hh, _b_ih, _b_hh, w_hr, sizes, reverse, kept):
     if w_hr is not None or not ready(x, w_ih, w_hh) or not h.dtype == c.dtype == x.dtype: return DECLINED
     back, H = WayBack(g, x, h, out[0], w_ih, w_hh, sizes, reverse), w_hh.shape[1]
     cells, dc = kept[0], np.zeros_like(c.T, order="C") if g[2] is None else g[2].T.copy()
-    walked = reversed(list(zip(*kept, cells_before(c.T, cells))))
+    walked = reversed(list(zip(*kept, cells_before(np.ascontiguousarray(c.T), cells))))
     for span, steps in back.spans():
         slopes = np.empty_like(x, shape=(4 * H, span.stop - span.start))
         for step in steps:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -154,9 +154,10 @@ class NoCompiler(RuntimeError):
 @cache
 def compiler() -> str | None:
     """The path of the system's C compiler, if it has one: $CC, cc, gcc or clang."""
-    from shutil import which
     names = [os.environ["CC"]] if os.environ.get("CC") else ["cc", "gcc", "clang"]
-    return next((found for name in names if (found := which(name))), None)
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    places = [os.path.join(folder, name) for name in names for folder in folders]       # noqa: PTH118
+    return next((place for place in places if os.access(place, os.X_OK)), None)
 
 
 @cache
@@ -198,7 +199,11 @@ class Library:
 
     def __init__(self, name: str, source: str, header: str = HEADER):
         self._name, self._source = name, header + source
-        self._signatures = {f: (result, arguments) for result, f, arguments in SIGNATURE.findall(source)}
+
+    @cached_property
+    def _signatures(self) -> dict[str, tuple[str, str]]:
+        """Of each function that may be called: what it returns, and what it takes."""
+        return {f: (result, arguments) for result, f, arguments in SIGNATURE.findall(self._source)}
 
     def __getattr__(self, f: str):
         if f.startswith("_") or f not in self._signatures: raise AttributeError(f"{self._name} has no {f}")

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib import import_module
 
 from tinytorch.autograd import Autograd
-from tinytorch.bookkeeping import STEPS
+from tinytorch.bookkeeping import STEPS, WAITING
 from tinytorch.column import DECLINED, KERNELS, PULLS, WATCHERS, bodies
 from tinytorch.compiling import cache_folder, compiler, processor
 from tinytorch.kernels import Device, chosen
@@ -111,6 +112,7 @@ def turn(which: str) -> None:
 
 
 WATCHERS.append(renew)
+WAITING.append(lambda: import_module("tinytorch.c_steps"))
 turn(os.environ.get("TINYTORCH_KERNELS") or "fast")
 set_default_engine(Autograd(DEVICE))
 
@@ -130,6 +132,7 @@ class Kernels(list):
 
 def kernels() -> Kernels:
     """The kernels that will be asked: one row for each op, device and way."""
+    while WAITING: WAITING.pop()()
     ways = ((KERNELS, "forward"), (PULLS, "back"))
     rows = [(op.name if isinstance(op, Op) else op.__name__, device, one.engine,
              way if isinstance(op, Op) else "step")

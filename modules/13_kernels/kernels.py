@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from math import log10
 
@@ -408,6 +407,7 @@ Roofline(*[(name, 20 / moved[name], speed(way)) for name, way in ways.items()])
 #| export exercise
 def in_threads(f: Callable[[int, int], object], n: int, threads: int) -> None:
     """Calls f(start, stop) for the parts of range(n), a thread for each, and raises what they raise."""
+    from concurrent.futures import ThreadPoolExecutor       # here, as few programs will need it
     #| hint Part t begins at n * t // threads, and ends where the next begins. A part of nothing is none.
     #| hint with ThreadPoolExecutor(threads) as pool: pool.map(f, starts, stops) starts them all.
     #| hint An error waits in what map returns, until somebody asks for the results: list(…).

@@ -28,6 +28,7 @@ def fast():
 
 
 def numbers(*shape): return rng.standard_normal(shape).astype(np.float32)
+def numbers_of(seed, *shape): return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 def ids(n, *shape): return rng.integers(0, n, shape)
 
 
@@ -226,6 +227,154 @@ def test_a_subclass_with_an_update_of_its_own_is_not_overruled():
     p.grad = tensor([5.0])
     Still([p], lr=0.1).step()
     assert p.tolist() == [2.0]
+
+
+# ----------------------------------------------------------------------------------------------- attention
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (5, 5, 8, 8), (33, 7, 4, 20), (3, 70, 17, 5),
+                                   (64, 64, 32, 9)], ids=str)
+@pytest.mark.parametrize("masked", ["", "causal", "rows", "pairs"])
+@pytest.mark.parametrize("lead", [(), (3,), (2, 3)], ids=str)
+def test_attention(lead, masked, shape):
+    T, S, E, V = shape
+    q, k, v = numbers(*lead, T, E), numbers(*lead, S, E), numbers(*lead, S, V)
+    mask = {"": None, "causal": None, "rows": numbers(T, S), "pairs": rng.random((*lead, T, S)) < 0.6}[masked]
+    def look(torch): return lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(
+        q, k, v, attn_mask=None if mask is None else torch.tensor(mask), is_causal=masked == "causal")
+    if masked == "pairs": mask[..., 0] = True           # PyTorch has nan where nothing may be looked at
+    compared(look(tinytorch), q, k, v, rtol=1e-4, atol=1e-5, theirs=look(torch))
+
+
+def test_heads_that_lie_side_by_side():
+    x = numbers(2, 9, 3 * 4 * 5)
+
+    def look(torch, x):
+        q, k, v = [part.view(2, 9, 4, 5).transpose(1, 2) for part in x.split(20, dim=2)]
+        seen = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return seen.transpose(1, 2).reshape(2, 9, 20)
+    found = compared(lambda x: look(tinytorch, x), x, rtol=1e-4, atol=1e-5, theirs=lambda x: look(torch, x))
+    assert found[1].shape == x.shape
+
+
+def test_a_query_that_may_look_nowhere_sees_nothing():
+    q, k, v = [tensor(numbers(4, 8), requires_grad=True) for _ in range(3)]
+    mask = tensor(np.eye(4, dtype=bool) & [True, True, False, True])
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    out.sum().backward()
+    assert not out.detach().numpy()[2].any() and np.isfinite(q.grad.numpy()).all()
+
+
+def test_weights_that_are_dropped_and_masks_that_learn():
+    from tinytorch.attention import attend
+    keep = np.float32(2 * (rng.random((2, 6, 7)) < 0.5))
+    q, k, v, mask = numbers(2, 6, 8), numbers(2, 7, 8), numbers(2, 7, 3), numbers(6, 7)
+    compared(attend, q, k, v, mask, keep, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("ids", [[0, 2, 2, 1], [[3, 3], [3, 3]], []], ids=str)
+def test_the_gradient_of_an_embedding(ids):
+    ids = np.array(ids, np.int64)
+    def look(torch): return lambda ids, weight: torch.nn.functional.embedding(ids, weight, padding_idx=1)
+    compared(look(tinytorch), ids, numbers(4, 5), theirs=look(torch))
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+
+CONVOLUTIONS = [{}, {"padding": 1}, {"stride": 2}, {"stride": 2, "padding": 1}, {"dilation": 2},
+                {"stride": (2, 3), "padding": (2, 0), "dilation": (1, 2)}, {"padding": "same"},
+                {"padding": 4}]
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("settings", CONVOLUTIONS, ids=str)
+@pytest.mark.parametrize(("pictures", "filters"), [
+    ((2, 3, 9, 8), (5, 3, 3, 3)), ((1, 1, 7, 7), (1, 1, 1, 1)), ((3, 9, 6, 7), (17, 9, 2, 3)),
+    ((2, 2, 40, 5), (4, 2, 5, 1))], ids=str)
+def test_convolution(pictures, filters, settings):
+    arrays = numbers(*pictures), numbers(*filters), numbers(filters[0])
+    def look(torch): return lambda *given: torch.nn.functional.conv2d(*given, **settings)
+    try: look(torch)(*map(torch.tensor, arrays))
+    except RuntimeError: pytest.skip("the filter does not fit")
+    compared(look(tinytorch), *arrays, rtol=1e-4, atol=1e-4, theirs=look(torch))
+
+
+def test_convolutions_that_are_not_for_the_kernel():
+    x, w = numbers(2, 4, 6, 6), numbers(4, 2, 3, 3)
+    compared(lambda x, w: F.conv2d(x, w, groups=2), x, w, rtol=1e-4, atol=1e-5,
+             theirs=lambda x, w: torch.nn.functional.conv2d(x, w, groups=2))
+    whole = numbers(4, 4, 3, 3)
+    compared(lambda x, w: F.conv2d(x[0], w), x, whole, rtol=1e-4, atol=1e-5,
+             theirs=lambda x, w: torch.nn.functional.conv2d(x[0], w))
+    compared(lambda x, w: F.conv2d(x.transpose(2, 3), w), x, whole, rtol=1e-4, atol=1e-5,
+             theirs=lambda x, w: torch.nn.functional.conv2d(x.transpose(2, 3), w))
+    assert F.conv2d(tensor(x.astype(np.float64)), tensor(whole.astype(np.float64))).dtype is tinytorch.float64
+    assert F.conv2d(tensor(x[:0]), tensor(whole)).shape == (0, 4, 4, 4)
+    with pytest.raises(ValueError): F.conv2d(tensor(x), tensor(numbers(4, 3, 3, 3)))
+
+
+def test_one_endless_pixel_is_seen_by_its_windows_only():
+    x, w = numbers(1, 2, 8, 8), numbers(3, 2, 3, 3)
+    x[0, 1, 4, 4] = np.inf
+    found = F.conv2d(tensor(x), tensor(w), padding=1).numpy()
+    want = torch.nn.functional.conv2d(torch.tensor(x), torch.tensor(w), padding=1).numpy()
+    assert np.array_equal(np.isfinite(found), np.isfinite(want))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 6), (1, 1, 2, 2), (2, 2, 5, 7), (3, 9, 33)], ids=str)
+def test_max_pool(shape):
+    ties = rng.integers(0, 3, shape).astype(np.float32)
+    for x in (numbers(*shape), np.maximum(numbers(*shape), 0), ties):
+        compared(lambda x: F.max_pool2d(x, 2), x, theirs=lambda x: torch.nn.functional.max_pool2d(x, 2))
+
+
+def test_a_pool_with_nan():
+    x = numbers(1, 1, 6, 6)
+    x[0, 0, 2, 3] = np.nan
+    compared(lambda x: F.max_pool2d(x, 2), x, theirs=lambda x: torch.nn.functional.max_pool2d(x, 2))
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 5, 5), (1, 2, 9), (7, 17, 3, 2), (2, 1, 1, 3)], ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm(shape, training):
+    C = shape[1]
+    x, w, b, mean = numbers(*shape) * 2 + 5, numbers(C), numbers(C), numbers(C)
+    var = np.float32(rng.random(C) + 0.5)
+
+    def norm(torch):
+        return lambda x, w, b: torch.nn.functional.batch_norm(
+            x, torch.tensor(mean), torch.tensor(var), w, b, training=training)
+    compared(norm(tinytorch), x, w, b, rtol=1e-3, atol=1e-4, theirs=norm(torch))
+
+
+# ---------------------------------------------------------------------------------------------- recurrent
+
+@pytest.mark.parametrize("settings", [{}, {"bias": False}, {"num_layers": 2, "bidirectional": True}], ids=str)
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_memories(name, settings):
+    theirs = getattr(torch.nn, name)(5, 7, **settings)
+    ours = getattr(tinytorch.nn, name)(5, 7, **settings)
+    ours.load_state_dict({key: tensor(x.detach().numpy()) for key, x in theirs.state_dict().items()})
+    first = numbers(2, settings.get("num_layers", 1) * (1 + settings.get("bidirectional", False)), 3, 7)
+    found, want = [both_ways(package, lambda x, h, c, net=net: net(x, (h, c) if name == "LSTM" else h)[0],
+                             [numbers_of(1, 6, 3, 5), *first])
+                   for package, net in ((tinytorch, ours), (torch, theirs))]
+    agree(found, want, 1e-4, 1e-5)
+    for mine, other in zip(ours.parameters(), theirs.parameters()):
+        np.testing.assert_allclose(mine.grad.numpy(), other.grad.numpy(), 1e-3, 1e-5)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_sequences_of_several_lengths(name):
+    theirs, ours = [getattr(package.nn, name)(4, 6) for package in (torch, tinytorch)]
+    ours.load_state_dict({key: tensor(x.detach().numpy()) for key, x in theirs.state_dict().items()})
+    x, told = numbers(5, 3, 4), []
+    for package, net in ((tinytorch, ours), (torch, theirs)):
+        pack = package.nn.utils.rnn.pack_padded_sequence
+        start = package.tensor(x).requires_grad_()
+        out, _ = net(pack(start, package.tensor([5, 3, 1])))
+        (out.data * out.data).sum().backward()
+        told.append([out.data.detach().numpy(), start.grad.numpy()])
+    agree(*told, 1e-4, 1e-5)
 
 
 # ------------------------------------------------------------------------------------------------ the switch

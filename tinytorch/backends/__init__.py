@@ -7,8 +7,9 @@ from ..column import kernel, DECLINED
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
     from . import cpu
+    from ..pool import Pool
 
-__all__ = ["kernels", "use_kernels", "kernel", "DECLINED"]
+__all__ = ["kernels", "use_kernels", "kernel", "DECLINED", "Pool"]
 
 
 def __getattr__(name: str):
