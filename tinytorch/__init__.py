@@ -9,14 +9,14 @@ from . import (
     receipts, journeys, overwriting, modes, rulebook, autograd, rules_numbers, rules_bends, rules_shaping,
     rules_places, rules_totals, rules_linalg, rules_dense, rules_normalization, rules_pooling,
     rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, column, compiling,
-    kernels, switch, c_bends, c_rows, c_tiles, c_attention, c_pictures, c_recurrent,
+    kernels, switch, c_bends, c_rows, c_tiles, c_attention, c_pictures, c_recurrent, cuda,
 )
 
 from .pages import keep_pages
 from .dtypes import (
     dtype, bool_ as bool, uint8, uint16, uint32, uint64, int8, int16, short, int32, int_ as int, int64, long,
     float16, half, float32, float_ as float, float64, double, get_default_dtype, set_default_dtype, finfo,
-    iinfo, Size, device,
+    iinfo, Size, device, set_default_device, get_default_device,
 )
 from .printing import set_printoptions
 from .tensor import (
@@ -94,10 +94,11 @@ from .pooling import max_pool1d, max_pool3d, avg_pool1d, adaptive_avg_pool1d, ad
 from .resampling import pixel_shuffle, pixel_unshuffle, channel_shuffle
 from .recurrent import lstm_cell, gru_cell, rnn_tanh_cell, rnn_relu_cell
 from .modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled
+from .cuda import set_float32_matmul_precision, get_float32_matmul_precision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
-    from . import amp, ao, autograd, backends, datasets, metrics, models, monitoring, nn, onnx, optim, profiler, quantization, random, registry, serve, tokenizers, transforms, utils
+    from . import amp, ao, autograd, backends, cuda, datasets, metrics, models, monitoring, nn, onnx, optim, profiler, quantization, random, registry, serve, tokenizers, transforms, utils
     from .setup import timed, Timing, peak_memory, matmul_flops, gemm_ceiling, bandwidth_ceiling
     from .version import show_versions
     from .anomaly import is_anomaly_enabled, is_anomaly_check_nan_enabled
@@ -119,32 +120,32 @@ __all__ = [
     "timed", "Timing", "peak_memory", "matmul_flops", "gemm_ceiling", "bandwidth_ceiling", "show_versions",
     "keep_pages", "dtype", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "short", "int32", "int64",
     "long", "float16", "half", "float32", "float64", "double", "get_default_dtype", "set_default_dtype",
-    "finfo", "iinfo", "Size", "device", "set_printoptions", "Tensor", "tensor", "broadcast_shapes",
-    "promote_types", "result_type", "add", "sub", "mul", "true_divide", "neg", "exp", "log", "sqrt", "mean",
-    "var", "matmul", "transpose", "permute", "reshape", "eq", "ne", "lt", "le", "gt", "ge", "greater",
-    "greater_equal", "less", "less_equal", "not_equal", "zeros", "ones", "empty", "full", "empty_strided",
-    "scalar_tensor", "eye", "arange", "linspace", "logspace", "bartlett_window", "hann_window",
-    "hamming_window", "blackman_window", "kaiser_window", "zeros_like", "ones_like", "empty_like",
-    "full_like", "as_tensor", "asarray", "from_numpy", "frombuffer", "is_tensor", "fill", "fill_", "zero_",
-    "is_nonzero", "is_floating_point", "is_complex", "is_signed", "cat", "stack", "concat", "concatenate",
-    "atleast_1d", "atleast_2d", "atleast_3d", "hstack", "vstack", "dstack", "column_stack", "row_stack",
-    "block_diag", "split", "unbind", "chunk", "split_with_sizes", "tensor_split", "hsplit", "vsplit",
-    "dsplit", "narrow", "select", "select_scatter", "slice_scatter", "diagonal_scatter", "squeeze",
-    "unsqueeze", "flatten", "unflatten", "ravel", "movedim", "t", "adjoint", "swapaxes", "moveaxis",
-    "swapdims", "broadcast_to", "broadcast_tensors", "tile", "repeat_interleave", "flip", "roll", "fliplr",
-    "flipud", "rot90", "diagonal", "diag_embed", "diag", "diagflat", "tril", "triu", "tril_indices",
-    "triu_indices", "strided", "as_strided", "meshgrid", "cartesian_prod", "combinations", "memory_format",
-    "preserve_format", "contiguous_format", "channels_last", "clone", "detach", "can_cast", "numel",
-    "is_same_size", "get_device", "floor_divide", "remainder", "fmod", "div", "reciprocal", "square", "rsqrt",
-    "hypot", "float_power", "sign", "sgn", "signbit", "copysign", "positive", "heaviside", "exp2", "expm1",
-    "log2", "log10", "log1p", "logaddexp", "logaddexp2", "xlogy", "logit", "sin", "cos", "tan", "asin",
-    "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh", "sinc", "deg2rad", "rad2deg", "floor",
-    "ceil", "trunc", "frac", "maximum", "minimum", "fmax", "fmin", "clamp", "clamp_min", "clamp_max", "lerp",
-    "addcmul", "addcdiv", "rsub", "erf", "erfc", "erfinv", "lgamma", "digamma", "polygamma", "isnan", "isinf",
-    "isfinite", "isposinf", "isneginf", "isreal", "nan_to_num", "isclose", "allclose", "equal", "logical_and",
-    "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not",
-    "bitwise_left_shift", "bitwise_right_shift", "gcd", "lcm", "frexp", "ldexp", "nextafter", "where",
-    "masked_fill", "absolute", "divide", "multiply", "subtract", "negative", "clip", "fix", "arcsin",
+    "finfo", "iinfo", "Size", "device", "set_default_device", "get_default_device", "set_printoptions",
+    "Tensor", "tensor", "broadcast_shapes", "promote_types", "result_type", "add", "sub", "mul",
+    "true_divide", "neg", "exp", "log", "sqrt", "mean", "var", "matmul", "transpose", "permute", "reshape",
+    "eq", "ne", "lt", "le", "gt", "ge", "greater", "greater_equal", "less", "less_equal", "not_equal",
+    "zeros", "ones", "empty", "full", "empty_strided", "scalar_tensor", "eye", "arange", "linspace",
+    "logspace", "bartlett_window", "hann_window", "hamming_window", "blackman_window", "kaiser_window",
+    "zeros_like", "ones_like", "empty_like", "full_like", "as_tensor", "asarray", "from_numpy", "frombuffer",
+    "is_tensor", "fill", "fill_", "zero_", "is_nonzero", "is_floating_point", "is_complex", "is_signed",
+    "cat", "stack", "concat", "concatenate", "atleast_1d", "atleast_2d", "atleast_3d", "hstack", "vstack",
+    "dstack", "column_stack", "row_stack", "block_diag", "split", "unbind", "chunk", "split_with_sizes",
+    "tensor_split", "hsplit", "vsplit", "dsplit", "narrow", "select", "select_scatter", "slice_scatter",
+    "diagonal_scatter", "squeeze", "unsqueeze", "flatten", "unflatten", "ravel", "movedim", "t", "adjoint",
+    "swapaxes", "moveaxis", "swapdims", "broadcast_to", "broadcast_tensors", "tile", "repeat_interleave",
+    "flip", "roll", "fliplr", "flipud", "rot90", "diagonal", "diag_embed", "diag", "diagflat", "tril", "triu",
+    "tril_indices", "triu_indices", "strided", "as_strided", "meshgrid", "cartesian_prod", "combinations",
+    "memory_format", "preserve_format", "contiguous_format", "channels_last", "clone", "detach", "can_cast",
+    "numel", "is_same_size", "get_device", "floor_divide", "remainder", "fmod", "div", "reciprocal", "square",
+    "rsqrt", "hypot", "float_power", "sign", "sgn", "signbit", "copysign", "positive", "heaviside", "exp2",
+    "expm1", "log2", "log10", "log1p", "logaddexp", "logaddexp2", "xlogy", "logit", "sin", "cos", "tan",
+    "asin", "acos", "atan", "atan2", "sinh", "cosh", "asinh", "acosh", "atanh", "sinc", "deg2rad", "rad2deg",
+    "floor", "ceil", "trunc", "frac", "maximum", "minimum", "fmax", "fmin", "clamp", "clamp_min", "clamp_max",
+    "lerp", "addcmul", "addcdiv", "rsub", "erf", "erfc", "erfinv", "lgamma", "digamma", "polygamma", "isnan",
+    "isinf", "isfinite", "isposinf", "isneginf", "isreal", "nan_to_num", "isclose", "allclose", "equal",
+    "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor",
+    "bitwise_not", "bitwise_left_shift", "bitwise_right_shift", "gcd", "lcm", "frexp", "ldexp", "nextafter",
+    "where", "masked_fill", "absolute", "divide", "multiply", "subtract", "negative", "clip", "fix", "arcsin",
     "arccos", "arctan", "arctan2", "arcsinh", "arccosh", "arctanh", "gather", "index_select", "take",
     "take_along_dim", "scatter", "scatter_add", "scatter_reduce", "index_add", "index_copy", "index_fill",
     "index_reduce", "unravel_index", "index_put", "put", "masked_select", "masked_scatter", "nonzero",
@@ -172,8 +173,9 @@ __all__ = [
     "quantize_per_tensor_dynamic", "dequantize", "int_repr", "q_scale", "q_zero_point",
     "q_per_channel_scales", "q_per_channel_zero_points", "q_per_channel_axis", "qint8", "quint8", "qint32",
     "per_tensor_affine", "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric",
-    "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine", "sparse_csr_tensor", "Profiler",
-    "profiled", "cost", "cost_of", "Cost", "in_turns", "paired", "percentile",
+    "fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine", "sparse_csr_tensor",
+    "set_float32_matmul_precision", "get_float32_matmul_precision", "Profiler", "profiled", "cost", "cost_of",
+    "Cost", "in_turns", "paired", "percentile",
 ]
 
 
@@ -184,6 +186,7 @@ def __getattr__(name: str):
 
 def __dir__(): return [
     *__all__, "bool", "int", "float", "sum", "pow", "abs", "round", "max", "min", "all", "any", "amp", "ao",
-    "autograd", "backends", "datasets", "metrics", "models", "monitoring", "nn", "onnx", "optim", "profiler",
-    "quantization", "random", "registry", "serve", "tokenizers", "transforms", "utils", "__version__",
+    "autograd", "backends", "cuda", "datasets", "metrics", "models", "monitoring", "nn", "onnx", "optim",
+    "profiler", "quantization", "random", "registry", "serve", "tokenizers", "transforms", "utils",
+    "__version__",
 ]

@@ -10,13 +10,14 @@ from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 import numpy as np
 
 from .creation import as_tensor
+from .devices import JOURNEYS
 from .dtypes import float64
 from .shaping import stack
 from .tensor import Tensor, tensor
 
 __all__ = [
-    "collate_leaves", "made_like", "refilled", "default_convert", "refuse_contradictions", "context_of",
-    "Settled",
+    "collate_leaves", "made_like", "refilled", "default_convert", "pinned", "Pinned", "refuse_contradictions",
+    "context_of", "Settled",
 ]
 
 
@@ -60,6 +61,24 @@ def default_convert(data):
     if isinstance(data, Mapping): return made_like(data, {key: default_convert(x) for key, x in data.items()})
     if isinstance(data, Sequence): return made_like(data, [default_convert(x) for x in data])
     return data
+
+
+def pinned(data):
+    """The tensors of a batch in memory that a GPU can read by itself."""
+    if isinstance(data, Tensor): return Tensor(JOURNEYS["pinned"](data.array))
+    if isinstance(data, (str, bytes)): return data
+    if isinstance(data, Mapping): return made_like(data, {key: pinned(x) for key, x in data.items()})
+    if isinstance(data, Sequence): return made_like(data, [pinned(x) for x in data])
+    return data.pin_memory() if hasattr(data, "pin_memory") else data
+
+
+class Pinned:
+    """Batches of another iterator, pinned."""
+
+    def __init__(self, batches): self.batches = batches
+    def __iter__(self): return self
+    def __next__(self): return pinned(next(self.batches))
+    def __getattr__(self, name: str): return getattr(self.batches, name)
 
 
 def refuse_contradictions(streams: bool, wishes: Mapping) -> None:

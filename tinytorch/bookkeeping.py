@@ -301,7 +301,7 @@ def remembered(state: dict, p: Tensor, *names: str) -> list:
 
 def counted(state: dict) -> int:
     """How many steps this parameter has taken, with the one that begins."""
-    if "step" not in state: state["step"] = tensor(0.0)
+    if "step" not in state: state["step"] = tensor(0.0, device="cpu")        # who counts need not wait
     state["step"].array += 1
     return int(state["step"].array)
 

@@ -8,7 +8,8 @@ from functools import update_wrapper
 
 import numpy as np
 
-from .dtypes import as_dtype, dtype_of, get_default_dtype, int64
+from .devices import brought_home
+from .dtypes import DEFAULT_DEVICE, as_dtype, dtype_of, get_default_dtype, int64
 from .methods import METHODS, method
 from .tensor import Op, Tensor, as_array, current_engine
 
@@ -24,6 +25,7 @@ __all__ = [
 
 def boxed_on(array, device=None, requires_grad: bool = False) -> Tensor:
     """A new array in its box, on its device."""
+    if device is None: device = DEFAULT_DEVICE.get()
     out = Tensor(array) if device is None else METHODS["to"](Tensor(array), device)
     return METHODS["requires_grad_"](out) if requires_grad else out
 
@@ -84,7 +86,7 @@ def full(size, fill_value, *, dtype=None, device=None, requires_grad=False) -> T
     if not isinstance(size, (tuple, list)):
         raise TypeError(f"full wants a shape such as (2, 3), not {size!r}")
     value = as_array(fill_value, dtype and as_dtype(dtype))
-    array = np.full(lengths("full", tuple(size) or ((),)), value)
+    array = np.full(lengths("full", tuple(size) or ((),)), brought_home(value))
     return boxed_on(dtype_of(value).cast(array), device, requires_grad)
 
 
@@ -256,7 +258,8 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False) -> 
     """As as_tensor; `copy=True` always copies, `copy=False` never does, or raises a ValueError."""
     given = getattr(obj, "array", obj)
     out = as_tensor(obj, dtype, device)
-    if np.may_share_memory(given, out.array): out = out if not copy else METHODS["clone"](out)
+    if type(given) is type(out.array) and np.may_share_memory(given, out.array):
+        out = out if not copy else METHODS["clone"](out)
     elif copy is False:
         raise ValueError("asarray cannot show these numbers in that dtype without copying them")
     return METHODS["requires_grad_"](out) if requires_grad else out

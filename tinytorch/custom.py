@@ -157,7 +157,7 @@ def chosen(function: type[Function]) -> Callable:
 def boxed(receipt: Applied, g, outline: Outline | None) -> Tensor | None:
     """The gradient of one output as backward wants to see it."""
     if g is None and outline and receipt.ctx.materialize_grads: g = np.zeros(outline.shape, outline.dtype)
-    return g if g is None or isinstance(g, Tensor) else Tensor(np.asarray(g))
+    return g if g is None or isinstance(g, Tensor) else Tensor(g)
 
 
 def check(name: str, n: int, dx, x) -> None:

@@ -19,8 +19,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from .batching import Settled, collate_leaves, context_of, default_convert, made_like, refuse_contradictions
+from .batching import (
+    Pinned, Settled, collate_leaves, context_of, default_convert, made_like, refuse_contradictions,
+)
 from .creation import as_tensor, empty, ones
+from .devices import JOURNEYS
 from .dtypes import int64
 from .folders import shipped, write_whole
 from .randomness import Generator, rand, randint, randperm
@@ -302,7 +305,7 @@ class DataLoader(Settled, Generic[T]):
         batch_sampler=None,                         # whose batches, if not those
         num_workers: int = 0,                       # processes that read ahead
         collate_fn: Callable | None = None,         # makes a batch of a list of samples
-        pin_memory: bool = False,                   # taken, and without effect on a CPU
+        pin_memory: bool = False,                   # in memory that a GPU reads by itself, if there is one
         drop_last: bool = False,                    # leaves out a last batch that is not full
         timeout: float = 0,                         # seconds to wait for workers; 0 is for ever
         worker_init_fn: Callable | None = None,     # is called in each worker, with its number
@@ -333,6 +336,9 @@ class DataLoader(Settled, Generic[T]):
     def orders(self): return self.batch_sampler if self.in_batches else self.sampler
 
     def __iter__(self) -> Iterator:
+        return Pinned(self.batches()) if self.pin_memory and "pinned" in JOURNEYS else self.batches()
+
+    def batches(self) -> Iterator:
         orders = iter(self.orders)
         if self.crew is not None and not self.crew.closed:
             self.crew.again(orders)

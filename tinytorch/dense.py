@@ -201,7 +201,7 @@ def surprise(input, target, /, ignore_index=-100):
     log_sum = np.log(np.exp(rest, out=rest).sum(axis=dim, keepdims=True))
     out = log_sum - picked
     log_total = log_sum + top
-    out[ignored] = 0
+    np.copyto(out, 0, where=ignored)
     return Kept(out.squeeze(dim), log_total)
 
 

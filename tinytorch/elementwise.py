@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .devices import together
 from .dtypes import dtype_of, float64
 from .errors import ShapeError
 from .methods import METHODS, into, method
@@ -798,7 +799,7 @@ def nextafter(input, other, /):
 
 def chosen(inputs):
     """A bool condition, and two inputs in their common dtype."""
-    condition, *rest = inputs
+    condition, *rest = together(inputs)
     if condition.dtype.kind != "b" and condition.dtype != np.uint8:
         raise RuntimeError(f"where wants a condition of bools, not of {dtype_of(condition)}")
     kind = result_type(*rest)

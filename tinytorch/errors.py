@@ -1,6 +1,8 @@
 # Generated from modules/02_tensor/appendix_errors.py by `tito export`. Edit that file, not this one.
 """What does not fit, said in words: what was asked, what was given, what may have been meant."""
 
+from .devices import devices_apart
+
 __all__ = ["ShapeError", "shape_of", "explained", "mismatch"]
 
 
@@ -16,6 +18,8 @@ def shape_of(x) -> str:
 def explained(op, arrays: list, error: Exception) -> Exception:
     """NumPy's complaint about what an op was given, as a sentence about shapes."""
     if isinstance(error, RuntimeError): return error        # a sentence already
+    if apart := devices_apart(arrays): return RuntimeError(apart)
+    if isinstance(error, TypeError): return error
     kind = IndexError if isinstance(error, IndexError) else ShapeError      # a dim out of range
     return kind(f"{op.name} cannot take {' and '.join([shape_of(x) for x in arrays])}: {error}")
 

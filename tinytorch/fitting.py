@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 
+from .devices import at_home
 from .errors import ShapeError, shape_of
 from .tensor import Tensor
 
@@ -35,7 +36,7 @@ def row_max(x):
 def rows_times(rows, weight):
     """Each row with each row of the weight.  (n, i), (o, i) -> (n, o)"""
     if len(rows) >= len(weight): return rows @ weight.T
-    return np.ascontiguousarray((weight @ rows.T).T)
+    return (weight @ rows.T).T.copy()
 
 
 def as_rows(x, last: int):
@@ -79,7 +80,7 @@ def labels_of(input, target, ignore_index: int):
     ignored = target == ignore_index
     one_class = target.shape[:dim] + (1,) + target.shape[dim:]
     places = (target * ~ignored).reshape(one_class)
-    if places.size and not 0 <= places.min() <= places.max() < input.shape[dim]:
+    if at_home(places) and places.size and not 0 <= places.min() <= places.max() < input.shape[dim]:
         raise IndexError(f"labels from {places.min()} to {places.max()} do not fit {input.shape[dim]} "
                          f"classes: these are 0 to {input.shape[dim] - 1}")
     return dim, places, ignored.reshape(one_class)

@@ -8,8 +8,6 @@ from functools import partial
 from warnings import warn
 from weakref import ref
 
-import numpy as np
-
 from .autograd import settled
 from .custom import Function
 from .hooks import EVERY_BACKWARD_HOOK, WATCHERS, RemovableHandle, asked
@@ -121,7 +119,7 @@ def shown(hook: Callable, gradients: list, create_graph: bool, *more: list) -> l
     return [dx if dx is None or create_graph else dx.array for dx in told]
 
 
-def box(g) -> Tensor | None: return g if g is None or isinstance(g, Tensor) else Tensor(np.asanyarray(g))
+def box(g) -> Tensor | None: return g if g is None or isinstance(g, Tensor) else Tensor(g)
 
 
 def sides_of(receipt: Receipt) -> Sides:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .devices import at_home, beside, done_at_home
 from .dtypes import dtype_of
 from .errors import ShapeError, shape_of
 from .indices import numbers_first, plain_index
@@ -16,11 +17,11 @@ from .tensor import Op, Tensor, tensor
 
 __all__ = [
     "addresses", "bounded", "same_kind", "OutOfBounds", "dim_second", "gather", "index_select", "take",
-    "take_along_dim", "vector", "combine", "sent", "scatter", "scatter_add", "scatter_reduce", "MEETING",
-    "NEUTRAL", "reduced", "shared_out", "index_add", "index_copy", "index_fill", "index_reduce", "slices",
-    "unravel_index", "put_index", "index_put", "put", "masked_select", "masked_scatter", "truth", "nonzero",
-    "argwhere", "isin", "Ranked", "order", "ranked", "sort", "argsort", "msort", "topk", "kthvalue", "bisect",
-    "searchsorted", "bucketize",
+    "take_along_dim", "vector", "combine", "ATOMIC", "meet", "sent", "scatter", "scatter_add",
+    "scatter_reduce", "MEETING", "NEUTRAL", "reduced", "shared_out", "index_add", "index_copy", "index_fill",
+    "index_reduce", "slices", "unravel_index", "put_index", "index_put", "put", "masked_select",
+    "masked_scatter", "truth", "nonzero", "argwhere", "isin", "Ranked", "order", "ranked", "sort", "argsort",
+    "msort", "topk", "kthvalue", "bisect", "searchsorted", "bucketize",
 ]
 
 
@@ -42,7 +43,7 @@ def bounded(index, length: int):
     """The index, once it is known to name places from 0 to length - 1."""
     if index.dtype.kind not in "iu":
         raise RuntimeError(f"an index is made of whole numbers, not of {dtype_of(index)}")
-    if index.size and not 0 <= index.min() <= index.max() < length:
+    if at_home(index) and index.size and not 0 <= index.min() <= index.max() < length:     # a GPU would stop
         wrong = index.min() if index.min() < 0 else index.max()
         raise OutOfBounds(f"index {wrong} is out of bounds: there are {length} places, counted from 0")
     return index
@@ -105,8 +106,20 @@ def vector(index, length: int):
 def combine(ufunc, array, where: tuple, values) -> None:
     """Takes each of the values into the place of `array` that it is sent to, one after the other."""
     places = np.ravel_multi_index(where, array.shape)
-    values = np.broadcast_to(values, places.shape)
-    ufunc.at(array.reshape(-1), places.reshape(-1), values.reshape(-1))
+    values = np.broadcast_to(beside(values, array), places.shape)
+    meet(ufunc, array.reshape(-1), places.reshape(-1), values.reshape(-1))
+
+
+ATOMIC = (np.add, np.maximum, np.minimum)       # what the processors of a GPU can do to one float at once
+
+
+def meet(ufunc, array, index, values) -> None:
+    """`ufunc.at(array, index, values)`, in place; at home, where a GPU has no such thing."""
+    def met(array, index, values):
+        ufunc.at(array, index, values)
+        return array
+    if at_home(array) or (ufunc in ATOMIC and array.dtype.char in "fd"): met(array, index, values)
+    else: array[...] = done_at_home(met, array, index, values)
 
 
 def sent(src, index, like):
@@ -225,7 +238,7 @@ def put_index(input, values, /, index, accumulate=False):
     """`values` written, or added, where `input[index]` is.  (*), (k*) -> (*)"""
     out = input.copy()
     part, index = numbers_first(out, index)
-    if accumulate: np.add.at(part, index, values)
+    if accumulate: meet(np.add, part, index, values)
     else: part[index] = values
     return out
 
@@ -242,7 +255,7 @@ def put(input, index, source, /, accumulate=False):
     if index.size != source.size: raise OutOfBounds(f"{index.size} places for {source.size} numbers")
     same_kind(source, input)
     out = input.copy()
-    if accumulate: np.add.at(out.reshape(-1), index.reshape(-1), source.reshape(-1))
+    if accumulate: meet(np.add, out.reshape(-1), index.reshape(-1), source.reshape(-1))
     else: out.reshape(-1)[index.reshape(-1)] = source.reshape(-1)
     return out
 

@@ -3,7 +3,10 @@
 
 import numpy as np
 
-__all__ = ["plain_index", "plain_place", "numbers_first"]
+from .devices import at_home, beside
+from .dtypes import device_of
+
+__all__ = ["plain_index", "plain_place", "brought_beside", "numbers_first"]
 
 
 def plain_index(index):
@@ -26,6 +29,16 @@ def plain_place(i):
     return i.item() if i.ndim == 0 and i.dtype != bool else i
 
 
+def brought_beside(places, array):
+    """Places in the memory of the array: they may come from the CPU, and from no other device."""
+    places = getattr(places, "array", places)
+    if at_home(array):
+        if isinstance(places, (np.ndarray, np.generic)): return places
+        raise RuntimeError("indices should be either on cpu or on the same device as the indexed tensor "
+                           f"(cpu), not on {device_of(places)}")
+    return beside(places, array)
+
+
 def numbers_first(array, index):
     """What is left to index, and with what, once the numbers among arrays are taken, first, as in PyTorch.
 
@@ -33,6 +46,7 @@ def numbers_first(array, index):
     """
     if type(index) is not tuple or (len(index) == 2 and index[1] is ...): return array, index
     if not any([hasattr(i, "dtype") for i in index]): return array, index
+    index = tuple([brought_beside(i, array) if hasattr(i, "dtype") else i for i in index])
     if not any([type(i) is int for i in index]): return array, index
     whole = slice(None)
     first = [(whole,) * (i.ndim if i.dtype == bool else 1) if hasattr(i, "dtype") else (i,) for i in index]

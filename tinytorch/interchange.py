@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from .devices import brought_home
 from .methods import METHODS
 from .tensor import Tensor
 
 __all__ = [
     "to_array", "NUMPY_NAMES", "array_ufunc", "boxed_input", "array_function", "arrays_in", "GPU",
-    "from_dlpack", "to_dlpack", "packed", "unpacked",
+    "from_dlpack", "to_dlpack", "belongings", "packed", "shallow_copy", "unpacked",
 ]
 
 
@@ -47,7 +48,7 @@ def array_ufunc(tensor: Tensor, ufunc, how: str, *inputs, **settings):
 def boxed_input(x):
     """Arrays become tensors; NumPy's single numbers count as Python's, or they would decide dtypes."""
     if isinstance(x, np.generic): return x.item()
-    return Tensor(x) if isinstance(x, np.ndarray) else x
+    return Tensor(x) if hasattr(x, "dtype") and not isinstance(x, Tensor) else x
 
 
 METHODS["array_ufunc"] = array_ufunc
@@ -91,11 +92,20 @@ def to_dlpack(tensor: Tensor, **settings):
 METHODS.update(to_dlpack=to_dlpack, dlpack_device=lambda tensor: tensor.array.__dlpack_device__())
 
 
-def packed(tensor: Tensor) -> tuple:
-    """What pickle and `copy.copy` keep of a tensor."""
+def belongings(tensor: Tensor) -> dict:
+    """What a copy of a tensor has, too."""
     forgotten = ("receipt", "kept", "_base", "_changes", "_apart", "_hooks", "_after_grad")
-    own = {name: value for name, value in vars(tensor).items() if name not in forgotten}
-    return unpacked, (type(tensor), own)
+    return {name: value for name, value in vars(tensor).items() if name not in forgotten}
+
+
+def packed(tensor: Tensor) -> tuple:
+    """What pickle keeps of a tensor."""
+    return unpacked, (type(tensor), belongings(tensor) | {"array": brought_home(tensor.array)})
+
+
+def shallow_copy(tensor: Tensor) -> Tensor:
+    """What `copy.copy` makes: another box around the same memory."""
+    return unpacked(type(tensor), belongings(tensor))
 
 
 def unpacked(kind: type, attributes: dict) -> Tensor:
@@ -105,4 +115,4 @@ def unpacked(kind: type, attributes: dict) -> Tensor:
     return tensor
 
 
-METHODS["packed"] = packed
+METHODS.update(packed=packed, shallow_copy=shallow_copy)

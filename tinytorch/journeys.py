@@ -87,7 +87,7 @@ def leading_to(order: list[Receipt], targets: dict) -> set:
 def hooked(hooks: dict | None, g):
     """The gradient after these hooks have seen it, and perhaps replaced it."""
     if not hooks or isinstance(g, list): return g
-    box = g if isinstance(g, Tensor) else Tensor(np.asanyarray(g))
+    box = g if isinstance(g, Tensor) else Tensor(g)
     with boxes():
         for hook in list(hooks.values()):
             told = hook(box)
@@ -100,7 +100,7 @@ def add_to_grad(leaf: Tensor, g) -> None:
     if isinstance(g, Tensor):
         leaf.grad = g if leaf.grad is None else leaf.grad + g
     elif leaf.grad is None:
-        leaf.grad = Tensor(np.asanyarray(g))
+        leaf.grad = Tensor(g)
     else:
         leaf.grad.array += g
         leaf.grad._changes += 1
@@ -112,10 +112,10 @@ def own(g, held: list):
     """The gradient in memory of its own, laid out in order: copied if it shows what is held already."""
     if isinstance(g, Tensor): return g
     flags = g.flags
-    if not (flags.c_contiguous and flags.writeable): return g.copy()
+    if not (flags.c_contiguous and getattr(flags, "writeable", True)): return g.copy()     # CuPy has none
     for x in held:
         if x is g: return g.copy()
-        if not isinstance(x, np.ndarray) or (x.base is None and g.base is None): continue    # no view here
+        if not isinstance(x, type(g)) or (x.base is None and g.base is None): continue    # no view here
         if np.may_share_memory(g, x): return g.copy()
     return g
 

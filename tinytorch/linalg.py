@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .devices import at_home, beside
 from .dtypes import as_dtype, dtype_of
 from .elementwise import masked_fill
 from .errors import ShapeError, shape_of
@@ -19,11 +20,11 @@ from .tensor import Op, Tensor, log, matmul, mul, permute, reshape, sum_, true_d
 __all__ = [
     "LinAlgError", "matrices", "has_rows", "square", "on_matrices", "on_squares", "lapack", "vector_norm",
     "matrix_norm", "norm", "det", "slogdet", "logdet", "inv", "inverse", "solve", "solve_triangular",
-    "ones_on_diagonal", "matrix_power", "matrix_exp", "cholesky", "qr", "QR", "eigh", "cholesky_solve",
-    "cholesky_inverse", "Mirrors", "geqrf", "householder_product", "orgqr", "eigvalsh", "svd", "svdvals",
-    "threshold", "matrix_rank", "pinv", "pinverse", "cond", "LeastSquares", "lstsq", "tensorsolve",
-    "tensorinv", "multi_dot", "cheapest", "multiplied", "chain_matmul", "cross", "diagonal", "vecdot",
-    "vander",
+    "diagonal_ones", "ones_on_diagonal", "matrix_power", "matrix_exp", "cholesky", "qr", "QR", "eigh",
+    "cholesky_solve", "cholesky_inverse", "Mirrors", "geqrf", "householder_product", "orgqr", "eigvalsh",
+    "svd", "svdvals", "threshold", "matrix_rank", "pinv", "pinverse", "cond", "LeastSquares", "lstsq",
+    "tensorsolve", "tensorinv", "multi_dot", "cheapest", "multiplied", "chain_matmul", "cross", "diagonal",
+    "vecdot", "vander",
 ]
 
 
@@ -157,7 +158,12 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     return solve(half(A, off) + ones_on_diagonal(A) if unitriangular else half(A), B, left=left)
 
 
-def ones_on_diagonal(A): return Tensor(np.eye(A.shape[-1], dtype=A.array.dtype, like=A.array))
+def diagonal_ones(A, n: int, m: int, shift: int = 0):
+    """Ones along a diagonal, in the dtype and the memory of A.  (*) -> (n, m)"""
+    return beside(np.eye(n, m, shift, A.array.dtype), A.array)
+
+
+def ones_on_diagonal(A): return Tensor(diagonal_ones(A, *A.shape[-2:]))
 
 
 @method
@@ -176,7 +182,7 @@ def matrix_power(A, n: int):
 def matrix_exp(A):
     """I + A + A²/2 + A³/6 + …  (*, n, n) -> (*, n, n)"""
     square([A.array])
-    size = float(abs(A.array).sum(-2).max(initial=0.0))
+    size = float(abs(A.array).sum(-2).max()) if A.array.size else 0.0
     halvings = max(0, ceil(log2(size)) + 1) if 0 < size < inf else 0
     small, one = mul(A, 0.5**halvings), ones_on_diagonal(A)
     out = mul(A, 0) + one
@@ -188,7 +194,7 @@ def matrix_exp(A):
 @on_squares
 def cholesky(A, /, *, upper=False):
     """The triangle L with L Lᵀ = A, or U with Uᵀ U = A if upper.  (*, n, n) -> (*, n, n)"""
-    return lapack("cholesky", A, upper=upper)
+    return lapack("cholesky", A.mT).mT if upper else lapack("cholesky", A)
 
 
 @on_matrices
@@ -243,9 +249,9 @@ def geqrf(input) -> Mirrors:
 def householder_product(A, tau):
     """The first columns of the product of mirrors.  (*, n, m), (*, k) -> (*, n, m)"""
     n, m = A.shape[-2:]
-    vectors, Q = tril(A, -1), mul(A, 0) + Tensor(np.eye(n, m, dtype=A.array.dtype, like=A.array))
+    vectors, Q = tril(A, -1), mul(A, 0) + Tensor(diagonal_ones(A, n, m))
     for i in reversed(range(tau.shape[-1])):
-        v = vectors[..., i : i + 1] + Tensor(np.eye(n, 1, -i, dtype=A.array.dtype, like=A.array))
+        v = vectors[..., i : i + 1] + Tensor(diagonal_ones(A, n, 1, -i))
         Q = Q - mul(tau[..., i : i + 1, None], matmul(v, matmul(v.mT, Q)))
     return Q
 
@@ -282,7 +288,7 @@ del METHODS["svd"], METHODS["solve"]      # x.svd() is another function in PyTor
 def threshold(stretch, shape, atol, rtol):
     """How large a stretch must be to count, for each matrix."""
     if rtol is None: rtol = 0 if atol else max(shape[-2:]) * np.finfo(stretch.dtype).eps
-    return np.maximum(atol or 0, rtol * stretch.max(-1, keepdims=True, initial=0))
+    return np.maximum(atol or 0, rtol * (stretch.max(-1, keepdims=True) if stretch.size else 0))
 
 
 @on_matrices
@@ -295,7 +301,8 @@ def matrix_rank(A, /, tol=None, *, atol=None, rtol=None, hermitian=False):
 @on_matrices
 def pinv(A, /, rcond=None, hermitian=False, *, atol=None, rtol=None):
     """The matrix that undoes A as far as it can be undone.  (*, n, m) -> (*, m, n)"""
-    U, stretch, Vh = lapack("svd", A, full_matrices=False, hermitian=hermitian)
+    half = {"hermitian": True} if hermitian and at_home(A) else {}
+    U, stretch, Vh = lapack("svd", A, full_matrices=False, **half)
     counts = stretch > threshold(stretch, A.shape, atol, rcond if rtol is None else rtol)
     inverse = np.where(counts, 1 / np.where(counts, stretch, 1), 0).astype(A.dtype)
     return (Vh.mT * inverse[..., None, :]) @ U.mT

@@ -11,6 +11,7 @@ import numpy as np
 from .activations import log_softmax, relu
 from .bends import logsigmoid
 from .dense import Linear, binary_surprise, linear, mse_loss, surprise
+from .devices import at_home, brought_home
 from .errors import ShapeError, shape_of
 from .fitting import labels_of, reduced, same_shape, weighed
 from .indexing import gather
@@ -168,7 +169,7 @@ def binary_cross_entropy(
 ) -> Tensor:
     """How surprised probabilities of a yes are by a yes (1) or a no (0).  (*), (*) -> () or (*)"""
     equal_shape("binary_cross_entropy", input, target)
-    if input.array.size and not 0 <= input.array.min() <= input.array.max() <= 1:
+    if at_home(input.array) and input.array.size and not 0 <= input.array.min() <= input.array.max() <= 1:
         raise RuntimeError("binary_cross_entropy takes probabilities, from 0 to 1, and some of these are not")
     losses = certainty(input, target)
     return reduced(losses if weight is None else losses * weight, reduction)
@@ -231,7 +232,7 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """The surprise at quantities, from their mean and variance.  (*), (*), (*) -> () or (*)"""
     if isinstance(var, (int, float)): var = input.new_ones(input.shape) * var
-    if var.array.size and var.array.min() < 0:
+    if at_home(var.array) and var.array.size and var.array.min() < 0:
         raise ValueError("a variance is not below 0, and one of these is")
     var, distance = spread_like(var, input).clamp(min=eps), input - target
     losses = 0.5 * (var.log() + distance * distance / var)
@@ -407,6 +408,7 @@ def ctc_loss(
     lengths = whole_lengths("target", target_lengths, rows)
     if not 0 <= blank < log_probs.shape[2]:
         raise RuntimeError(f"blank is one of {log_probs.shape[2]} classes, not {blank}")
+    inputs, lengths, targets = [x.to(log_probs.device) for x in (inputs, lengths, targets)]
     labels = padded(targets, lengths, rows)
     losses = alignment(log_probs, labels, inputs, lengths, blank)
     if zero_infinity: losses = losses.masked_fill(losses == math.inf, 0)
@@ -419,7 +421,7 @@ def whole_lengths(what: str, lengths, rows: int, most: int | None = None) -> Ten
     lengths = lengths if isinstance(lengths, Tensor) else Tensor(np.array(lengths, np.int64))
     lengths = lengths.reshape(-1).long()
     if len(lengths) != rows: raise ShapeError(f"{rows} rows take {rows} {what} lengths, not {len(lengths)}")
-    if most is not None and rows and lengths.array.max() > most:
+    if most is not None and rows and at_home(lengths.array) and lengths.array.max() > most:
         raise RuntimeError(f"an {what} length of {lengths.array.max()} is more than there are slices: {most}")
     return lengths
 
@@ -427,7 +429,7 @@ def whole_lengths(what: str, lengths, rows: int, most: int | None = None) -> Ten
 def padded(targets: Tensor, lengths: Tensor, rows: int) -> Tensor:
     """Labels in lines, whether they came so or all in a row.  (N, S) or (sum of lengths) -> (N, S)"""
     counts, labels = lengths.array, targets.array
-    steps = np.arange(max(int(counts.max(initial=0)), 1), like=labels)
+    steps = np.arange(max(int(brought_home(counts).max(initial=0)), 1), like=labels)
     starts = steps[-1:] * 0 + np.cumsum(counts) - counts if targets.ndim == 1 else None
     within = steps < counts[:, None]
     if starts is None: return Tensor(np.where(within, labels[:, : len(steps)], 0))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .creation import as_tensor
+from .devices import beside, brought_home
 from .errors import shape_of
 from .indexing import index_select
 from .shaping import cat
@@ -67,7 +68,7 @@ def pack_padded_sequence(
     input, lengths, batch_first: bool = False, enforce_sorted: bool = True,
 ) -> PackedSequence:
     """The words of padded sequences in one line, by time.  (T, B, *), (B) -> (sum of lengths, *)"""
-    lengths = as_tensor(lengths).array
+    lengths = as_tensor(lengths, device="cpu").array
     if batch_first: input = transpose(input, 0, 1)
     T, B = input.shape[:2]
     if len(lengths) != B:
@@ -75,12 +76,13 @@ def pack_padded_sequence(
     order = None
     if not enforce_sorted:
         order = np.argsort(-lengths, kind="stable")
-        lengths, input = lengths[order], index_select(input, 1, Tensor(order))
+        lengths, order = lengths[order], Tensor(beside(order, input.array))
+        input = index_select(input, 1, order)
     check_lengths(lengths, T)
     there = np.arange(T)[:, None] < lengths
     line = reshape(input, (T * B, *input.shape[2:]))
-    data = index_select(line, 0, Tensor(np.flatnonzero(there)))
-    return PackedSequence(data, Tensor(sizes_of(lengths)), None if order is None else Tensor(order))
+    data = index_select(line, 0, Tensor(beside(np.flatnonzero(there), line.array)))
+    return PackedSequence(data, Tensor(sizes_of(lengths)), order)
 
 
 def check_lengths(lengths, longest: int) -> None:
@@ -108,10 +110,10 @@ def pad_packed_sequence(
     place[: len(sizes)][there] = np.arange(len(data))
     lengths = there.sum(0)
     if sequence.unsorted_indices is not None:
-        back = sequence.unsorted_indices.array
+        back = brought_home(sequence.unsorted_indices.array)
         place, lengths = place[:, back], lengths[back]
     if batch_first: place = place.T
-    box = index_select(cat([data, padding]), 0, Tensor(place.reshape(-1)))
+    box = index_select(cat([data, padding]), 0, Tensor(beside(place.reshape(-1), data.array)))
     return reshape(box, (*place.shape, *data.shape[1:])), Tensor(lengths)
 
 

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from .devices import at_home, beside
 from .errors import ShapeError, shape_of
 from .layers import Module
 from .room import batched, each_way
@@ -121,7 +122,7 @@ def adaptive_average(name: str, x, size, ways: int):
         cuts = parts(x.shape[dim], n)
         out = sums(out, dim, cuts)
         numbers = numbers[..., None] * np.array([cut.stop - cut.start for cut in cuts])
-    out /= numbers.astype(out.dtype)
+    out /= beside(numbers.astype(out.dtype), out)
     return out if many else out[0]
 
 
@@ -314,7 +315,7 @@ def put_back(input, indices, /, size):
                          f"{shape_of(input)}")
     ways, room = len(size), math.prod(size)
     lead = input.shape[: input.ndim - ways]
-    if indices.size and not 0 <= indices.min() <= indices.max() < room:
+    if at_home(indices) and indices.size and not 0 <= indices.min() <= indices.max() < room:
         raise RuntimeError(f"max_unpool: places up to {indices.max()} do not lie in a picture of "
                            f"{tuple(size)}")
     out, line = np.zeros_like(input, shape=(*lead, room)), (*lead, math.prod(input.shape[len(lead) :]))

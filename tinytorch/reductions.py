@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .devices import at_home, done_at_home
 from .dtypes import as_dtype, dtype_of, int64
 from .elementwise import clamp, lerp, logical_xor, maximum, minimum
 from .errors import ShapeError, shape_of
@@ -23,11 +24,12 @@ from .tensor import (
 __all__ = [
     "reduction", "at_least_one", "prod", "amax", "amin", "argmax", "argmin", "looked_up", "line_of",
     "max_along", "min_along", "max_", "min_", "Extremes", "aminmax", "all_", "any_", "answered",
-    "count_nonzero", "std", "var_mean", "std_mean", "norm", "dist", "logsumexp", "running_kind", "cumsum",
-    "cumprod", "logcumsumexp", "cummax", "cummin", "record", "diff", "slices_under", "trapezoid",
-    "cumulative_trapezoid", "trapz", "median_along", "median", "nanmedian", "ROUNDED", "quantile",
-    "nanquantile", "between_places", "wanted_shares", "places_of", "kept_shape", "mode", "nansum", "nanmean",
-    "unique", "unique_consecutive", "told", "bincount", "histc", "Histogram", "histogram", "cov", "corrcoef",
+    "count_nonzero", "std", "var_mean", "std_mean", "norm", "dist", "largest", "logsumexp", "running_kind",
+    "cumsum", "cumprod", "logcumsumexp", "cummax", "cummin", "running", "record", "diff", "slices_under",
+    "trapezoid", "cumulative_trapezoid", "trapz", "median_along", "median", "nanmedian", "ROUNDED",
+    "quantile", "nanquantile", "between_places", "wanted_shares", "places_of", "kept_shape", "mode", "nansum",
+    "nanmean", "unique", "unique_consecutive", "told", "bincount", "histc", "Histogram", "histogram", "cov",
+    "corrcoef",
 ]
 
 
@@ -199,11 +201,17 @@ def dist(input, other, p=2):
     return vector_norm(sub(input, other), p)
 
 
+def largest(x, over, least):
+    """The largest numbers over some dimensions, which leave ones behind; `least` where there are none."""
+    if x.size: return x.max(axis=over, keepdims=True)
+    return np.full_like(x, least, shape=np.sum(x, axis=over, keepdims=True).shape)
+
+
 @floating
 def logsumexp(input, /, dim, keepdim=False):
     """log(sum(exp(x))) over `dim`, without overflow.  (*) -> (*)"""
     over = axes(dim)
-    top = input.max(axis=over, keepdims=True, initial=-np.inf)
+    top = largest(input, over, -np.inf)
     top = np.where(np.isfinite(top), top, 0).astype(input.dtype)
     out = np.log(np.exp(input - top).sum(axis=over, keepdims=True)) + top
     return out if keepdim else out.reshape(()) if over is None or input.ndim == 0 else out.squeeze(over)
@@ -234,7 +242,7 @@ def logcumsumexp(input, /, dim):
     """log(cumsum(exp(x))), without overflow.  (*) -> (*)"""
     if not dtype_of(input).is_floating_point:
         raise RuntimeError(f"logcumsumexp wants floats, not {dtype_of(input)}")
-    return np.logaddexp.accumulate(line_of(input), place(dim, input.ndim)).reshape(input.shape)
+    return running(np.logaddexp, line_of(input), place(dim, input.ndim)).reshape(input.shape)
 
 
 @Op
@@ -249,12 +257,23 @@ def cummin(input, /, dim):
     return record(np.minimum, input, dim)
 
 
+def running(ufunc, x, dim: int):
+    """`ufunc.accumulate`, which CuPy has for few: there, each pass doubles how far everybody has looked."""
+    if at_home(x): return ufunc.accumulate(x, dim)
+    out, reach = x.copy(), 1
+    while reach < x.shape[dim]:
+        later = along(dim, slice(reach, None))
+        out[later] = ufunc(out[later], out[along(dim, slice(-reach))])
+        reach *= 2
+    return out
+
+
 def record(better, input, dim: int) -> Ranked:
     """The best so far, and the place of the latest record: an equal is one, and so is nan."""
     dim, line = place(dim, input.ndim), line_of(input)
-    best = better.accumulate(line, dim)
+    best = running(better, line, dim)
     steps = np.arange(line.shape[dim], like=line).reshape((-1,) + (1,) * (line.ndim - dim - 1))
-    last = np.maximum.accumulate(np.where((line == best) | (line != line), steps, 0), dim)
+    last = running(np.maximum, np.where((line == best) | (line != line), steps, 0), dim)
     return Ranked(best.reshape(input.shape), last.reshape(input.shape))
 
 
@@ -392,7 +411,7 @@ def mode(input, /, dim=-1, keepdim=False):
     steps = np.arange(line.shape[dim], like=line).reshape((-1,) + (1,) * (line.ndim - dim - 1))
     fresh = np.ones_like(numbers, dtype=bool)
     fresh[along(dim, slice(1, None))] = numbers[along(dim, slice(1, None))] != numbers[along(dim, slice(-1))]
-    length = steps - np.maximum.accumulate(np.where(fresh, steps, 0), dim)
+    length = steps - running(np.maximum, np.where(fresh, steps, 0), dim)
     most = np.take_along_axis(order, length.argmax(dim, keepdims=True), dim)
     return looked_up(input, most, dim, keepdim)
 
@@ -478,7 +497,8 @@ class Histogram(NamedTuple):
 def histogram(input, bins, *, range=None, weight=None, density=False):
     """How many numbers lie between edges, given or so many equally spaced.  (*) -> (n), (n + 1)"""
     numbers = input.array
-    edges = bins.array if isinstance(bins, Tensor) else np.histogram_bin_edges(numbers, bins, range)
+    even = not isinstance(bins, Tensor)
+    edges = done_at_home(np.histogram_bin_edges, numbers, bins, range) if even else bins.array
     edges = edges.astype(numbers.dtype, copy=False)
     weights = None if weight is None else weight.array
     counts, _ = np.histogram(numbers, edges, weights=weights, density=density)

@@ -12,6 +12,7 @@ from .bends import (
     celu, elu, glu, hardshrink, hardsigmoid, hardswish, hardtanh, leaky_relu, logsigmoid, mish, prelu, relu6,
     selu, silu, softplus, softshrink, softsign, tanhshrink, threshold,
 )
+from .devices import at_home
 from .elementwise import erf, where
 from .pieces import in_pieces
 from .receipts import gradient, shortcut
@@ -153,7 +154,8 @@ def _(g, out, _x):
 @shortcut(softmax)
 def _(g, out, _x, dim):
     if not g.ndim: return g - g,
-    dx = g - np.expand_dims(np.vecdot(g, out, axis=dim), dim)
+    dots = np.vecdot(g, out, axis=dim) if at_home(g) else (g * out).sum(axis=dim)
+    dx = g - np.expand_dims(dots, dim)
     dx *= out
     return dx,
 
@@ -168,6 +170,7 @@ def _(g, out, _x, dim):
 
 def share_of(out, x):
     """out / x, and a half where x is 0."""
+    if not at_home(x): return np.where(x == 0, 0.5, out / x).astype(x.dtype, copy=False)
     share, nothing = np.asarray(out / x), x == 0
     if nothing.any(): share[nothing] = 0.5
     return share

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from .autograd import bare, over
+from .devices import beside
 from .elementwise import pow_, sign, where
 from .linalg import cholesky, det, eigh, inv, matrix_rank, pinv, qr, slogdet, solve, svd, vector_norm
 from .overwriting import zeros_beside
@@ -150,7 +151,7 @@ def _(g, out, A, UPLO):
 
 def off_diagonal(X):
     """0 on the diagonal, 1 elsewhere."""
-    return 1 - np.eye(X.shape[-1], dtype=bare(X).dtype, like=bare(X))
+    return 1 - beside(np.eye(X.shape[-1], dtype=bare(X).dtype), bare(X))
 
 
 def gaps(L):

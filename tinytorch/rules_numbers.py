@@ -9,6 +9,7 @@ import numpy as np
 
 from .activations import sigmoid
 from .comparisons import eq, ge, gt, le, lt, ne
+from .devices import at_home, beside
 from .elementwise import (
     abs_, acos, acosh, addcdiv, addcmul, asin, asinh, atan, atan2, atanh, between, bitwise_and,
     bitwise_left_shift, bitwise_not, bitwise_or, bitwise_right_shift, bitwise_xor, ceil, copysign, cos, cosh,
@@ -301,9 +302,10 @@ def _(g, _out, _x, mask, _value): return lambda: masked(g, ~mask), None, lambda:
 @shortcut(maximum, minimum)
 def _(g, out, x, y):
     """In a tie, both numbers are what came out; where one is nan, neither is, and both get all."""
-    first, second = np.asarray(x == out), np.asarray(y == out)
-    if not (first == second).any(): return lambda: masked(g, first), lambda: masked(g, second)
-    lost = np.asarray(out != out)
+    first, second = beside(x == out, out), beside(y == out, out)
+    if at_home(out) and not (first == second).any():
+        return lambda: masked(g, first), lambda: masked(g, second)
+    lost = beside(out != out, out)
     return lambda: shared(g, first | lost, first & second), lambda: shared(g, second | lost, first & second)
 
 

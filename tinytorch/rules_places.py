@@ -8,11 +8,12 @@ import math
 import numpy as np
 
 from .autograd import bare
+from .devices import at_home, beside
 from .elementwise import where
 from .indexing import (
     argsort, argwhere, bisect, gather, index_add, index_copy, index_fill, index_select, isin, kthvalue,
-    masked_scatter, masked_select, nonzero, put, put_index, scatter, scatter_add, scatter_reduce, sort, take,
-    take_along_dim, topk,
+    masked_scatter, masked_select, meet, nonzero, put, put_index, scatter, scatter_add, scatter_reduce, sort,
+    take, take_along_dim, topk,
 )
 from .overwriting import picks_twice, zeros_beside
 from .receipts import gradient, no_gradient, shortcut
@@ -175,6 +176,9 @@ MANY = 16               # so many at most are written place by place
 def rows_added(g, index, shape):
     """Zeros, with the rows of g added at the places that the index names.  (k, *), (k,) -> (n, *)"""
     out = np.zeros_like(g, shape=shape)
+    if not at_home(g):
+        meet(np.add, out, beside(index, g), g)
+        return out
     order = np.argsort(index, kind="stable")
     counts = np.bincount(index, minlength=shape[0])
     starts = np.cumsum(counts) - counts

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .autograd import bare
+from .devices import at_home, beside
+from .dtypes import dtype_of
 from .indexing import gather, scatter_add
 from .overwriting import zeros_beside
 from .pooling import (
@@ -83,6 +85,7 @@ def largest_shortcut(ways: int) -> Callable:
 
     def rule(g, out, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, *, kept):
         settings = kernel_size, stride, padding, dilation, ceil_mode
+        if not at_home(x): return slow(g, out, x, *settings, return_indices)
         if return_indices or (out != out).any(): return slow(g, out, x, *settings, return_indices)
         pool, (beaten,) = Pool("max_pool", x, ways, *settings), kept
         dx = g if pool.many else g[None]
@@ -153,7 +156,7 @@ def average_back(
     numbers = np.array(1)
     for n, (k, s, p, _), places in zip(pool.x.shape[2:], pool.settings, pool.places):
         numbers = numbers[..., None] * np.array(counts(n, k, s, p, places, count_include_pad))
-    dx = g / (divisor_override or numbers.astype(g.dtype))
+    dx = g / (divisor_override or beside(numbers.astype(g.dtype), g))
     if not pool.many: dx = dx[None]
     for dim, (n, settings, places) in enumerate(zip(pool.x.shape[2:], pool.settings, pool.places), 2):
         dx = slide_back(dx, dim, n, *settings, places)
@@ -190,7 +193,7 @@ def adaptive_back(g, /, ways, whole):
     for dim in range(g.ndim - ways, g.ndim):
         cuts = parts(whole[dim], g.shape[dim])
         sizes = np.array([cut.stop - cut.start for cut in cuts], g.dtype)
-        part = g / sizes.reshape(-1, *(1,) * (g.ndim - 1 - dim))
+        part = g / beside(sizes, g).reshape(-1, *(1,) * (g.ndim - 1 - dim))
         g = np.zeros_like(part, shape=(*g.shape[:dim], whole[dim], *g.shape[dim + 1 :]))
         for place, cut in enumerate(cuts): g[along(dim, cut)] += part[along(dim, slice(place, place + 1))]
     return g
@@ -246,10 +249,10 @@ def resample_back(g, /, lengths, scales, mode, align_corners, antialias):
     find = SMOOTH[mode] if antialias else MODES[mode]
     for dim, (n, scale) in enumerate(zip(lengths, scales), 2):
         places, weights = find(n, g.shape[dim], scale, align_corners)
-        matrix = np.zeros_like(g, shape=(g.shape[dim], n))
+        matrix = np.zeros((g.shape[dim], n), dtype_of(g).computes)
         for tap in range(places.shape[1]):
             matrix[np.arange(len(matrix)), places[:, tap]] += 1 if weights is None else weights[:, tap]
-        g = np.moveaxis(np.moveaxis(g, dim, -1) @ matrix, -1, dim)
+        g = np.moveaxis(np.moveaxis(g, dim, -1) @ beside(matrix, g), -1, dim)
     return g
 
 

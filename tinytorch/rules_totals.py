@@ -14,7 +14,7 @@ from .overwriting import zeros_beside
 from .receipts import gradient, no_gradient, shortcut
 from .reductions import (
     all_, amax, amin, any_, argmax, argmin, count_nonzero, cummax, cummin, cumprod, cumsum, logcumsumexp,
-    logsumexp, max_along, median_along, min_along, mode, nansum, prod,
+    logsumexp, max_along, median_along, min_along, mode, nansum, prod, running,
 )
 from .rules_places import from_places
 from .shaping import cat, flip, narrow, place, unsqueeze
@@ -151,7 +151,7 @@ def _(g, out, x, dim):
 def _(g, out, x, dim):
     def paid(part):
         line = np.flip(np.log(part) - out, dim)
-        return np.exp(np.flip(np.logaddexp.accumulate(line, dim), dim) + x)
+        return np.exp(np.flip(running(np.logaddexp, line, dim), dim) + x)
     return g if g.ndim == 0 else paid(np.maximum(g, 0)) - paid(np.maximum(-g, 0)),
 
 

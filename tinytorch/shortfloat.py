@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 
+from .devices import at_home
 from .dtypes import DTYPES, MEASURES, MEETINGS, dtype, float16, float32
 from .methods import METHODS
 from .shaping import conversion
@@ -14,7 +16,7 @@ from .shaping import conversion
 __all__ = [
     "BITS", "longer", "shorter", "lengthened", "shortened", "computed", "in_float32", "ShortArray",
     "COMPARING", "MOVING", "bare", "housed", "moved", "all_short", "at_places", "copied", "ShortFloat",
-    "bfloat16",
+    "bfloat16", "bfloat16_elsewhere",
 ]
 
 
@@ -172,6 +174,7 @@ class ShortFloat(dtype):
     def cast(self, array):
         """The array in this dtype; the array itself if it is so already."""
         if isinstance(array, ShortArray): return array
+        if not at_home(array): return array.astype(bfloat16_elsewhere(), copy=False)
         return housed(array) if array.dtype == BITS else shorter(array)
 
 
@@ -183,3 +186,11 @@ for other in list(DTYPES.values()):
         MEETINGS[bfloat16, other] = MEETINGS[other, bfloat16] = met
 
 METHODS["bfloat16"] = conversion(bfloat16)
+
+
+@cache
+def bfloat16_elsewhere() -> np.dtype:
+    """The dtype by which other array libraries know these numbers: that of `ml_dtypes`."""
+    from ml_dtypes import bfloat16 as theirs
+    DTYPES[np.dtype(theirs)] = bfloat16
+    return np.dtype(theirs)

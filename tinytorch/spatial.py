@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 from .activations import relu
 from .creation import empty, ones, zeros
 from .dense import Linear
+from .devices import at_home, beside, window
 from .dtypes import dtype_of, int64
 from .errors import ShapeError, shape_of
 from .fitting import as_rows, row_sums
@@ -57,7 +58,7 @@ def windows(x, kernel: tuple, stride: tuple, dilation: tuple):
     between = tuple([step * s for step, s in zip(steps, stride)])
     inside = tuple([step * d for step, d in zip(steps, dilation)])
     shape = (x.shape[0], *places, *kernel, x.shape[-1])
-    return as_strided(x, shape, (x.strides[0], *between, *inside, x.strides[-1]))
+    return window(x, shape, (x.strides[0], *between, *inside, x.strides[-1]))
 
 
 def im2col(view, out=None):
@@ -83,7 +84,7 @@ class Slices:
         self.x, self.ways, self.last = x, len(places), w.shape[1] * w.shape[-1] >= FEW
         first, *between = range(1, w.ndim)
         weights = w.transpose(0, *between, first) if self.last else w
-        self.weights = np.ascontiguousarray(weights.reshape(len(w), -1).T)          # (K, O)
+        self.weights = weights.reshape(len(w), -1).T.copy()                         # (K, O)
         row = max(1, math.prod(w.shape[1:]) * math.prod(places[1:]))
         self.rows = even(places[0], SLICE // row)
         self.pictures = even(len(x), SLICE // (row * self.rows)) if self.rows == places[0] else 1
@@ -374,7 +375,7 @@ class Pool:
         inside = np.unravel_index(first_largest(rows), self.kernel)
         line = 0
         for way, (length, (_, s, p, d)) in enumerate(zip(x.shape[2:], self.settings)):
-            corner = np.arange(self.places[way]).reshape(-1, *(1,) * (ways - 1 - way)) * s - p
+            corner = np.arange(self.places[way], like=x).reshape(-1, *(1,) * (ways - 1 - way)) * s - p
             place = corner + inside[way] * d
             line = line * length + np.where(place < 0, place % d, place)    # -inf in a margin is not there
         line = line.reshape(*x.shape[:2], *self.places)
@@ -384,7 +385,7 @@ class Pool:
 def first_largest(rows):
     """Which number of each row is the largest, the first of equals; or the last nan, if there is one."""
     found, odd = rows.argmax(-1), rows != rows
-    if not odd.any(): return found
+    if at_home(odd) and not odd.any(): return found
     return np.where(odd.any(-1), rows.shape[-1] - 1 - odd[..., ::-1].argmax(-1), found)
 
 
@@ -434,7 +435,7 @@ def average(pool: Pool, count_include_pad: bool = True, divisor_override: int | 
     for n, (k, s, p, _), places in zip(pool.x.shape[2:], pool.settings, pool.places):
         numbers = numbers[..., None] * np.array(counts(n, k, s, p, places, count_include_pad))
     total = pool.over(np.add, 0)
-    total /= divisor_override or numbers[0].astype(total.dtype)
+    total /= divisor_override or beside(numbers[0].astype(total.dtype), total)
     return total
 
 

@@ -14,7 +14,10 @@ from functools import WRAPPER_ASSIGNMENTS
 import numpy as np
 from numpy import ndarray
 
-from .dtypes import MEETINGS, Size, as_dtype, device_of, dtype, dtype_of, get_default_dtype, int64
+from .devices import beside, together
+from .dtypes import (
+    DEFAULT_DEVICE, MEETINGS, Size, as_dtype, device_of, dtype, dtype_of, get_default_dtype, int64,
+)
 from .errors import ShapeError, explained, mismatch, shape_of
 from .indices import numbers_first, plain_index
 from .methods import METHODS, Methods, into, method, plain_name
@@ -109,6 +112,7 @@ def tensor(data, *, dtype: dtype | None = None, device=None, requires_grad: bool
     """A new tensor with a copy of the numbers in `data`: a number, (nested) lists, an array or a tensor."""
     array = as_array(data, dtype and as_dtype(dtype))
     out = Tensor(array.copy() if np.may_share_memory(array, getattr(data, "array", data)) else array)
+    if device is None: device = DEFAULT_DEVICE.get()
     out = out if device is None else METHODS["to"](out, device)
     if requires_grad: out.requires_grad = True
     return out
@@ -221,7 +225,7 @@ def common_float(inputs):
 
 
 def cast_all(inputs, kind: dtype):
-    return [kind.cast(x) if hasattr(x, "dtype") else x for x in inputs]
+    return [kind.cast(x) if hasattr(x, "dtype") else x for x in together(inputs)]
 
 
 class Op:
@@ -303,7 +307,7 @@ class Engine:
         if op.promote is not None: arrays = op.promote(arrays)
         try:
             out = self.kernels.get(op, op.forward)(*arrays, **settings)
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, TypeError) as error:
             raise explained(op, arrays, error) from None
         return Tensor(out) if type(out) is ndarray and not op.shares else boxed(op, inputs, out)
 
@@ -311,7 +315,7 @@ class Engine:
         """Puts `value` where `tensor[index]` is; everyone who looks at that memory sees it."""
         array, index = numbers_first(tensor.array, index)
         if value is None: raise TypeError(f"None cannot be written into a tensor of {tensor.dtype}")
-        if isinstance(value, Tensor): value = dtype_of(array).cast(value.array)
+        if isinstance(value, Tensor): value = dtype_of(array).cast(beside(value.array, array))
         try:
             array[index] = value
         except ValueError as error:

@@ -10,6 +10,7 @@ from .activations import gelu, relu
 from .attention import causal_mask
 from .containers import ModuleList
 from .dense import Dropout, LayerNorm, Linear
+from .dtypes import get_default_device
 from .initialisation import xavier_uniform_
 from .layers import Module
 from .multihead import MultiheadAttention
@@ -198,4 +199,4 @@ class Transformer(Module):
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device=None, dtype=None) -> Tensor:
         """-inf where a word would look ahead, else 0.  () -> (sz, sz)"""
-        return causal_mask(sz).to(device=device, dtype=dtype)
+        return causal_mask(sz).to(device=device or get_default_device(), dtype=dtype)

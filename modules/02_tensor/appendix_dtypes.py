@@ -12,6 +12,8 @@
 #| export
 from __future__ import annotations
 
+from contextvars import ContextVar
+
 import numpy as np
 
 # %% [markdown]
@@ -171,14 +173,23 @@ class Size(tuple):
 # %%
 #| export
 class device:
-    """Where numbers live: device("cpu"), device("cuda", 0) or device("cuda:0")."""
+    """Where numbers live: device("cpu"), device("cuda", 0) or device("cuda:0"); with it, where new ones are
+    made."""
 
-    def __init__(self, type: str | device, index: int | None = None):
+    def __init__(self, type: str | int | device, index: int | None = None):
+        if isinstance(type, int): type, index = "cuda", type            # PyTorch counts GPUs, too
         name, _, number = str(type).partition(":")
         if name not in ("cpu", "cuda"):
             raise RuntimeError(f"no device is called {name!r}: there are 'cpu' and 'cuda'")
         if number and not number.isdigit(): raise RuntimeError(f"{type!r} is no device: write 'cuda:0'")
         self.type, self.index = name, int(number) if number else index
+
+    def __enter__(self):
+        self.before = [*getattr(self, "before", ()), DEFAULT_DEVICE.get()]
+        DEFAULT_DEVICE.set(self)
+        return self
+
+    def __exit__(self, *error): DEFAULT_DEVICE.set(self.before.pop())
 
     def __str__(self): return self.type if self.index is None else f"{self.type}:{self.index}"
     def __eq__(self, other): return isinstance(other, device) and str(self) == str(other)
@@ -188,7 +199,19 @@ class device:
         return f"device(type={self.type!r}{'' if self.index is None else f', index={self.index}'})"
 
 
+Device = device             # where an argument has that name
 CPU = device("cpu")
+DEFAULT_DEVICE: ContextVar = ContextVar("default_device", default=None)     # where new tensors are made
+
+
+def set_default_device(device) -> None:
+    """Where functions such as `zeros` and `tensor` make new tensors, unless `device=` says otherwise."""
+    DEFAULT_DEVICE.set(None if device is None else Device(device))
+
+
+def get_default_device() -> Device:
+    """Where new tensors are made."""
+    return DEFAULT_DEVICE.get() or CPU
 
 
 def device_of(array) -> device:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytorch.devices import together
 from tinytorch.dtypes import dtype_of, float64
 from tinytorch.errors import ShapeError
 from tinytorch.methods import METHODS, into, method
@@ -934,7 +935,7 @@ def nextafter(input, other, /):
 #| export
 def chosen(inputs):
     """A bool condition, and two inputs in their common dtype."""
-    condition, *rest = inputs
+    condition, *rest = together(inputs)
     if condition.dtype.kind != "b" and condition.dtype != np.uint8:
         raise RuntimeError(f"where wants a condition of bools, not of {dtype_of(condition)}")
     kind = result_type(*rest)

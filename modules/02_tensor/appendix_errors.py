@@ -10,6 +10,10 @@
 
 # %%
 #| export
+from tinytorch.devices import devices_apart
+
+# %%
+#| export
 class ShapeError(RuntimeError, ValueError):
     """Shapes that do not fit; PyTorch raises a RuntimeError here, NumPy a ValueError, and this is both."""
 
@@ -23,6 +27,8 @@ def shape_of(x) -> str:
 def explained(op, arrays: list, error: Exception) -> Exception:
     """NumPy's complaint about what an op was given, as a sentence about shapes."""
     if isinstance(error, RuntimeError): return error        # a sentence already
+    if apart := devices_apart(arrays): return RuntimeError(apart)
+    if isinstance(error, TypeError): return error
     kind = IndexError if isinstance(error, IndexError) else ShapeError      # a dim out of range
     return kind(f"{op.name} cannot take {' and '.join([shape_of(x) for x in arrays])}: {error}")
 

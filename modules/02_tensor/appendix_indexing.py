@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinytorch.devices import at_home, beside, done_at_home
 from tinytorch.dtypes import dtype_of
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.indices import numbers_first, plain_index
@@ -51,7 +52,7 @@ def bounded(index, length: int):
     """The index, once it is known to name places from 0 to length - 1."""
     if index.dtype.kind not in "iu":
         raise RuntimeError(f"an index is made of whole numbers, not of {dtype_of(index)}")
-    if index.size and not 0 <= index.min() <= index.max() < length:
+    if at_home(index) and index.size and not 0 <= index.min() <= index.max() < length:     # a GPU would stop
         wrong = index.min() if index.min() < 0 else index.max()
         raise OutOfBounds(f"index {wrong} is out of bounds: there are {length} places, counted from 0")
     return index
@@ -137,8 +138,20 @@ x.gather(1, tensor([[3, 0], [2, 2]]))
 def combine(ufunc, array, where: tuple, values) -> None:
     """Takes each of the values into the place of `array` that it is sent to, one after the other."""
     places = np.ravel_multi_index(where, array.shape)
-    values = np.broadcast_to(values, places.shape)
-    ufunc.at(array.reshape(-1), places.reshape(-1), values.reshape(-1))
+    values = np.broadcast_to(beside(values, array), places.shape)
+    meet(ufunc, array.reshape(-1), places.reshape(-1), values.reshape(-1))
+
+
+ATOMIC = (np.add, np.maximum, np.minimum)       # what the processors of a GPU can do to one float at once
+
+
+def meet(ufunc, array, index, values) -> None:
+    """`ufunc.at(array, index, values)`, in place; at home, where a GPU has no such thing."""
+    def met(array, index, values):
+        ufunc.at(array, index, values)
+        return array
+    if at_home(array) or (ufunc in ATOMIC and array.dtype.char in "fd"): met(array, index, values)
+    else: array[...] = done_at_home(met, array, index, values)
 
 
 def sent(src, index, like):
@@ -273,7 +286,7 @@ def put_index(input, values, /, index, accumulate=False):
     """`values` written, or added, where `input[index]` is.  (*), (k*) -> (*)"""
     out = input.copy()
     part, index = numbers_first(out, index)
-    if accumulate: np.add.at(part, index, values)
+    if accumulate: meet(np.add, part, index, values)
     else: part[index] = values
     return out
 
@@ -290,7 +303,7 @@ def put(input, index, source, /, accumulate=False):
     if index.size != source.size: raise OutOfBounds(f"{index.size} places for {source.size} numbers")
     same_kind(source, input)
     out = input.copy()
-    if accumulate: np.add.at(out.reshape(-1), index.reshape(-1), source.reshape(-1))
+    if accumulate: meet(np.add, out.reshape(-1), index.reshape(-1), source.reshape(-1))
     else: out.reshape(-1)[index.reshape(-1)] = source.reshape(-1)
     return out
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinytorch.devices import brought_home
 from tinytorch.methods import METHODS
 from tinytorch.tensor import Tensor
 
@@ -66,7 +67,7 @@ def array_ufunc(tensor: Tensor, ufunc, how: str, *inputs, **settings):
 def boxed_input(x):
     """Arrays become tensors; NumPy's single numbers count as Python's, or they would decide dtypes."""
     if isinstance(x, np.generic): return x.item()
-    return Tensor(x) if isinstance(x, np.ndarray) else x
+    return Tensor(x) if hasattr(x, "dtype") and not isinstance(x, Tensor) else x
 
 
 METHODS["array_ufunc"] = array_ufunc
@@ -128,15 +129,25 @@ METHODS.update(to_dlpack=to_dlpack, dlpack_device=lambda tensor: tensor.array.__
 # ## Pickle
 #
 # A tensor is packed as what it holds and what people hung on it; how it was made, and whose memory it
-# looked at, stays behind.
+# looked at, stays behind. What is packed is read again elsewhere, where there may be no GPU: so it comes home
+# first.
 
 # %%
 #| export
-def packed(tensor: Tensor) -> tuple:
-    """What pickle and `copy.copy` keep of a tensor."""
+def belongings(tensor: Tensor) -> dict:
+    """What a copy of a tensor has, too."""
     forgotten = ("receipt", "kept", "_base", "_changes", "_apart", "_hooks", "_after_grad")
-    own = {name: value for name, value in vars(tensor).items() if name not in forgotten}
-    return unpacked, (type(tensor), own)
+    return {name: value for name, value in vars(tensor).items() if name not in forgotten}
+
+
+def packed(tensor: Tensor) -> tuple:
+    """What pickle keeps of a tensor."""
+    return unpacked, (type(tensor), belongings(tensor) | {"array": brought_home(tensor.array)})
+
+
+def shallow_copy(tensor: Tensor) -> Tensor:
+    """What `copy.copy` makes: another box around the same memory."""
+    return unpacked(type(tensor), belongings(tensor))
 
 
 def unpacked(kind: type, attributes: dict) -> Tensor:
@@ -146,4 +157,4 @@ def unpacked(kind: type, attributes: dict) -> Tensor:
     return tensor
 
 
-METHODS["packed"] = packed
+METHODS.update(packed=packed, shallow_copy=shallow_copy)

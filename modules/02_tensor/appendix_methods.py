@@ -18,6 +18,7 @@ import operator
 from collections.abc import Callable
 from types import MethodType
 
+from tinytorch.devices import at_home, brought_home
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.printing import describe_array
 
@@ -163,6 +164,7 @@ class Methods:
     def __dlpack_device__(self): return METHODS["dlpack_device"](self)
 
     def __reduce_ex__(self, protocol): return METHODS["packed"](self)
+    def __copy__(self): return METHODS["shallow_copy"](self)
     def __deepcopy__(self, memo): return METHODS["deepcopy"](self, memo)
     def __repr__(self): return METHODS["describe"](self)
     def __format__(self, spec): return format(METHODS["item"](self) if self.ndim == 0 else str(self), spec)
@@ -208,10 +210,12 @@ def tolist(tensor):
 
 @method
 def numpy(tensor, *, force: bool = False):
-    """The tensor's memory as a NumPy array: nothing is copied."""
+    """The tensor's memory as a NumPy array: nothing is copied, unless force=True fetches it from a GPU."""
     if tensor.requires_grad and not force:
         raise RuntimeError("the memory of a tensor that requires grad is not for NumPy: .detach().numpy()")
-    return tensor.array
+    if not (force or at_home(tensor.array)):
+        raise TypeError(f"NumPy cannot look at a tensor on {tensor.device}: copy it first, with .cpu()")
+    return brought_home(tensor.array)
 
 # %%
 #| export

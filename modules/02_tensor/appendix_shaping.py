@@ -18,9 +18,9 @@ import itertools
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided as window
 
 from tinytorch.creation import lengths
+from tinytorch.devices import JOURNEYS, beside, window
 from tinytorch.dtypes import Size, as_dtype, dtype, dtype_of, int64, named
 from tinytorch.dtypes import device as Device
 from tinytorch.errors import ShapeError
@@ -674,7 +674,7 @@ def combinations(input, r: int = 2, with_replacement: bool = False):
     pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     if r == 0: return input.new_empty(0)
     index = np.array(list(pick(range(len(input)), r)), np.int64).reshape(-1, r)
-    return select_index(input, index)
+    return select_index(input, beside(index, input.array))
 
 # %% [markdown]
 # ## Copies
@@ -735,8 +735,9 @@ def convert(input, /, dtype):
 @Op
 def move(input, /, device):
     """The numbers on another device.  (*) -> (*)"""
-    if device.type == "cpu": return input.get() if hasattr(input, "get") else input
-    raise RuntimeError(f"there is no way to {device} yet: lesson 13 builds the kernels for it")
+    if device.type not in JOURNEYS:
+        raise RuntimeError(f"there is no way to {device} yet: lesson 13 builds it, in its appendix on CUDA")
+    return JOURNEYS[device.type](input, device)
 
 # %%
 #| export
@@ -747,10 +748,13 @@ def to(
     """The tensor in another dtype, on another device, or like another; itself where nothing changes."""
     for word in target:
         if isinstance(word, Tensor): dtype, device = word.dtype, word.device
-        elif isinstance(word, (str, Device)): device = word
-        elif word is not None and not isinstance(word, bool): dtype = word    # a bool: non_blocking, copy
+        elif isinstance(word, bool) or word is None: continue           # non_blocking, copy
+        elif isinstance(word, (str, int, Device)): device = word
+        else: dtype = word
     out = input
-    if device is not None and Device(device) != out.device: out = move(out, Device(device))
+    if device is not None and Device(device) != out.device:
+        moved = move(out, Device(device))
+        if moved.array is not out.array: out = moved            # "cuda" may be where it is
     if dtype is not None and as_dtype(dtype) is not out.dtype: out = convert(out, as_dtype(dtype))
     if memory_format is not preserve_format: out = contiguous(out, memory_format)
     return clone(out) if copy and out is input else out

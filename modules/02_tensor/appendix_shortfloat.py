@@ -18,10 +18,12 @@
 #| export
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 
+from tinytorch.devices import at_home
 from tinytorch.dtypes import DTYPES, MEASURES, MEETINGS, dtype, float16, float32
 from tinytorch.methods import METHODS
 from tinytorch.shaping import conversion
@@ -211,6 +213,7 @@ class ShortFloat(dtype):
     def cast(self, array):
         """The array in this dtype; the array itself if it is so already."""
         if isinstance(array, ShortArray): return array
+        if not at_home(array): return array.astype(bfloat16_elsewhere(), copy=False)
         return housed(array) if array.dtype == BITS else shorter(array)
 
 
@@ -222,6 +225,14 @@ for other in list(DTYPES.values()):
         MEETINGS[bfloat16, other] = MEETINGS[other, bfloat16] = met
 
 METHODS["bfloat16"] = conversion(bfloat16)
+
+
+@cache
+def bfloat16_elsewhere() -> np.dtype:
+    """The dtype by which other array libraries know these numbers: that of `ml_dtypes`."""
+    from ml_dtypes import bfloat16 as theirs
+    DTYPES[np.dtype(theirs)] = bfloat16
+    return np.dtype(theirs)
 
 # %%
 x = shorter([1.0, 1 / 3, 1e30])

@@ -27,7 +27,9 @@ from functools import WRAPPER_ASSIGNMENTS
 import numpy as np
 from numpy import ndarray
 
+from tinytorch.devices import beside, together
 from tinytorch.dtypes import (
+    DEFAULT_DEVICE,
     MEETINGS,
     Size,
     as_dtype,
@@ -215,6 +217,7 @@ def tensor(data, *, dtype: dtype | None = None, device=None, requires_grad: bool
     """A new tensor with a copy of the numbers in `data`: a number, (nested) lists, an array or a tensor."""
     array = as_array(data, dtype and as_dtype(dtype))
     out = Tensor(array.copy() if np.may_share_memory(array, getattr(data, "array", data)) else array)
+    if device is None: device = DEFAULT_DEVICE.get()
     out = out if device is None else METHODS["to"](out, device)
     if requires_grad: out.requires_grad = True
     return out
@@ -505,7 +508,7 @@ def common_float(inputs):
 
 
 def cast_all(inputs, kind: dtype):
-    return [kind.cast(x) if hasattr(x, "dtype") else x for x in inputs]
+    return [kind.cast(x) if hasattr(x, "dtype") else x for x in together(inputs)]
 
 # %% [markdown]
 # ## The door
@@ -613,7 +616,7 @@ class Engine:
         if op.promote is not None: arrays = op.promote(arrays)
         try:
             out = self.kernels.get(op, op.forward)(*arrays, **settings)
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, TypeError) as error:
             raise explained(op, arrays, error) from None
         return Tensor(out) if type(out) is ndarray and not op.shares else boxed(op, inputs, out)
         ### END SOLUTION
@@ -622,7 +625,7 @@ class Engine:
         """Puts `value` where `tensor[index]` is; everyone who looks at that memory sees it."""
         array, index = numbers_first(tensor.array, index)
         if value is None: raise TypeError(f"None cannot be written into a tensor of {tensor.dtype}")
-        if isinstance(value, Tensor): value = dtype_of(array).cast(value.array)
+        if isinstance(value, Tensor): value = dtype_of(array).cast(beside(value.array, array))
         try:
             array[index] = value
         except ValueError as error:

@@ -163,7 +163,7 @@ class Housekeeping:
     def half(self): return self.to(float16)
     def bfloat16(self): return self.to(named("bfloat16"))
     def cpu(self): return self.to("cpu")
-    def cuda(self, device=None): return self.to("cuda" if device is None else f"cuda:{device}")
+    def cuda(self, device=None): return self.to("cuda" if device is None else device)
 
     # --------------------------------------------------------------------------------------- print
 

@@ -631,7 +631,7 @@ def surprise(input, target, /, ignore_index=-100):
     out = log_sum - picked
     log_total = log_sum + top
     ### END SOLUTION
-    out[ignored] = 0
+    np.copyto(out, 0, where=ignored)
     return Kept(out.squeeze(dim), log_total)
 
 # %%

@@ -110,7 +110,7 @@ def scatter(name: str, x, w, bias, stride, padding, output_padding, groups: int,
 def spread(x, w, full: list, stride, dilation, inner: tuple, out) -> None:
     """Fills `out` with the windows that every number writes, summed.  (N, *L, C) -> (N, *full, O)[inner]"""
     kernel, size, O = w.shape[2:], x.shape[1:-1], w.shape[1]
-    weights = np.ascontiguousarray(channels_last(w)).reshape(len(w), -1)            # (C, taps * O)
+    weights = channels_last(w).copy().reshape(len(w), -1)                           # (C, taps * O)
     step = even(max(1, len(x)), SLICE // max(1, math.prod(size) * weights.shape[1]))
     for n in range(0, len(x), step):
         some = x[n : n + step]

@@ -16,6 +16,7 @@ import math
 
 import numpy as np
 
+from tinytorch.devices import at_home, beside
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.layers import Module
 from tinytorch.room import batched, each_way
@@ -129,7 +130,7 @@ def adaptive_average(name: str, x, size, ways: int):
         cuts = parts(x.shape[dim], n)
         out = sums(out, dim, cuts)
         numbers = numbers[..., None] * np.array([cut.stop - cut.start for cut in cuts])
-    out /= numbers.astype(out.dtype)
+    out /= beside(numbers.astype(out.dtype), out)
     return out if many else out[0]
 
 
@@ -337,7 +338,7 @@ def put_back(input, indices, /, size):
                          f"{shape_of(input)}")
     ways, room = len(size), math.prod(size)
     lead = input.shape[: input.ndim - ways]
-    if indices.size and not 0 <= indices.min() <= indices.max() < room:
+    if at_home(indices) and indices.size and not 0 <= indices.min() <= indices.max() < room:
         raise RuntimeError(f"max_unpool: places up to {indices.max()} do not lie in a picture of "
                            f"{tuple(size)}")
     out, line = np.zeros_like(input, shape=(*lead, room)), (*lead, math.prod(input.shape[len(lead) :]))

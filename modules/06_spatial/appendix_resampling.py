@@ -16,6 +16,7 @@ import math
 
 import numpy as np
 
+from tinytorch.devices import beside
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.layers import Module
 from tinytorch.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
@@ -119,7 +120,7 @@ def mixed(x, dim: int, places, weights):
     out = None
     for at, weight in zip(places.T, weights.T):
         piece = np.take(x, at.tolist(), axis=dim)
-        piece *= weight.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1 - dim))
+        piece *= beside(weight.astype(x.dtype), x).reshape(-1, *(1,) * (x.ndim - 1 - dim))
         out = piece if out is None else np.add(out, piece, out=out)
     return out
 
@@ -333,7 +334,7 @@ def add_windows(input, /, output_size, kernel_size, dilation, padding, stride, p
     for at in np.ndindex(*kernel_size):
         view[(..., *at, slice(None))] += channels_last(pieces[(slice(None), slice(None), *at)])
     inner = [slice(p, p + n) for n, p in zip(output_size, padding)]
-    return np.ascontiguousarray(channels_first(room[(slice(None), *inner)]))
+    return channels_first(room[(slice(None), *inner)]).copy()
 
 
 def unfold(input, kernel_size, dilation=1, padding=0, stride=1):

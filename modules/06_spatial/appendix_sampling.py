@@ -20,6 +20,7 @@ from itertools import product
 import numpy as np
 
 from tinytorch.creation import ones
+from tinytorch.devices import beside
 from tinytorch.elementwise import masked_fill
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.layers import Module
@@ -47,7 +48,7 @@ def affine_grid(theta, size, align_corners: bool | None = None) -> Tensor:
     lines = [line.reshape([-1 if d == i else 1 for d in range(ways)])
              for i, line in enumerate([ends_to_ends(theta, n, bool(align_corners)) for n in size[2:]])]
     places = [line.expand(size[2:]) for line in reversed(lines)]                # x first, then y
-    here = stack([*places, ones(size[2:], dtype=theta.dtype)], -1).reshape(-1, ways + 1)
+    here = stack([*places, ones(size[2:], dtype=theta.dtype, device=theta.device)], -1).reshape(-1, ways + 1)
     return (here @ theta.mT).reshape(size[0], *size[2:], ways)
 
 
@@ -55,7 +56,7 @@ def ends_to_ends(like, n: int, align_corners: bool) -> Tensor:
     """Where the pixels of a line stand, the whole line being from -1 to 1."""
     if n == 1: return like.new_zeros(1)
     line = np.linspace(-1, 1, n) * (1 if align_corners else (n - 1) / n)
-    return Tensor(like.dtype.cast(line))
+    return Tensor(like.dtype.cast(beside(line, like.array)))
 
 # %% [markdown]
 # ## Looking
@@ -163,9 +164,9 @@ for angle in (0, math.pi / 2, math.pi / 4):
 #| export
 def starts(sample, n: int, k: int, many: int):
     """Where windows of length k begin in lines of n.  samples (N, C) -> (N, C, many)"""
-    if many == 1: return np.full((*sample.shape, 1), n - k)
+    if many == 1: return np.full_like(sample, n - k, np.int64, shape=(*sample.shape, 1))
     alpha = sample.dtype.type(n - k) / sample.dtype.type(many - 1)
-    places = np.arange(many).astype(sample.dtype)
+    places = np.arange(many, like=sample).astype(sample.dtype)
     first = (sample * alpha).astype(np.int64)[..., None]
     found = ((places + sample[..., None]) * alpha).astype(np.int64) - first
     found[..., -1] = n - k
@@ -188,11 +189,12 @@ def fractional(name: str, ways: int, input, kernel_size, output_size, output_rat
     for n, k, many in zip(lengths, kernel, size):
         if many + k - 1 > n:
             raise ShapeError(f"{name}: {many} windows of length {k} do not fit into {n} of {shape_of(input)}")
-    drawn = (rand(N, C, ways, dtype=input.dtype) if samples is None else samples).array
+    drawn = (rand(N, C, ways, dtype=input.dtype, device=input.device) if samples is None else samples).array
     order = (1, 0) if ways == 2 else (0, 1, 2)          # in pictures the first draw is for the columns
     where = 0
     for d in range(ways):
-        line = starts(drawn[..., order[d]], lengths[d], kernel[d], size[d])[..., None] + np.arange(kernel[d])
+        line = starts(drawn[..., order[d]], lengths[d], kernel[d], size[d])[..., None]
+        line = line + np.arange(kernel[d], like=line)
         line = line.reshape(N, C, *[size[e] if e == d else 1 for e in range(ways)],
                             *[kernel[e] if e == d else 1 for e in range(ways)])
         where = where * lengths[d] + line

@@ -26,6 +26,7 @@ from numpy.lib.stride_tricks import as_strided
 from tinytorch.activations import relu
 from tinytorch.creation import empty, ones, zeros
 from tinytorch.dense import Linear
+from tinytorch.devices import at_home, beside, window
 from tinytorch.dtypes import dtype_of, int64
 from tinytorch.errors import ShapeError, shape_of
 from tinytorch.fitting import as_rows, row_sums
@@ -172,7 +173,8 @@ as_strided(line, shape=(6, 3), strides=(8, 8))      # one step to the next windo
 
 # %% [markdown]
 # Eight numbers in memory, eighteen in the table, nothing copied. What are the two strides if the windows
-# have stride 2? And if they have dilation 2?
+# have stride 2? And if they have dilation 2? (`window(x, shape, strides)` is `as_strided` for arrays that may
+# live on a GPU, too.)
 #
 # **Your turn**, in any number of directions. We put channels last here, `(N, H, W, C)`, for a reason that
 # comes soon. From that make `(N, H', W', kh, kw, C)`: for every place of the window all it looks at.
@@ -190,7 +192,7 @@ def windows(x, kernel: tuple, stride: tuple, dilation: tuple):
     between = tuple([step * s for step, s in zip(steps, stride)])
     inside = tuple([step * d for step, d in zip(steps, dilation)])
     shape = (x.shape[0], *places, *kernel, x.shape[-1])
-    return as_strided(x, shape, (x.strides[0], *between, *inside, x.strides[-1]))
+    return window(x, shape, (x.strides[0], *between, *inside, x.strides[-1]))
     ### END SOLUTION
 
 # %%
@@ -291,7 +293,7 @@ class Slices:
         self.x, self.ways, self.last = x, len(places), w.shape[1] * w.shape[-1] >= FEW
         first, *between = range(1, w.ndim)
         weights = w.transpose(0, *between, first) if self.last else w
-        self.weights = np.ascontiguousarray(weights.reshape(len(w), -1).T)          # (K, O)
+        self.weights = weights.reshape(len(w), -1).T.copy()                         # (K, O)
         row = max(1, math.prod(w.shape[1:]) * math.prod(places[1:]))
         self.rows = even(places[0], SLICE // row)
         self.pictures = even(len(x), SLICE // (row * self.rows)) if self.rows == places[0] else 1
@@ -726,7 +728,7 @@ class Pool:
         inside = np.unravel_index(first_largest(rows), self.kernel)
         line = 0
         for way, (length, (_, s, p, d)) in enumerate(zip(x.shape[2:], self.settings)):
-            corner = np.arange(self.places[way]).reshape(-1, *(1,) * (ways - 1 - way)) * s - p
+            corner = np.arange(self.places[way], like=x).reshape(-1, *(1,) * (ways - 1 - way)) * s - p
             place = corner + inside[way] * d
             line = line * length + np.where(place < 0, place % d, place)    # -inf in a margin is not there
         line = line.reshape(*x.shape[:2], *self.places)
@@ -736,7 +738,7 @@ class Pool:
 def first_largest(rows):
     """Which number of each row is the largest, the first of equals; or the last nan, if there is one."""
     found, odd = rows.argmax(-1), rows != rows
-    if not odd.any(): return found
+    if at_home(odd) and not odd.any(): return found
     return np.where(odd.any(-1), rows.shape[-1] - 1 - odd[..., ::-1].argmax(-1), found)
 
 
@@ -801,7 +803,7 @@ def average(pool: Pool, count_include_pad: bool = True, divisor_override: int | 
     #| hint numbers[0] holds how many numbers each window has. astype(total.dtype), or float32 will not stay.
     ### BEGIN SOLUTION
     total = pool.over(np.add, 0)
-    total /= divisor_override or numbers[0].astype(total.dtype)
+    total /= divisor_override or beside(numbers[0].astype(total.dtype), total)
     return total
     ### END SOLUTION
 

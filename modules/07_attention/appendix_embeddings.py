@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinytorch.creation import arange, ones
+from tinytorch.devices import at_home, done_at_home
 from tinytorch.errors import shape_of
 from tinytorch.layers import Module, Parameter
 from tinytorch.tensor import METHODS, Op, Tensor, reshape
@@ -117,7 +118,7 @@ def bags(input, weight, offsets, per_sample_weights=None, /, *, mode="mean", pad
          scale_grad_by_freq=False):
     """The rows of the ids of each bag in one.  (N), (n, width), (bags), (N) -> (bags, width)"""
     if input.dtype.kind != "i": raise RuntimeError(f"ids are whole numbers, not {input.dtype}")
-    if input.size and not 0 <= input.min() <= input.max() < len(weight):
+    if at_home(input) and input.size and not 0 <= input.min() <= input.max() < len(weight):
         raise RuntimeError(f"ids from {input.min()} to {input.max()} do not all have one of "
                            f"{len(weight)} rows")
     rows, lengths = weight[input], np.diff(offsets, append=len(input))
@@ -129,7 +130,8 @@ def bags(input, weight, offsets, per_sample_weights=None, /, *, mode="mean", pad
     out, full = np.zeros_like(rows, shape=(len(lengths), rows.shape[1])), lengths > 0
     if not full.any(): return out
     starts = (np.cumsum(lengths) - lengths)[full]
-    out[full] = (np.maximum if mode == "max" else np.add).reduceat(rows, starts, axis=0)
+    if mode == "max": out[full] = done_at_home(np.maximum.reduceat, rows, starts)
+    else: out[full] = np.add.reduceat(rows, starts)
     if mode == "mean": out /= np.maximum(lengths, 1)[:, None].astype(out.dtype)
     return out
 

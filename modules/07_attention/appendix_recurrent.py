@@ -112,7 +112,7 @@ def gru_layer(input, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None, /, *, 
     out, h = np.empty_like(input, shape=(len(input), H)), h.T.copy()
     weight_ih, weight_hh, bias_ih, bias_hh = [
         halved(x, 3, 2) for x in (weight_ih, weight_hh, bias_ih, bias_hh)]
-    weight_hh = np.asfortranarray(weight_hh)
+    weight_hh = weight_hh.T.copy().T        # column by column
     for start, n, said in heard(input, weight_ih, bias_ih, walk(sizes, reverse)):
         state = h[:, :n]
         gates = weight_hh @ state

@@ -23,6 +23,7 @@ from tinytorch.activations import gelu, relu
 from tinytorch.attention import causal_mask
 from tinytorch.containers import ModuleList
 from tinytorch.dense import Dropout, LayerNorm, Linear
+from tinytorch.dtypes import get_default_device
 from tinytorch.initialisation import xavier_uniform_
 from tinytorch.layers import Module
 from tinytorch.multihead import MultiheadAttention
@@ -210,4 +211,4 @@ class Transformer(Module):
     @staticmethod
     def generate_square_subsequent_mask(sz: int, device=None, dtype=None) -> Tensor:
         """-inf where a word would look ahead, else 0.  () -> (sz, sz)"""
-        return causal_mask(sz).to(device=device, dtype=dtype)
+        return causal_mask(sz).to(device=device or get_default_device(), dtype=dtype)

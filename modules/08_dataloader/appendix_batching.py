@@ -19,6 +19,7 @@ from collections.abc import Mapping, MutableMapping, MutableSequence, Sequence
 import numpy as np
 
 from tinytorch.creation import as_tensor
+from tinytorch.devices import JOURNEYS
 from tinytorch.dtypes import float64
 from tinytorch.shaping import stack
 from tinytorch.tensor import Tensor, tensor
@@ -71,6 +72,29 @@ def default_convert(data):
     if isinstance(data, Mapping): return made_like(data, {key: default_convert(x) for key, x in data.items()})
     if isinstance(data, Sequence): return made_like(data, [default_convert(x) for x in data])
     return data
+
+# %% [markdown]
+# A GPU reads memory of the computer by itself, while the CPU does something else, if that memory is promised
+# never to move. Where a GPU is in use, lesson 13 has put a way into such memory into the table of journeys.
+
+# %%
+#| export
+def pinned(data):
+    """The tensors of a batch in memory that a GPU can read by itself."""
+    if isinstance(data, Tensor): return Tensor(JOURNEYS["pinned"](data.array))
+    if isinstance(data, (str, bytes)): return data
+    if isinstance(data, Mapping): return made_like(data, {key: pinned(x) for key, x in data.items()})
+    if isinstance(data, Sequence): return made_like(data, [pinned(x) for x in data])
+    return data.pin_memory() if hasattr(data, "pin_memory") else data
+
+
+class Pinned:
+    """Batches of another iterator, pinned."""
+
+    def __init__(self, batches): self.batches = batches
+    def __iter__(self): return self
+    def __next__(self): return pinned(next(self.batches))
+    def __getattr__(self, name: str): return getattr(self.batches, name)
 
 # %% [markdown]
 # ## Wishes that contradict each other

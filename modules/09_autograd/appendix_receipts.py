@@ -20,13 +20,12 @@ from operator import itemgetter
 from types import SimpleNamespace
 
 import numpy as np
-from numpy.lib.array_utils import byte_bounds
 from numpy.lib.stride_tricks import as_strided
 
 from tinytorch.errors import shape_of
 from tinytorch.indices import numbers_first
 from tinytorch.printing import receipt_name
-from tinytorch.shaping import detach
+from tinytorch.shaping import address, detach
 from tinytorch.tensor import Op, Tensor, expand, select_index
 
 # %% [markdown]
@@ -363,14 +362,21 @@ def see_again(x: Tensor) -> None:
     x.receipt.seen = root._changes
 
 
+def bounds(array) -> tuple[int, int]:
+    """The addresses where the memory of an array begins and ends."""
+    reach = [(n - 1) * step for n, step in zip(array.shape, array.strides) if n > 1]
+    first = address(array)
+    return first + sum([r for r in reach if r < 0]), first + sum([r for r in reach if r > 0]) + array.itemsize
+
+
 def places_of(x: Tensor, root: Tensor, index) -> tuple:
     """Where in root the numbers of x[index] are, which shows memory of root: an index."""
     if root.ndim == 0: return ()                # there is one place only
-    size, (low, high) = root.array.itemsize, byte_bounds(root.array)
+    size, (low, high) = root.array.itemsize, bounds(root.array)
     line = np.empty((high - low) // size, np.int64)
 
     def laid_out(array):
-        first = line[(array.__array_interface__["data"][0] - low) // size :]
+        first = line[(address(array) - low) // size :]
         return as_strided(first, array.shape, [step // size * line.itemsize for step in array.strides])
     laid_out(root.array)[...] = np.arange(root.array.size).reshape(root.array.shape)
     part, index = numbers_first(laid_out(x.array), index)

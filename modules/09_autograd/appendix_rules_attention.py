@@ -21,6 +21,8 @@ import numpy as np
 from tinytorch.attention import attend, look_up
 from tinytorch.autograd import bare
 from tinytorch.bands import bands, room_like
+from tinytorch.devices import at_home
+from tinytorch.indexing import meet
 from tinytorch.receipts import gradient, shortcut
 from tinytorch.elementwise import where
 from tinytorch.embeddings import bags
@@ -39,6 +41,11 @@ from tinytorch.tensor import Op
 @Op
 def add_rows(rows, ids, /, n):
     """Rows added up at their places in a table.  (*, width), (*) -> (n, width)"""
+    ids, rows = ids.reshape(-1), rows.reshape(-1, rows.shape[-1])
+    if not at_home(rows):
+        out = np.zeros_like(rows, shape=(n, rows.shape[1]))
+        if ids.size: meet(np.add, out, ids, rows)
+        return out
     width = rows.shape[-1]
     places = ids.reshape(-1, 1) * width + np.arange(width, like=ids)
     out = np.zeros_like(rows, shape=n * width)
@@ -80,7 +87,7 @@ def bags_rule(g, _out, ids, weight, offsets, per_sample_weights, mode, padding_i
     if mode == "mean":
         lengths = np.bincount(bag, there, minlength=len(offsets))
         rows = rows / np.maximum(lengths, 1)[bag].astype(bare(g).dtype)[:, None]
-    if mode == "max": rows = rows * first_of_bags(bare(weight)[ids], bag, there)
+    if mode == "max": rows = rows * first_of_bags(bare(weight)[ids], bag, there, len(offsets))
 
     def of_table():
         sent = rows if per_sample_weights is None else rows * per_sample_weights.reshape((-1, 1))
@@ -91,15 +98,15 @@ def bags_rule(g, _out, ids, weight, offsets, per_sample_weights, mode, padding_i
 
 def places_in_bags(ids, offsets, padding_idx):
     """The bag each id is in, and whether it counts."""
-    lengths = np.diff(offsets, append=len(ids))
+    bag = np.searchsorted(offsets, np.arange(len(ids), like=ids), side="right") - 1
     there = np.ones_like(ids, dtype=bool) if padding_idx is None else ids != padding_idx
-    return np.repeat(np.arange(len(offsets)), lengths), there
+    return bag, there
 
 
-def first_of_bags(rows, bag, there):
+def first_of_bags(rows, bag, there, bags: int):
     """1 where a number is the largest of its bag, the first of equals, and 0 elsewhere.  (N, width), (N)"""
-    largest = np.full_like(rows, -np.inf, shape=(bag.max(initial=0) + 1, rows.shape[1]))
-    np.maximum.at(largest, bag[there], rows[there])
+    largest = np.full_like(rows, -np.inf, shape=(bags, rows.shape[1]))
+    meet(np.maximum, largest, bag[there], rows[there])
     meant = (rows == largest[bag]) & there[:, None]
     running = np.cumsum(meant, axis=0)
     before = running - meant

@@ -135,7 +135,8 @@ def surprise_shortcut(g, _out, x, target, ignore_index, kept):
     dim, ignored = min(1, x.ndim - 1), target == ignore_index
     dx = x - kept[0]
     np.exp(dx, out=dx)
-    place = list(np.indices(target.shape, sparse=True))
+    place = [np.arange(n, like=x).reshape(-1, *(1,) * behind)
+             for n, behind in zip(target.shape, reversed(range(target.ndim)))]
     place.insert(dim, np.where(ignored, 0, target))
     dx[tuple(place)] -= 1
     dx *= np.expand_dims(np.where(ignored, 0, g), dim)
@@ -175,7 +176,7 @@ def certainty_rule(g, _out, x, target):
 #| export
 def remaining(log_probs, path, may_skip, input_lengths, target_lengths):
     """The logarithm of all ways from each slice and place to the end, without the slice itself."""
-    steps, rows = len(log_probs), np.arange(len(path))
+    steps, rows = len(log_probs), np.arange(len(path), like=path)
     left = np.full_like(log_probs, -np.inf, shape=(steps, *path.shape))
     ends = np.full_like(left[0], -np.inf)
     ends[rows, 2 * target_lengths] = 0
@@ -202,8 +203,8 @@ def slope(g, losses, reached, log_probs, targets, input_lengths, target_lengths,
     may_skip[:, 2:] = (path[:, 2:] != blank) & (path[:, 2:] != path[:, :-2])
     ways = reached + remaining(log_probs, path, may_skip, input_lengths, target_lengths)
     shares = np.exp(ways + losses[:, None])
-    shares[np.arange(len(shares))[:, None] >= np.maximum(input_lengths, 1)] = 0
-    total, rows = np.zeros_like(log_probs), np.arange(len(path))
+    shares[np.arange(len(shares), like=path)[:, None] >= np.maximum(input_lengths, 1)] = 0
+    total, rows = np.zeros_like(log_probs), np.arange(len(path), like=path)
     for place in range(path.shape[1]): total[:, rows, path[:, place]] -= shares[:, :, place]
     return np.where(g[:, None] == 0, 0, total * g[:, None])
 

@@ -19,6 +19,7 @@ import math
 import numpy as np
 
 from tinytorch.autograd import bare, over
+from tinytorch.devices import beside
 from tinytorch.elementwise import pow_, sign, where
 from tinytorch.linalg import cholesky, det, eigh, inv, matrix_rank, pinv, qr, slogdet, solve, svd, vector_norm
 from tinytorch.overwriting import zeros_beside
@@ -195,7 +196,7 @@ def _(g, out, A, UPLO):
 
 def off_diagonal(X):
     """0 on the diagonal, 1 elsewhere."""
-    return 1 - np.eye(X.shape[-1], dtype=bare(X).dtype, like=bare(X))
+    return 1 - beside(np.eye(X.shape[-1], dtype=bare(X).dtype), bare(X))
 
 
 def gaps(L):

@@ -19,6 +19,7 @@ import numpy as np
 
 from tinytorch.activations import sigmoid
 from tinytorch.comparisons import eq, ge, gt, le, lt, ne
+from tinytorch.devices import at_home, beside
 from tinytorch.elementwise import (
     abs_,
     acos,
@@ -464,9 +465,10 @@ def _(g, _out, _x, mask, _value): return lambda: masked(g, ~mask), None, lambda:
 @shortcut(maximum, minimum)
 def _(g, out, x, y):
     """In a tie, both numbers are what came out; where one is nan, neither is, and both get all."""
-    first, second = np.asarray(x == out), np.asarray(y == out)
-    if not (first == second).any(): return lambda: masked(g, first), lambda: masked(g, second)
-    lost = np.asarray(out != out)
+    first, second = beside(x == out, out), beside(y == out, out)
+    if at_home(out) and not (first == second).any():
+        return lambda: masked(g, first), lambda: masked(g, second)
+    lost = beside(out != out, out)
     return lambda: shared(g, first | lost, first & second), lambda: shared(g, second | lost, first & second)
 
 # %% [markdown]

@@ -18,6 +18,7 @@ import math
 import numpy as np
 
 from tinytorch.autograd import bare
+from tinytorch.devices import at_home, beside
 from tinytorch.elementwise import where
 from tinytorch.indexing import (
     argsort,
@@ -32,6 +33,7 @@ from tinytorch.indexing import (
     kthvalue,
     masked_scatter,
     masked_select,
+    meet,
     nonzero,
     put,
     put_index,
@@ -250,6 +252,9 @@ MANY = 16               # so many at most are written place by place
 def rows_added(g, index, shape):
     """Zeros, with the rows of g added at the places that the index names.  (k, *), (k,) -> (n, *)"""
     out = np.zeros_like(g, shape=shape)
+    if not at_home(g):
+        meet(np.add, out, beside(index, g), g)
+        return out
     order = np.argsort(index, kind="stable")
     counts = np.bincount(index, minlength=shape[0])
     starts = np.cumsum(counts) - counts

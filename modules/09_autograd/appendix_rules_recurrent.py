@@ -154,7 +154,7 @@ class WayBack:
         for line, w, bias in ((self.x, self.w_ih, b_ih), (self.states, self.w_hh, b_hh)):
             part = line[span] @ w.T
             if bias is not None: part += bias
-            said.append(np.ascontiguousarray(part.reshape(len(part), gates, -1).swapaxes(0, 1)))
+            said.append(part.reshape(len(part), gates, -1).swapaxes(0, 1).copy())
         return said
 
     def gather(self, span: slice, dx_gates, dh_gates) -> None:

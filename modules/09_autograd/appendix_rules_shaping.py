@@ -16,10 +16,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided as window
 
 from tinytorch.autograd import bare
 from tinytorch.creation import fill
+from tinytorch.devices import window
 from tinytorch.dtypes import device_of
 from tinytorch.indexing import index_add, put_index
 from tinytorch.overwriting import zeros_beside

@@ -43,6 +43,7 @@ from tinytorch.reductions import (
     mode,
     nansum,
     prod,
+    running,
 )
 from tinytorch.rules_places import from_places
 from tinytorch.shaping import cat, flip, narrow, place, unsqueeze
@@ -214,7 +215,7 @@ def _(g, out, x, dim):
 def _(g, out, x, dim):
     def paid(part):
         line = np.flip(np.log(part) - out, dim)
-        return np.exp(np.flip(np.logaddexp.accumulate(line, dim), dim) + x)
+        return np.exp(np.flip(running(np.logaddexp, line, dim), dim) + x)
     return g if g.ndim == 0 else paid(np.maximum(g, 0)) - paid(np.maximum(-g, 0)),
 
 # %% [markdown]

@@ -21,6 +21,10 @@ from types import GeneratorType
 import numpy as np
 
 from tinytorch.bookkeeping import number, written
+from tinytorch.devices import at_home
+from tinytorch.dtypes import float32
+from tinytorch.reductions import vector_norm
+from tinytorch.shaping import stack
 from tinytorch.tensor import Tensor, tensor
 
 # %%
@@ -54,20 +58,35 @@ def get_total_norm(
     """The norm of all numbers of all tensors, as if they were one vector."""
     tensors, norm_type = several(tensors), float(norm_type)
     if not tensors: return tensor(0.0)
+    if not at_home(tensors[0].array): return total_elsewhere(tensors, norm_type, error_if_nonfinite)
     norms = np.array([length(x.array, norm_type) for x in tensors])
     total = length(norms, norm_type)
-    if error_if_nonfinite and not math.isfinite(total):
+    if error_if_nonfinite: refuse_nonfinite(total)
+    return tensor(total, dtype=tensors[0].dtype, device=tensors[0].device)
+
+
+def total_elsewhere(tensors: list[Tensor], norm_type: float, error_if_nonfinite: bool) -> Tensor:
+    """The same on a GPU, for which nobody has to wait, unless an error is wanted."""
+    norms = [vector_norm(x.detach(), norm_type, dtype=float32) for x in tensors]
+    total = vector_norm(stack(norms), norm_type)
+    if error_if_nonfinite: refuse_nonfinite(total.item())
+    return total.to(tensors[0].dtype)
+
+
+def refuse_nonfinite(total: float) -> None:
+    if not math.isfinite(total):
         raise RuntimeError(f"the norm of the gradients is {total}, and cannot be clipped; with "
                            "error_if_nonfinite=False they are scaled all the same")
-    return tensor(total, dtype=tensors[0].dtype, device=tensors[0].device)
 
 
 def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None,
 ) -> None:
     """Scales all gradients by max_norm / total_norm, in place, if that makes them shorter."""
-    factor = float(max_norm) / (number(total_norm) + 1e-6)
-    if factor >= 1: return
+    away = isinstance(total_norm, Tensor) and not at_home(total_norm.array)
+    factor = float(max_norm) / ((total_norm.array if away else number(total_norm)) + 1e-6)
+    if away: factor = np.minimum(factor, 1)                     # to ask whether it is 1 would be to wait
+    elif factor >= 1: return
     for grad in gradients(parameters):
         np.multiply(grad.array, factor, out=grad.array)
         written(grad)

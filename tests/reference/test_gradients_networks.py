@@ -104,7 +104,7 @@ class Run:
 
 
 def direction(name: str, shape: tuple): return np.random.default_rng(crc32(name.encode())).standard_normal(tuple(shape))
-def arrays(found: dict, ending="") -> dict: return {name + ending: None if g is None else g.detach().numpy() for name, g in found.items()}
+def arrays(found: dict, ending="") -> dict: return {name + ending: None if g is None else g.numpy(force=True) for name, g in found.items()}
 
 
 def tensors(value) -> list:

@@ -229,7 +229,7 @@ def grad(
     gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
     found: dict = {}
 
-    def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(np.asanyarray(g))
+    def deliver(x, g): found[x] = g if isinstance(g, Tensor) else Tensor(g)
     Flow(remembering_engine(), deliver, inputs, retain_graph, create_graph).run(outputs, gradients)
     return delivered(found, inputs, allow_unused, materialize_grads)
 
