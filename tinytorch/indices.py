@@ -44,7 +44,8 @@ def numbers_first(array, index):
 
     So x[0, :, places] is x[0][:, places]. NumPy would take the 0 for another array, and turn the result.
     """
-    if type(index) is not tuple or (len(index) == 2 and index[1] is ...): return array, index
+    if type(index) is not tuple: return array, index
+    if len(index) == 2 and index[1] is ... and type(index[0]) is int: return array, index       # x[3]
     if not any([hasattr(i, "dtype") for i in index]): return array, index
     index = tuple([brought_beside(i, array) if hasattr(i, "dtype") else i for i in index])
     if not any([type(i) is int for i in index]): return array, index
