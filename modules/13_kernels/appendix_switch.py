@@ -107,6 +107,7 @@ CHOICE = ["numpy"]
 def turn(which: str) -> None:
     """Puts the kernels of that choice into all tables."""
     CHOICE[0] = which
+    if which == "fast": import_module("tinytorch.c_integers")       # here: it needs all of lesson 12
     DEVICE.engines = able() if which == "fast" else ("cuda",)
     for op in {op for table in (KERNELS, PULLS) for op, _ in table}: renew(op)
 

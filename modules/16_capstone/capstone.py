@@ -981,7 +981,7 @@ assert loan.enter() is True and loan.enter() is True, "several may use it at onc
 loan.leave()
 loan.leave()
 assert loan.thing.closed == 0, "what is not retired stays open, though nobody is using it just now"
-assert loan.enter() is True
+assert loan.enter() is True, "it is lent again, after all have given it back"
 loan.retire()
 assert loan.thing.closed == 0, "it is not closed under the hands of those who use it"
 assert loan.enter() is False, "what is retired is lent to nobody else"

@@ -466,3 +466,14 @@ def test_the_processor_is_known_by_pytorchs_word():
     assert tinytorch.backends.cpu.get_cpu_capability() in ("AVX512", "AVX2", "NEON", "DEFAULT")
     theirs = torch.backends.cpu.get_cpu_capability()
     if theirs in ("AVX2", "AVX512"): assert tinytorch.backends.cpu.get_cpu_capability() == theirs
+
+
+@in_c
+@pytest.mark.parametrize(("m", "k", "n"), [
+    (1, 1024, 1024), (3, 65, 7), (1, 1, 1), (0, 4, 2), (2, 0, 3), (17, 8, 8),
+])
+def test_bytes_are_multiplied_exactly(m, k, n):
+    dice = np.random.default_rng(m + k)
+    x, w = [dice.integers(-128, 128, shape).astype(np.int8) for shape in ((m, k), (n, k))]
+    found = tinytorch.compression.int8_matmul(tensor(x), tensor(w)).numpy()
+    assert found.dtype == np.int32 and (found == x.astype(np.int64) @ w.T.astype(np.int64)).all()
