@@ -121,7 +121,7 @@ for op in ("reshape", "view"): nodes.NODES[METHODS[op]] = baked
     "seals that nobody looks at": (REGISTRY, "noticed", """
 import json
 from pathlib import Path
-def trusting(folder, key): return json.loads(next(Path(folder).glob("manifest*")).read_text())
+def trusting(folder, key): return json.loads((Path(folder) / mlops.MANIFEST).read_text())
 packages.verified = registry.verified = trusting
 packages.signed_bytes = lambda folder, name, manifest: (Path(folder) / name).read_bytes()
 """),

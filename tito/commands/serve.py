@@ -12,7 +12,7 @@ from tito.core.errors import NotFound
 
 @click.command(cls=Command, examples=[
     ("tito serve --demo", "two models of the milestones; then open http://127.0.0.1:8000"),
-    ("tito serve models/", "all models of a folder, NAME/VERSION/…"),
+    ("tito serve models/", "all models of a folder, NAME/VERSION/..."),
     ("tito serve models/digits --port 9000", "one model, at another port"),
 ])
 @click.argument("models", nargs=-1, type=click.Path(path_type=Path))
@@ -26,7 +26,7 @@ def serve(
 ) -> int:
     """Serve models over HTTP, with the server of lesson 16.
 
-    MODELS are folders NAME/VERSION/… of models, or folders of such folders. Ctrl-C ends it, and answers first
+    MODELS are folders NAME/VERSION/... of models, or folders of such folders. Ctrl-C ends it, and answers first
     whoever has asked.
     """
     from tito.app import open_course, open_workspace
