@@ -26,7 +26,7 @@ def serve(
 ) -> int:
     """Serve models over HTTP, with the server of lesson 16.
 
-    MODELS are folders NAME/VERSION/... of models, or folders of such folders. Ctrl-C ends it, and answers first
+    MODELS are folders NAME/VERSION/... of models, or folders of these. Ctrl-C ends it, and answers first
     whoever has asked.
     """
     from tito.app import open_course, open_workspace
