@@ -128,7 +128,7 @@ def row(name: str) -> list[str]:
 
 def main():
     columns = ["training", "TinyTorch", "PyTorch", "minutes", "PyTorch's", "memory", "PyTorch's"]
-    print(table(columns, map(row, sys.argv[1:] or TRAININGS)))
+    for name in sys.argv[1:] or TRAININGS: print(table(columns, [row(name)]), flush=True)
 
 
 if __name__ == "__main__":
