@@ -35,6 +35,7 @@ from tinytorch.compression import (
 from tinytorch.int4 import Int4Linear, pack_int4, quantize_int4, unpack_int4
 from tinytorch.lora import LoRALinear, add_lora, lora_state_dict, merge_lora
 from tinytorch.low_rank import LowRankLinear, rank_for, thin_factors, with_low_rank
+from tinytorch.models import GPT, MLP, lenet5
 from tinytorch.observers import MSEObserver, PercentileObserver
 from tinytorch.optim import SGD
 from tinytorch.patterns import (
@@ -46,7 +47,14 @@ from tinytorch.patterns import (
     unpack_2_4,
 )
 from tinytorch.pruning import ln_structured, remove
-from tinytorch.qconfigs import load_quantized, quantize_dynamic, quantize_embeddings
+from tinytorch.qconfigs import (
+    convert,
+    get_default_qconfig,
+    load_quantized,
+    prepare,
+    quantize_dynamic,
+    quantize_embeddings,
+)
 from tinytorch.quantized_layers import QuantizedConv2d
 from tinytorch.safetensors import load, load_file, save, save_file
 from tinytorch.sparse_rows import SparseLinear
@@ -231,6 +239,30 @@ def test_a_convolution_of_bytes_is_near_the_convolution():
     assert np.abs(small(x).array - wanted).max() < 0.03 * np.abs(wanted).max()
     single = small(Tensor(x.array[0])).array
     assert np.allclose(single, small(Tensor(x.array[:1])).array[0]), "a single picture"
+
+
+NETWORKS = [
+    (lambda: GPT(65, 32, 2, 2, 32), tensor(np.arange(20)[None])),
+    (lambda: nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), Tensor(numbers(2, 5, 32))),
+    (lenet5, Tensor(numbers(2, 1, 28, 28))),
+    (lambda: MLP(12, 30, 30, 4), Tensor(numbers(5, 12))),
+]
+
+
+@pytest.mark.parametrize(("make", "x"), NETWORKS)
+def test_networks_that_know_nothing_of_bytes_hold_them(make, x):
+    manual_seed(0)
+    model = make().eval()
+    model.qconfig = get_default_qconfig()
+    watched = prepare(model)
+    def first(out): return (out[0] if isinstance(out, tuple) else out).array
+    with no_grad():
+        wanted, _ = first(model(x)), watched(x)
+        for small in (quantize_dynamic(model), convert(watched)):
+            assert bytes_on_disk(small) < 0.9 * bytes_on_disk(model)
+            assert np.abs(first(small(x)) - wanted).max() < 0.05 * np.abs(wanted).max()
+            again = load_quantized(make().eval(), load(save(small.state_dict())))
+            assert np.array_equal(first(again(x)), first(small(x))), "and so do those from a file"
 
 
 def test_replacing_changes_leaves_and_nothing_else():
