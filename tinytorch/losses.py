@@ -401,6 +401,7 @@ def ctc_loss(
 
     (T, N, C), (N, S) or all in a row, (N), (N) -> () or (N)
     """
+    if log_probs.numel() == 0: raise RuntimeError("log_probs tensor must not be empty")
     single = log_probs.ndim == 2
     if single: log_probs = log_probs.unsqueeze(1)
     steps, rows = log_probs.shape[:2]

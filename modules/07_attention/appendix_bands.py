@@ -34,7 +34,7 @@ def bands(mask, T: int, S: int):
         if mask is None:
             yield rows, S, None
             continue
-        if not at_home(mask):                   # to look which keys are hidden would be to wait for the GPU
+        if not (S and at_home(mask)):           # to look which keys are hidden would be to wait for the GPU
             yield rows, S, mask[..., rows, :]
             continue
         hidden = mask[..., rows, :] == -np.inf
