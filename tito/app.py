@@ -14,7 +14,7 @@ from tito.core import exercises
 from tito.core.curriculum import Lesson, Milestone
 from tito.core.errors import EnvironmentProblem, Locked, NotFound, UsageProblem
 from tito.core.faces import installed
-from tito.core.lesson import Cell, Chapter, lifted, notebook, recognised, solved
+from tito.core.lesson import Cell, Chapter, lifted, notebook, recognised
 from tito.core.milestones import Standing, opened, ready, standing
 from tito.core.outcomes import Completion, Gate, Hint, Started
 from tito.core.plan import Limits
@@ -24,6 +24,7 @@ from tito.services_course import Course, digest, open_course, package_files
 from tito.services_state import State, is_workspace, now
 
 if TYPE_CHECKING:       # loaded when a verb needs them: `tito status` is quick
+    from tito.core.compare import Solution
     from tito.core.lesson import Cell, Chapter
     from tito.core.outcomes import Change, Finding, Opened
     from tito.ports.changes import Records
@@ -345,10 +346,11 @@ class Workspace:
                 lesson.name, hints={**p.lesson(lesson.name).hints, cell.name: wanted}))
         return Hint(lesson, cell.name, wanted, total, cell.hints[wanted - 1])
 
-    def solution(self, lesson: str | Lesson, exercise: str) -> str:
-        """The course's own source of the exercise."""
-        lesson = self._lesson(lesson)
-        return solved(exercises.cell_of(lesson, self.course.chapter(lesson), exercise)).source
+    def solution(self, lesson: str | Lesson, exercise: str, measure: bool = False) -> Solution:
+        """The course's way to solve the exercise beside the learner's."""
+        from tito.services_solution import solution
+
+        return solution(self, self._lesson(lesson), exercise, measure)
 
     # --------------------------------------------------------------------------------------- milestones
 

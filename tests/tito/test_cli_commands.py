@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tito import cli
+from tito.core.compare import Cost, Solution
 from tito.core.curriculum import Curriculum, Lesson, Milestone
 from tito.core.errors import EnvironmentProblem, Locked, NotFound
 from tito.core.lesson import chapter
@@ -104,9 +105,11 @@ class Place:
             lesson, exercise or "after", number or 1, 2, ("One more pebble.", "Add one.")[(number or 1) - 1]
         )
 
-    def solution(self, lesson, exercise):
+    def solution(self, lesson, exercise, measure=False):
         if exercise != "after": raise NotFound(f"There is no exercise '{exercise}'.")
-        return "def after(n):\n    return n + 1"
+        source = "def after(n):\n    return n + 1"
+        costs = (Cost(2e-3, 4096), Cost(1e-3, 512)) if measure else (None, None)
+        return Solution(lesson, exercise, source, source.replace("n + 1", "1 + n"), *costs)
 
     def milestone_test(self, name, limits=None, say=None):
         say("1957 pebbles lie on the beach.")
@@ -242,7 +245,10 @@ def test_the_solution_is_for_those_who_passed_or_give_up(tito, place):
     assert code == 4 and "--give-up" in err
     assert "return n + 1" in tito("module solution 01 after --give-up")[1]
     place.last = RIGHT
-    assert "return n + 1" in tito("module solution 01 after")[1]
+    told = tito("module solution 01 after")[1]
+    assert "return n + 1" in told and "-     return 1 + n" in told
+    assert "1.0 ms and 512 bytes with yours, 2.0 ms and 4.0 kB with the course's: the course's takes" in told
+    assert "The checks take" not in tito("module solution 01 after --no-cost")[1]
 
 
 def test_show_has_question_objectives_minutes_and_marks(tito, place):

@@ -427,8 +427,27 @@ def test_a_hint_without_an_exercise_is_for_the_one_that_failed(learner):
 
 def test_solution_and_cell_show_the_courses_and_the_learners_source(learner):
     learner.solve(1)
-    assert "return n + 1" in learner.place.solution(1, "after")
+    assert "return n + 1" in learner.place.solution(1, "after").source
     assert learner.place.cell(1, "after") == "#| export exercise\ndef after(n):\n    return n + 1"
+
+
+def test_a_solution_is_shown_beside_ones_own_with_what_each_costs(learner):
+    slow = "#| export exercise\ndef after(n):\n    list(range(100_000))\n    return n + 1"
+    learner.solve(1, after=slow)
+    both = learner.place.solution(1, "after", measure=True)
+    assert both.mine.startswith("def after(n):")
+    assert ("-", "    list(range(100_000))") in both.difference
+    assert both.mine_cost.seconds > 10 * both.cost.seconds and both.mine_cost.peak > 100_000 > both.cost.peak
+    assert "yours takes" in both.verdict
+
+
+def test_a_blank_is_not_compared_and_what_fails_has_no_cost(learner):
+    assert learner.place.solution(1, "after").mine == ""
+    learner.solve(1, after="#| export exercise\ndef after(n):\n    return n")
+    both = learner.place.solution(1, "after", measure=True)
+    assert both.mine_cost is None and both.cost and both.verdict == ""
+    learner.solve(1, after=f"#| export exercise\n{both.source}")
+    assert learner.place.solution(1, "after", measure=True).cost is None, "the same words are not raced"
 
 
 # ----------------------------------------------------------------------------------------------- milestones

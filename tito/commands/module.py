@@ -198,22 +198,24 @@ def hint(lesson: str | None, exercise: str | None, everything: bool, as_json: bo
 
 
 @module.command(examples=[
-    ("tito module solution 02 mul", "the course's own, once yours has passed"),
+    ("tito module solution 02 mul", "the course's own beside yours, once yours has passed"),
     ("tito module solution 02 mul --give-up", "before it has"),
 ])
 @lesson
 @click.argument("exercise")
 @click.option("--give-up", is_flag=True, help="Show it although yours has not passed.")
+@click.option("--no-cost", is_flag=True, help="Without measuring what each costs.")
 @as_json
-def solution(lesson: str, exercise: str, give_up: bool, as_json: bool) -> None:
-    """Show how the course solves an exercise."""
+def solution(lesson: str, exercise: str, give_up: bool, no_cost: bool, as_json: bool) -> None:
+    """Show how the course solves an exercise, how yours differs, and what each costs."""
+    from tito.view import data
     from tito.view import lesson as view
     place = workspace()
     wanted = at_hand(place, lesson)
-    code = place.solution(wanted, exercise)
+    name = place.solution(wanted, exercise).exercise
     found = marks(place.course.chapter(wanted), place.last_report(wanted))
-    if not give_up and found.get(exercise) != "passed":
-        raise Locked(f"{exercise} has not passed yet: the pleasure of finding it is still yours.",
-                     f"`tito module hint {wanted.number:02} {exercise}` helps; --give-up shows it anyway.")
-    facts = {"lesson": wanted.name, "exercise": exercise, "source": code}
-    reply(as_json, "solution", facts, view.source, wanted, exercise, "as the course writes it", code)
+    if not give_up and found.get(name) != "passed":
+        raise Locked(f"{name} has not passed yet: the pleasure of finding it is still yours.",
+                     f"`tito module hint {wanted.number:02} {name}` helps; --give-up shows it anyway.")
+    both = place.solution(wanted, name, measure=not no_cost and found.get(name) == "passed")
+    reply(as_json, "solution", data.of_solution(both), view.solution, both)

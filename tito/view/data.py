@@ -14,6 +14,7 @@ from tito.core.results import SCHEMA, Status
 
 if TYPE_CHECKING:
     from tito.core.advice import Advice
+    from tito.core.compare import Solution
     from tito.core.lesson import Chapter
     from tito.core.milestones import LessonStanding, MilestoneStanding, Standing
 
@@ -83,6 +84,14 @@ def of_hints(hints: Sequence[Hint]) -> dict[str, Any]:
     first = hints[0]
     told = [{"number": h.number, "text": h.text} for h in hints if h.number]
     return {"lesson": first.lesson.name, "exercise": first.exercise, "total": first.total, "hints": told}
+
+
+def of_solution(both: Solution) -> dict[str, Any]:
+    costs = {"yours": both.mine_cost, "course": both.cost}
+    return {
+        "lesson": both.lesson.name, "exercise": both.exercise, "source": both.source, "yours": both.mine,
+        "costs": {who: asdict(cost) for who, cost in costs.items() if cost},
+    }
 
 
 def of_completion(done: Completion) -> dict[str, Any]:

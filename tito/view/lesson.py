@@ -16,6 +16,7 @@ from tito.view.course import hours, question
 from tito.view.screen import Screen, columns, commands, indented, line, page, stack
 
 if TYPE_CHECKING:
+    from tito.core.compare import Solution
     from tito.core.curriculum import Lesson
     from tito.core.lesson import Chapter
 
@@ -57,6 +58,19 @@ def source(lesson: Lesson, exercise: str, whose: str, text: str, screen: Screen)
     """Somebody's code, as it stands."""
     head = line((exercise, "strong"), (f"  {lesson.label}, {whose}", "quiet"))
     return page(head, indented(Text(text.strip("\n"))))
+
+
+SIDES = {"-": "bad", "+": "good", " ": "default"}
+
+
+def solution(both: Solution, screen: Screen) -> RenderableType:
+    """The course's code, then how the learner's differs, then what each costs."""
+    shown = source(both.lesson, both.exercise, "as the course writes it", both.source, screen)
+    if not both.mine: return shown
+    if both.same: return page(shown, "Yours says the same.")
+    lines = [line((f"{sign} {text}", SIDES[sign])) for sign, text in both.difference]
+    head = line("Beside yours", ("  - only in yours, + only in the course's", "quiet"))
+    return page(shown, stack(head, indented(stack(*lines))), both.verdict or None)
 
 
 # -------------------------------------------------------------------------------------------- what was done
