@@ -213,6 +213,22 @@ class Workspace:
         return Completion(lesson, report, points, possible, exported, change,
                           opened(before, after), ready(before, after))
 
+    def measure_step(self, lesson: str | Lesson) -> float:
+        """Notes with a lesson how long a training step takes with ./tinytorch; 0 while nothing can train."""
+        from tito.services_bench import training_step
+
+        lesson, seconds = self._lesson(lesson), training_step(self)
+        if seconds:
+            self.state.update(f"step {lesson.label}", lambda p: p.with_lesson(lesson.name, step=seconds))
+        return seconds
+
+    def last_step(self, lesson: str | Lesson) -> tuple[Lesson, float] | None:
+        """The lesson before this one that noted a training step last, and the time."""
+        lesson = self._lesson(lesson)
+        found = [(x.lesson, x.record.step) for x in self.standing().lessons
+                 if x.record.step and x.lesson.number < lesson.number]
+        return found[-1] if found else None
+
     def versions(self) -> dict[str, str]:
         from importlib.metadata import PackageNotFoundError, version
 

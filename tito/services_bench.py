@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -46,13 +46,13 @@ class Races:
 
     def race(
         self, names: tuple[str, ...], rounds: int = 15, seconds: float = 0.05, limits: Limits | None = None,
-        say: Callable[[str], None] = lambda line: None,
+        say: Callable[[str], None] = lambda line: None, who: Sequence[str] = (),
     ) -> Bench:
         """All contenders, all these workloads: so many rounds, with turns of so many seconds."""
         if not self.program.exists():
             raise EnvironmentProblem(f"The workloads are not there: {self.program}.",
                                      "pip install --force-reinstall tinytorch-tito")
-        limits, who = limits or Limits(), self.contenders()
+        limits, who = limits or Limits(), list(who) or self.contenders()
         limits = replace(limits, test=limits.lesson)            # it is one check, and a long one
         with tempfile.TemporaryDirectory(prefix="tito-bench-") as folder:
             root, turns = Path(folder), Path(folder, "turns")
@@ -121,6 +121,18 @@ def races(start: Path) -> Races:
     except NotFound:
         return Races(open_course(), None, Processes())
     return Races(place.course, place, Processes())
+
+
+def training_step(place: Workspace) -> float:
+    """CPU seconds of one training step of a perceptron with ./tinytorch; 0 while it cannot train yet."""
+    if "optimizers" not in place.sources(): return 0.0
+    races = Races(place.course, place, place.tests.runner)
+    try:
+        found = races.race(("mlp",), rounds=7, limits=Limits(test=30, lesson=30), who=("yours",))
+    except EnvironmentProblem:          # the lesson is complete all the same
+        return 0.0
+    timing = found.rows["mlp"].get("yours")
+    return timing.median if timing and timing.seconds else 0.0
 
 
 def ending(run: Run) -> str:

@@ -89,6 +89,10 @@ class Place:
         return Completion(lesson, self.report, 2, 2, ("tinytorch/counting.py",), CHANGE, (ADDING,),
                           CURRICULUM.milestones)
 
+    def measure_step(self, lesson): return 3.1e-3
+
+    def last_step(self, lesson): return lesson, 4e-3
+
     def reset(self, lesson, exercise=None):
         self.ask("reset", lesson, exercise)
         return CHANGE

@@ -156,7 +156,10 @@ def complete(lesson: str | None, anyway: bool, seconds: float | None, as_json: b
     wanted = at_hand(place, lesson)
     with watching(wanted.label, quiet=as_json) as watch:
         done = place.complete(wanted, limits(seconds), watch.result, anyway)
-    reply(as_json, "completion", data.of_completion(done), view.completed, done)
+        step = place.measure_step(wanted) if done.report.ok else 0.0
+    before = place.last_step(wanted) if step else None
+    facts = {**data.of_completion(done), "step_seconds": step or None}
+    reply(as_json, "completion", facts, view.completed, done, step, before)
     return OK if done.report.ok else CHECKS_FAILED
 
 

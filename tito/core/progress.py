@@ -28,6 +28,7 @@ class LessonRecord:
     points: float = 0
     possible: float = 0
     seconds: float = 0.0            # how long the tests that passed took
+    step: float = 0.0               # CPU seconds of one training step afterwards; 0 while nothing can train
     versions: Mapping[str, str] = field(default_factory=dict)   # of tito, Python, NumPy
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
+from tito.core.compare import readable
 from tito.core.milestones import LessonStanding
 from tito.core.outcomes import Change, Completion, Hint, Opened, Started
 from tito.core.results import Report, Status
@@ -98,7 +99,9 @@ def tested(lesson: Lesson, found: Report, complete: bool, screen: Screen) -> Ren
     )
 
 
-def completed(done: Completion, screen: Screen) -> RenderableType:
+def completed(
+    done: Completion, step: float, before: tuple[Lesson, float] | None, screen: Screen,
+) -> RenderableType:
     """What was put into the package and what that makes possible."""
     if not done.report.ok:
         found = tested(done.lesson, done.report, False, screen)
@@ -106,8 +109,15 @@ def completed(done: Completion, screen: Screen) -> RenderableType:
     return page(
         summary(done.report, done.lesson.label, screen),
         stack("Yours now", *(indented(Text(file)) for file in done.files)) if done.files else None,
+        pace(step, before) if step else None,
         unlocked(done, screen),
     )
+
+
+def pace(step: float, before: tuple[Lesson, float] | None) -> Text:
+    """The number that moves through the course."""
+    since = f"  {readable(before[1])} after {before[0].label}" if before else ""
+    return line("One step of training takes ", (readable(step), "strong"), ".", (since, "quiet"))
 
 
 def unlocked(done: Completion, screen: Screen) -> RenderableType | None:

@@ -1,0 +1,44 @@
+"""`tito report`: the way so far, as a page."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from tito.commands import Command, as_json, reply, workspace
+from tito.core.errors import UsageProblem
+
+
+@click.command(cls=Command, examples=[
+    ("tito report", "write report.html"),
+    ("tito report ada.html --name 'Ada'", "another file, with a name on it"),
+    ("tito status --json", "the same facts, for a program"),
+])
+@click.argument("page", type=click.Path(path_type=Path, dir_okay=False), default="report.html")
+@click.option("--name", default="", help="Whose framework it is; without it, the name of the workspace.")
+@click.option("--force", is_flag=True, help="Also over a file that tito did not write.")
+@as_json
+def report(page: Path, name: str, force: bool, as_json: bool) -> None:
+    """Write your progress as one page of HTML: lessons, hints, speed, milestones.
+
+    The page needs nothing else: it can be mailed, printed, or put on a web server.
+    """
+    from tito.ports.files import write
+    from tito.view import data
+    from tito.view import report as view
+    place = workspace()
+    if page.exists() and not force and view.SIGNED not in page.read_text("utf-8", "replace")[:200]:
+        raise UsageProblem(f"{page} is there already, and tito did not write it.",
+                           "Name another file, or --force writes over it.")
+    if not page.absolute().parent.is_dir():
+        raise UsageProblem(f"There is no folder {page.parent}.", "tito report report.html")
+    standing = place.standing()
+    write(page, view.html(standing, name or place.root.name, f"{datetime.now():%d %B %Y, %H:%M}"))
+    facts = {"file": os.fspath(page.absolute()), **data.of_milestones(standing)}
+    reply(as_json, "page", facts, view.written, str(page))
+
+
+command = report
