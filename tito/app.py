@@ -49,12 +49,17 @@ def open_workspace(start: Path | None = None, course: Course | None = None) -> W
     raise NotFound(f"{here} is not in a workspace.", "`tito init mytorch` makes one; then cd into it.")
 
 
-def create_workspace(folder: Path, course: Course | None = None) -> Workspace:
-    """A new workspace: notebooks beside an empty tinytorch/; refuses to overwrite anything."""
+def create_workspace(
+    folder: Path, course: Course | None = None, tutor: str | None = None,
+) -> Workspace:
+    """A new workspace: notebooks beside an empty tinytorch/; refuses to overwrite anything.
+
+    `tutor` is what its AGENTS.md asks of coding assistants, instead of the course's words.
+    """
     from tito.services_create import make_folder
 
     course, root = course or open_course(), folder.absolute()
-    make_folder(root, course)
+    make_folder(root, course, tutor)
     return Workspace(root, course)
 
 

@@ -97,6 +97,11 @@ class Course:
         paths = (path for path in sorted(self.modules.iterdir()) if path.is_file())
         return {path.name: path.read_text("utf-8") for path in paths}
 
+    @property
+    def tutor(self) -> str:
+        """What a workspace asks of coding assistants."""
+        return (self.modules / "tutor.md").read_text("utf-8")
+
     def sources(
         self, lesson: Lesson, files: Iterable[str], owner: str = "the course's ",
     ) -> dict[str, str]:

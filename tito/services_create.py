@@ -19,14 +19,14 @@ from tito.services_state import FORMAT, is_workspace, now
 OWN = ("modules", "milestones", "datasets", "tests", "tito", "tinytorch")    # folders of the course
 
 
-def make_folder(root: Path, course: Course) -> None:
+def make_folder(root: Path, course: Course, tutor: str | None = None) -> None:
     """Notebooks, a package that is still empty, and what .tito/ begins with."""
     refuse_unfit(root, course)
     lessons = [lesson for lesson in course.curriculum if lesson.name in course.written()]
     given = [lesson for lesson in lessons if not lesson.needs]
     sources = {m: s for lesson in given for m, s in course.sources(lesson, lesson.given).items()}
     files = {f"tinytorch/{name}": text for name, text in course.package(sources).items()}
-    texts = {"README.md": readme(course), ".gitignore": IGNORED}
+    texts = {"README.md": readme(course), ".gitignore": IGNORED, "AGENTS.md": tutor or course.tutor}
     names = [*texts, "tinytorch", "datasets", *(lesson.notebook for lesson in lessons)]
     refuse_full(root, names)
     with whole(root, [*names, ".tito"]):

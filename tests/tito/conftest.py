@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = Path(__file__).with_name("sample")
-BESIDE = ("_missing.py", "_reference.py", "pytorch_names.txt")
+BESIDE = ("_missing.py", "_reference.py", "pytorch_names.txt", "tutor.md")
 
 RIGHT = {
     "after": "#| export exercise\ndef after(n):\n    return n + 1",

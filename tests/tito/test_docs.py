@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -96,3 +98,22 @@ def test_and_this_test_can_fail(line, problem): assert problem_with(line) == pro
 def test_commands_are_found_where_they_stand():
     text = "Type `tito undo`, not tito.\n    tito module test 02   check\n$ tito init a && cd a\n`tito {x}`"
     assert commands_in(text) == ["tito undo", "tito {x}", "tito module test 02", "tito init a"]
+
+
+def test_the_catalogue_of_errors_is_what_the_code_says():
+    check = [sys.executable, str(ROOT / "scripts/errors.py"), "--check"]
+    ran = subprocess.run(check, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize("problem, words", [
+    ('raise NotFound(f"There is no {name}.", "tito status")', ("There is no ‹name›.", "tito status")),
+    ('said = f"{self.path} is " + "gone"\n    raise NotFound(said)', ("‹path› is gone", "")),
+])
+def test_an_error_is_catalogued_as_a_reader_sees_it(problem, words, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import errors as catalogue
+    monkeypatch.setattr(catalogue, "ROOT", tmp_path)
+    (tmp_path / "a.py").write_text(f"def f(self, name):\n    {problem}\n")
+    (found,) = catalogue.problems(tmp_path / "a.py", catalogue.kinds())
+    assert (found.code, found.message, found.cure) == (4, *words)

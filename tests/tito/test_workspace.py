@@ -34,9 +34,15 @@ def records(place): return place.state.progress().lessons
 # ------------------------------------------------------------------------------------------------ beginning
 
 def test_a_new_workspace_has_notebooks_beside_an_empty_package(place):
-    assert {"01_counting.ipynb", "02_adding.ipynb", "README.md", ".gitignore", "tinytorch/__init__.py",
-            "tinytorch/words.py"} <= snapshot(place.root).keys()
+    assert {"01_counting.ipynb", "02_adding.ipynb", "README.md", "AGENTS.md", ".gitignore",
+            "tinytorch/__init__.py", "tinytorch/words.py"} <= snapshot(place.root).keys()
     assert "tinytorch/counting.py" not in snapshot(place.root)
+
+
+def test_assistants_are_asked_to_be_tutors_or_what_an_instructor_asks(place, course, tmp_path):
+    assert "Do not write the body of an exercise" in (place.root / "AGENTS.md").read_text("utf-8")
+    other = create_workspace(tmp_path / "other", course, "Only in Latin.")
+    assert (other.root / "AGENTS.md").read_text("utf-8") == "Only in Latin."
 
 
 def test_the_data_of_the_course_lies_beside_the_package(course, tmp_path, monkeypatch):
