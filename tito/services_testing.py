@@ -138,16 +138,21 @@ class Tests:
         program = self.course.program(milestone)
         if program is None:
             raise NotFound(f"The milestone {milestone.title} is still being written.", "tito milestone list")
+        return self.program(milestone.name, program, limits, say, words, assets=program.parent)
+
+    def program(
+        self, subject: str, path: Path, limits: Limits, say: Say | None, words: tuple[str, ...], assets: Path,
+    ) -> Report:
+        """A program of the course's that uses the learner's package, and what it handed in."""
         began, files = time.monotonic(), self.present()
         limits = replace(limits, test=limits.lesson)        # it is one check, and a long one
         with self.staged(files) as place:
-            surroundings = {"TITO_DATASETS": str(self.course.datasets), "TITO_ASSETS": str(program.parent)}
-            plan = self.plan("program", place, limits, path=str(program), argv=words,
-                             environment=surroundings)
+            surroundings = {"TITO_DATASETS": str(self.course.datasets), "TITO_ASSETS": str(assets)}
+            plan = self.plan("program", place, limits, path=str(path), argv=words, environment=surroundings)
             run = self.honest(self.runner.run(plan, said=say or nobody))
             package = Package(str(place / "tinytorch"), "", {}, files)
             tests, numbers = milestone_report(run, package, limits)
-        return Report(milestone.name, tests, numbers, str(self.root / "tinytorch"),
+        return Report(subject, tests, numbers, str(self.root / "tinytorch"),
                       seconds=time.monotonic() - began)
 
     def present(self) -> dict[str, str]:

@@ -162,7 +162,8 @@ def fit(T, model, batches, steps: int, rate: float, decay: float, every: int, to
             print(f"  step {step:6} of {steps}   loss {np.mean(losses):.4f}   {told()}   {seconds:7.1f} s",
                   flush=True)
             losses.clear()
-    return {"seconds": round(time.perf_counter() - start, 1), "cpu_seconds": round(time.process_time() - worked, 1),
+    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - worked
+    return {"seconds": round(seconds, 1), "cpu_seconds": round(cpu_seconds, 1),
             "grew_mb": before and round((most() - before) / 2**20, 1)}
 
 
