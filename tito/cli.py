@@ -25,6 +25,9 @@ SECTIONS = {
 }
 
 
+FILES = {"show": "pictures"}       # of commands that do not bear their file's name
+
+
 class Tito(Group):
     """Every command lives in a module of its own name, imported when it is used."""
 
@@ -33,7 +36,7 @@ class Tito(Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.list_commands(ctx): return None
-        return getattr(import_module(f"tito.commands.{name}"), name)
+        return getattr(import_module(f"tito.commands.{FILES.get(name, name)}"), name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(len(name) for name in self.list_commands(ctx))

@@ -40,6 +40,7 @@ def test_every_picture_is_drawn_in_a_terminal_and_as_svg(place, subject):
 def test_attention_looks_back_only_and_every_row_is_a_whole(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "milestones"))
     import see
+
     import tinytorch as tt
     q, k = (tt.tensor(np.random.default_rng(n).standard_normal((1, 2, 5, 4), np.float32)) for n in (0, 1))
     mask = tt.tensor(np.tri(5, dtype=bool))
