@@ -14,7 +14,9 @@ from tinytorch import tensor
 from tinytorch.backends import kernels, use_kernels
 from tinytorch.column import DECLINED, KERNELS, PULLS
 from tinytorch.compiling import compiler
-from tinytorch.switch import DEVICE, able
+from tinytorch.compression import int8_matmul
+from tinytorch.switch import WITH_KERNELS
+from tinytorch.tables import DEVICE, able
 from tinytorch.tensor import Op
 
 F = tinytorch.nn.functional
@@ -436,10 +438,70 @@ def test_nothing_is_compiled_before_it_is_needed_and_then_once(tmp_path):
 
 
 @in_c
-@pytest.mark.parametrize("choice", ["numpy", ""])
-def test_without_being_asked_no_kernel_runs(tmp_path, choice):
-    told = program(tmp_path, TINYTORCH_KERNELS=choice)
+def test_where_numpy_is_asked_for_no_kernel_runs(tmp_path):
+    told = program(tmp_path, TINYTORCH_KERNELS="numpy")
     assert told.stdout.split() == ["False", "0", "1.0833"] and told.stderr == ""
+
+
+@in_c
+def test_where_nobody_says_anything_kernels_run(tmp_path):
+    assert "bends compiled in" in program(tmp_path, TINYTORCH_KERNELS="").stderr
+
+
+def test_a_choice_that_there_is_not_is_refused():
+    told = subprocess.run([sys.executable, "-c", "import tinytorch"], capture_output=True, text=True,
+                          env={**os.environ, "TINYTORCH_KERNELS": "quick"}, check=False)
+    assert told.returncode and "kernels are 'fast' or 'numpy', not 'quick'" in told.stderr
+
+
+LOADED = """
+import os, sys
+import tinytorch
+def loaded(): print(*[name for name in names.split() if f"tinytorch.{name}" in sys.modules])
+names = "column compiling kernels tables c_bends c_rows c_steps c_integers"
+loaded()
+x = tinytorch.ones(8) + 1
+loaded()
+tinytorch.softmax(x, 0)
+loaded()
+from tinytorch.compression import int8_matmul
+loaded()
+q = tinytorch.ones(1, 8).to(tinytorch.int8)
+int8_matmul(q, q)
+loaded()
+"""
+
+
+@pytest.mark.parametrize("choice", ["fast", "numpy"])
+def test_an_import_brings_the_switch_and_the_first_use_the_kernels(choice):
+    told = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True,
+                          env={**os.environ, "TINYTORCH_KERNELS": choice}).stdout.split("\n")
+    brought = "column compiling kernels tables c_bends c_rows" if choice == "fast" else ""
+    last = f"{brought} c_integers" if choice == "fast" else ""
+    assert told[:5] == ["", "", brought, brought, last]
+
+
+def test_the_switch_knows_which_ops_have_kernels():
+    kernels()
+    found = {op.name for table in (KERNELS, PULLS) for (op, device), some in table.items()
+             if device == "cpu" and isinstance(op, Op) and any(one.engine == "c" for one in some)}
+    assert found == set(WITH_KERNELS)
+
+
+@in_c
+def test_a_body_of_ones_own_is_asked_before_those_that_came_with_the_package():
+    told = subprocess.run([sys.executable, "-c", OWN], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["0.0", "0.0"]
+
+
+OWN = """
+import numpy as np
+import tinytorch
+from tinytorch.backends import kernel
+@kernel(tinytorch.nn.functional.gelu)
+def nothing(x, approximate="none"): return np.zeros_like(x)
+for _ in range(2): print(tinytorch.nn.functional.gelu(tinytorch.ones(1)).item())
+"""
 
 
 def test_without_a_compiler_everything_is_numpy(tmp_path):
@@ -475,5 +537,5 @@ def test_the_processor_is_known_by_pytorchs_word():
 def test_bytes_are_multiplied_exactly(m, k, n):
     dice = np.random.default_rng(m + k)
     x, w = [dice.integers(-128, 128, shape).astype(np.int8) for shape in ((m, k), (n, k))]
-    found = tinytorch.compression.int8_matmul(tensor(x), tensor(w)).numpy()
+    found = int8_matmul(tensor(x), tensor(w)).numpy()
     assert found.dtype == np.int32 and (found == x.astype(np.int64) @ w.T.astype(np.int64)).all()
