@@ -16,10 +16,11 @@ from .tensor import Engine, Op, set_default_engine
 __all__ = ["WITH_KERNELS", "CHOICE", "COMPUTER", "Later", "expect", "bring", "steps", "use_kernels", "turn"]
 
 
-WITH_KERNELS = """
-    gelu relu leaky_relu silu sigmoid softmax log_softmax surprise standardize rescale attend add_rows
-    conv2d max_pool2d standardize_channels rescale_channels lstm_layer gru_layer int8_matmul
-""".split()
+WITH_KERNELS = {
+    "gelu", "relu", "leaky_relu", "silu", "sigmoid", "softmax", "log_softmax", "surprise", "standardize",
+    "rescale", "attend", "add_rows", "conv2d", "max_pool2d", "standardize_channels", "rescale_channels",
+    "lstm_layer", "gru_layer", "int8_matmul",
+}
 CHOICE = ["numpy"]
 COMPUTER = Engine()                     # computes, wherever nobody chose another engine …
 COMPUTER.kernels = {}                   # … with the bodies in this table, which tinytorch.tables fills
@@ -69,7 +70,9 @@ def turn(which: str) -> None:
     """Puts the kernels of that choice, or who waits for them, into all tables."""
     if which not in ("fast", "numpy"): raise ValueError(f"kernels are 'fast' or 'numpy', not {which!r}")
     CHOICE[0] = which
-    if tables := sys.modules.get("tinytorch.tables"): return tables.renew_all()
+    if tables := sys.modules.get("tinytorch.tables"):
+        tables.renew_all()
+        return
     COMPUTER.kernels.clear()
     for name in WITH_KERNELS:
         if name in METHODS: expect(METHODS[name])

@@ -351,32 +351,50 @@ def test_batch_norm(shape, training):
 # ---------------------------------------------------------------------------------------------- recurrent
 
 @pytest.mark.parametrize("settings", [{}, {"bias": False}, {"num_layers": 2, "bidirectional": True}], ids=str)
+@pytest.mark.parametrize("batch", [3, 9, 33])
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])
-def test_memories(name, settings):
+def test_memories(name, batch, settings):
     theirs = getattr(torch.nn, name)(5, 7, **settings)
     ours = getattr(tinytorch.nn, name)(5, 7, **settings)
     ours.load_state_dict({key: tensor(x.detach().numpy()) for key, x in theirs.state_dict().items()})
-    first = numbers(2, settings.get("num_layers", 1) * (1 + settings.get("bidirectional", False)), 3, 7)
+    first = numbers(2, settings.get("num_layers", 1) * (1 + settings.get("bidirectional", False)), batch, 7)
     found, want = [both_ways(package, lambda x, h, c, net=net: net(x, (h, c) if name == "LSTM" else h)[0],
-                             [numbers_of(1, 6, 3, 5), *first])
+                             [numbers_of(1, 6, batch, 5), *first])
                    for package, net in ((tinytorch, ours), (torch, theirs))]
     agree(found, want, 1e-4, 1e-5)
     for mine, other in zip(ours.parameters(), theirs.parameters()):
         np.testing.assert_allclose(mine.grad.numpy(), other.grad.numpy(), 1e-3, 1e-5)
 
 
+@pytest.mark.parametrize("lengths", [[5, 3, 1], [5, 5, 4, 4, 3, 3, 2, 2, 2, 1], [2] * 8], ids=str)
+@pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])
-def test_sequences_of_several_lengths(name):
-    theirs, ours = [getattr(package.nn, name)(4, 6) for package in (torch, tinytorch)]
+def test_sequences_of_several_lengths(name, both, lengths):
+    theirs, ours = [getattr(package.nn, name)(4, 6, bidirectional=both) for package in (torch, tinytorch)]
     ours.load_state_dict({key: tensor(x.detach().numpy()) for key, x in theirs.state_dict().items()})
-    x, told = numbers(5, 3, 4), []
+    x, told = numbers(max(lengths), len(lengths), 4), []
     for package, net in ((tinytorch, ours), (torch, theirs)):
         pack = package.nn.utils.rnn.pack_padded_sequence
         start = package.tensor(x).requires_grad_()
-        out, _ = net(pack(start, package.tensor([5, 3, 1])))
-        (out.data * out.data).sum().backward()
+        out, last = net(pack(start, package.tensor(lengths)))
+        total = (out.data * out.data).sum()
+        for n, state in enumerate(last if name == "LSTM" else [last]): total = total + (n + state).pow(2).sum()
+        total.backward()
         told.append([out.data.detach().numpy(), start.grad.numpy()])
     agree(*told, 1e-4, 1e-5)
+    for mine, other in zip(ours.parameters(), theirs.parameters()):
+        np.testing.assert_allclose(mine.grad.numpy(), other.grad.numpy(), 1e-3, 1e-5)
+
+
+def test_a_memory_of_which_only_the_last_cell_is_asked():
+    theirs, ours = [package.nn.LSTM(4, 6) for package in (torch, tinytorch)]
+    ours.load_state_dict({key: tensor(x.detach().numpy()) for key, x in theirs.state_dict().items()})
+    x, grads = numbers(3, 10, 4), []
+    for package, net in ((tinytorch, ours), (torch, theirs)):
+        start = package.tensor(x).requires_grad_()
+        net(start)[1][1].sum().backward()
+        grads.append(start.grad.numpy())
+    np.testing.assert_allclose(*grads, 1e-4, 1e-6)
 
 
 # ------------------------------------------------------------------------------------------------ the switch
