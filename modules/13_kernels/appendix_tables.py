@@ -18,7 +18,7 @@ from importlib import import_module
 
 from tinytorch.bookkeeping import STEPS
 from tinytorch.column import DECLINED, KERNELS, PULLS, WATCHERS, bodies
-from tinytorch.compiling import cache_folder, compiler, processor
+from tinytorch.compiling import READY, cache_folder, compiler, processor
 from tinytorch.kernels import Device, chosen
 from tinytorch.receipts import RULES, SHORTCUTS, Rule
 from tinytorch.switch import CHOICE, COMPUTER
@@ -82,7 +82,7 @@ FILES = {                               # each file of kernels, and the module t
 
 def able() -> tuple[str, ...]:
     """The engines that this machine can run kernels with."""
-    return (*["c"] * (compiler() is not None), "numba", "numpy", "cuda")
+    return (*["c"] * (compiler() is not None or READY.is_dir()), "numba", "numpy", "cuda")
 
 
 def load() -> None:
@@ -111,7 +111,8 @@ class Kernels(list):
 
     def __repr__(self):
         told = [f"{len(self)} kernels, TINYTORCH_KERNELS={CHOICE[0]}",
-                f"compiler {compiler() or 'none'}, cache {cache_folder()}", *map("  ".join, self)]
+                f"compiler {compiler() or 'none'}, cache {cache_folder()}",
+                *[f"libraries that came ready: {READY}"] * READY.is_dir(), *map("  ".join, self)]
         return "\n".join(told)
 
 
