@@ -8,8 +8,7 @@ from . import _missing  # has a sentence for each name that is not here
 from . import (
     receipts, journeys, overwriting, modes, rulebook, autograd, rules_numbers, rules_bends, rules_shaping,
     rules_places, rules_totals, rules_linalg, rules_dense, rules_normalization, rules_pooling,
-    rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, column, compiling,
-    kernels, switch, c_bends, c_rows, c_tiles, c_attention, c_pictures, c_recurrent, cuda,
+    rules_convolution, rules_attention, rules_recurrent, saved, custom, grad_hooks, graph, switch, cuda,
 )
 
 from .pages import keep_pages

@@ -157,7 +157,13 @@ LATE = {                    # face -> the names whose module waits until one of 
         "draw": ("tinytorch.drawing", "draw"),
     },
     "tinytorch.backends": {
+        "kernels": ("tinytorch.tables", "kernels"),
+        "kernel": ("tinytorch.column", "kernel"),
+        "DECLINED": ("tinytorch.column", "DECLINED"),
         "Pool": ("tinytorch.pool", "Pool"),
+    },
+    "tinytorch.backends.cpu": {
+        "get_cpu_capability": ("tinytorch.tables", "get_cpu_capability"),
     },
     "tinytorch.metrics": {
         "Mean": ("tinytorch.training", "Mean"),

@@ -1,17 +1,18 @@
 # Generated from modules/13_kernels/appendix_c_recurrent.py by `tito export`. Edit that file, not this one.
-"""What an LSTM and a GRU do between two products, in one walk."""
+"""The walk of an LSTM, both ways, and what a GRU does between two products."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from .c_tiles import TILES
 from .column import DECLINED, kernel
-from .compiling import Library, plain
+from .compiling import Library, ordered, perhaps, plain
 from .recurrent import gru_layer, heard, lstm_layer, total, walk
-from .rules_recurrent import WayBack, cells_before
+from .rules_recurrent import WayBack
 from .tensor import Kept
 
-__all__ = ["STATES", "ready"]
+__all__ = ["STATES", "ready", "in_lines", "FEW", "TILE"]
 
 
 STATES = Library("recurrent", r"""
@@ -20,43 +21,80 @@ static inline float *row(const array *x, int64_t h) {
     return FLOATS(x) + h * (x->strides[x->ndim - 2] / (int64_t)sizeof(float));
 }
 
-// gates (4 H, n): in come their sums, out go write, keep, say and new; cells and told are (H, n).
-KERNEL void lstm(array *gates, array *before, array *cells, array *told, int64_t H, int64_t n) {
-    for (int64_t h = 0; h < H; h++) {
-        float *restrict write = row(gates, h), *restrict keep = row(gates, H + h);
-        float *restrict say = row(gates, 2 * H + h), *restrict new = row(gates, 3 * H + h);
-        float *restrict old = row(before, h), *restrict cell = row(cells, h), *restrict out = row(told, h);
-        SIMD() for (int64_t i = 0; i < n; i++) {
-            write[i] = sigmoid_(write[i]);
-            keep[i] = sigmoid_(keep[i]);
-            say[i] = sigmoid_(say[i]);
-            new[i] = tanh_(new[i]);
-            cell[i] = old[i] = FMA(keep[i], old[i], write[i] * new[i]);
-            out[i] = say[i] * tanh_(cell[i]);
+// line (in + H + more, pitch): what is heard, what was said last, and ones for the bias; c (H, pitch).
+// Kept are gates (steps, 4 H, B), of which write, keep, say and new, and cells (steps, H, B).
+KERNEL void lstm(array *outs, array *gates, array *cells, array *lines, array *cs, array *xs, array *ws,
+                 array *starts, array *counts) {
+    int64_t steps = starts->shape[0], in = xs->shape[1], H = cs->shape[0], B = gates->shape[2];
+    int64_t depth = ws->shape[1], pitch = lines->shape[1];
+    float *w = side_by_side(FLOATS(ws), 4 * H, depth), *sums = room(whole(4 * H, HIGH) * pitch);
+    float *line = FLOATS(lines), *said = line + in * pitch;
+    for (int64_t t = 0; t < steps; t++) {
+        int64_t start = INTS(starts)[t], n = INTS(counts)[t];
+        float *kept = FLOATS(gates) + t * 4 * H * B, *out = FLOATS(outs) + start * H;
+        turn_rows(line, pitch, FLOATS(xs) + start * in, in, n, in);
+        packed_tiles(4 * H, depth, w, line, pitch, sums);
+        for (int64_t h = 0; h < H; h++) {
+            const float *restrict sum = sums + h * pitch;
+            float *restrict write = kept + h * B, *restrict keep = write + H * B;
+            float *restrict say = keep + H * B, *restrict new = say + H * B, *restrict c = row(cs, h);
+            float *restrict cell = FLOATS(cells) + (t * H + h) * B, *restrict told = said + h * pitch;
+            SIMD() for (int64_t i = 0; i < n; i++) {
+                write[i] = sigmoid_(sum[i]);
+                keep[i] = sigmoid_(sum[i + H * pitch]);
+                say[i] = sigmoid_(sum[i + 2 * H * pitch]);
+                new[i] = tanh_(sum[i + 3 * H * pitch]);
+                cell[i] = c[i] = FMA(keep[i], c[i], write[i] * new[i]);
+                told[i] = say[i] * tanh_(c[i]);
+            }
         }
+        for (int64_t i = 0; i < n; i++) for (int64_t h = 0; h < H; h++) out[i * H + h] = said[h * pitch + i];
+    }
+    free(w); free(sums);
+}
+
+// One cell, sequences from `first` to `end`: the gradients of the four sums, and of the cell before.
+static inline void lstm_cell_back(int64_t first, int64_t end, const float *restrict gate, int64_t next,
+                                  const float *restrict cell, const float *restrict before,
+                                  const float *restrict d, float *restrict dcell, float *restrict slope,
+                                  int64_t pitch) {
+    const float *keep = gate + next, *say = keep + next, *new = say + next;
+    float *dkeep = slope + pitch, *dnew = dkeep + pitch, *dsay = dnew + pitch;
+    SIMD() for (int64_t i = first; i < end; i++) {
+        float bent = tanh_(cell[i]), all = FMA(say[i] * d[i], 1 - bent * bent, dcell[i]);
+        dsay[i] = d[i] * bent * (say[i] - say[i] * say[i]);
+        slope[i] = all * new[i] * (gate[i] - gate[i] * gate[i]);
+        dkeep[i] = all * before[i] * (keep[i] - keep[i] * keep[i]);
+        dnew[i] = all * gate[i] * (1 - new[i] * new[i]);
+        dcell[i] = all * keep[i];
     }
 }
 
-// The gradients of the four sums, (4 H, n), and of the cell, from that of what was said, (H, n).
-KERNEL void lstm_back(array *slopes, array *dcells, array *gates, array *cells, array *before, array *dtold,
-                      int64_t H, int64_t n) {
-    for (int64_t h = 0; h < H; h++) {
-        const float *restrict write = row(gates, h), *restrict keep = row(gates, H + h);
-        const float *restrict say = row(gates, 2 * H + h), *restrict new = row(gates, 3 * H + h);
-        float *restrict dwrite = row(slopes, h), *restrict dkeep = row(slopes, H + h);
-        float *restrict dnew = row(slopes, 2 * H + h), *restrict dsay = row(slopes, 3 * H + h);
-        float *restrict dcell = row(dcells, h);
-        const float *restrict d = row(dtold, h), *restrict cell = row(cells, h);
-        const float *restrict old = row(before, h);
-        SIMD() for (int64_t i = 0; i < n; i++) {
-            float bent = tanh_(cell[i]), all = FMA(say[i] * d[i], 1 - bent * bent, dcell[i]);
-            dsay[i] = d[i] * bent * (say[i] - say[i] * say[i]);
-            dwrite[i] = all * new[i] * (write[i] - write[i] * write[i]);
-            dkeep[i] = all * old[i] * (keep[i] - keep[i] * keep[i]);
-            dnew[i] = all * write[i] * (1 - new[i] * new[i]);
-            dcell[i] = all * keep[i];
+// slopes (N, 4 H) of the sums, word by word; dhs and dcs (H, pitch) come in from behind the last step.
+KERNEL void lstm_back(array *slopes, array *dhs, array *dcs, array *gs, array *gates, array *cells,
+                      array *firsts, array *ws, array *starts, array *counts) {
+    int64_t H = dhs->shape[0], pitch = dhs->shape[1], B = gates->shape[2], depth = 4 * H;
+    float *dh = FLOATS(dhs), *w = side_by_side(FLOATS(ws), H, depth);       // ws (H, 4 H)
+    float *slope = room(depth * pitch), *found = room(whole(H, HIGH) * pitch);
+    memset(slope, 0, depth * pitch * sizeof(float));
+    for (int64_t t = starts->shape[0] - 1; t >= 0; t--) {
+        int64_t start = INTS(starts)[t], n = INTS(counts)[t], stayed = t ? INTS(counts)[t - 1] : 0;
+        if (stayed > n) stayed = n;
+        for (int64_t h = 0; h < H && count(gs); h++)
+            for (int64_t i = 0; i < n; i++) dh[h * pitch + i] += FLOATS(gs)[(start + i) * H + h];
+        for (int64_t h = 0; h < H; h++) {
+            const float *gate = FLOATS(gates) + (t * depth + h) * B, *cell = FLOATS(cells) + (t * H + h) * B;
+            float *d = dh + h * pitch, *dcell = row(dcs, h), *to = slope + h * pitch;
+            lstm_cell_back(0, stayed, gate, H * B, cell, cell - H * B, d, dcell, to, H * pitch);
+            lstm_cell_back(stayed, n, gate, H * B, cell, row(firsts, h), d, dcell, to, H * pitch);
         }
+        packed_tiles(H, depth, w, slope, pitch, found);
+        for (int64_t h = 0; h < H; h++) memcpy(dh + h * pitch, found + h * pitch, n * sizeof(float));
+        float *out = FLOATS(slopes) + start * depth;
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t k = 0; k < depth; k++) out[i * depth + k] = slope[k * pitch + i];
     }
+    free(w); free(slope); free(found);
 }
 
 // sums (3 H, n) of what the state says to reset, keep and new; heard (3 H, n) is what the input says.
@@ -73,7 +111,7 @@ KERNEL void gru(array *sums, array *heard, array *state, int64_t H, int64_t n) {
         }
     }
 }
-""")
+""", TILES)
 
 
 def ready(*arrays) -> bool:
@@ -81,44 +119,47 @@ def ready(*arrays) -> bool:
     return all([x is None or (plain(x) and x.size > 0) for x in arrays])
 
 
+def in_lines(x, pitch: int):
+    """The rows of a matrix as columns, in lines of that many numbers.  (B, H) -> (H, pitch)"""
+    lines = np.zeros_like(x, shape=(x.shape[1], pitch))
+    lines[:, : len(x)] = x.T
+    return lines
+
+
+FEW, TILE = 8, 32               # sequences for which a tile pays, and what all tiles' widths divide
+
+
 @kernel(lstm_layer, engine="c")
 def _(input, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None, weight_hr=None, *, sizes, reverse=False):
     if weight_hr is not None or not ready(input, weight_ih, weight_hh, bias_ih, bias_hh): return DECLINED
-    if h.dtype != input.dtype or c.dtype != input.dtype: return DECLINED
-    (N, into), (B, H), steps = input.shape, h.shape, walk(sizes, reverse)
+    if h.dtype != input.dtype or c.dtype != input.dtype or len(h) < FEW: return DECLINED
+    (N, into), (B, H), (starts, counts) = input.shape, h.shape, np.array(walk(sizes, reverse)).T.copy()
     parts = [x if x is None else x.reshape(4, H, -1)[[0, 1, 3, 2]].reshape(4 * H, -1)
              for x in (weight_ih, weight_hh, total(bias_ih, bias_hh))]
     weight = np.concatenate([x for x in parts if x is not None], axis=1)
-    line = np.ones_like(weight, shape=(weight.shape[1], B))         # the input, the state, 1 for the bias
-    now, said = line[:into], line[into : into + H]
-    said[...], c = h.T, c.T.copy()
+    line = np.ones_like(weight, shape=(weight.shape[1], B + -B % TILE))      # the input, the state, ones
+    line[into : into + H], cell = in_lines(h, line.shape[1]), in_lines(c, line.shape[1])
     out = np.empty_like(input, shape=(N, H))
-    gates, cells = [np.empty_like(weight, shape=(len(steps), *shape)) for shape in ((4 * H, B), (H, B))]
-    for (start, n), gate, cell in zip(steps, gates, cells):
-        now[:, :n] = input[start : start + n].T
-        np.matmul(weight, line[:, :n], out=gate[:, :n])
-        STATES.lstm(gate, c, cell, said, H, n)
-        out[start : start + n] = said[:, :n].T
-    told = [[one[..., :n] for one, (_, n) in zip(many, steps)]
-            for many in (cells, gates.reshape(len(steps), 4, H, B))]
-    return Kept((out, said.T.copy(), c.T.copy()), *told)
+    gates, cells = [np.empty_like(out, shape=(len(starts), *shape)) for shape in ((4 * H, B), (H, B))]
+    STATES.lstm(out, gates, cells, line, cell, input, weight, starts, counts)
+    told = [[one[..., :n] for one, n in zip(many, counts)]
+            for many in (cells, gates.reshape(len(starts), 4, H, B))]
+    return Kept((out, line[into : into + H, :B].T.copy(), cell[:, :B].T.copy()), *told)
 
 
 @kernel(lstm_layer, engine="c", gradient=True)
 def _(g, out, x, h, c, w_ih, w_hh, _b_ih, _b_hh, w_hr, sizes, reverse, kept):
     if w_hr is not None or not ready(x, w_ih, w_hh) or not h.dtype == c.dtype == x.dtype: return DECLINED
-    back, H = WayBack(g, x, h, out[0], w_ih, w_hh, sizes, reverse), w_hh.shape[1]
-    cells, dc = kept[0], np.zeros_like(c.T, order="C") if g[2] is None else g[2].T.copy()
-    walked = reversed(list(zip(*kept, cells_before(np.ascontiguousarray(c.T), cells))))
-    for span, steps in back.spans():
-        slopes = np.empty_like(x, shape=(4 * H, span.stop - span.start))
-        for step in steps:
-            cell, gates, before = next(walked)
-            dh = back.arriving(span, step)
-            STATES.lstm_back(slopes[:, step], dc, gates, cell, before, dh.T.copy(), H, len(dh))
-            np.matmul(slopes[:, step].T, w_hh, out=dh)
-        back.gather(span, slopes.T, slopes.T)
-    return back.dx, back.dh, dc.T, *back.weights, *back.biases, None
+    (B, H), steps = h.shape, len(sizes)
+    cells, gates = [parts[0].base for parts in kept]
+    if B < FEW or not plain(cells, gates) or cells.shape != (steps, H, B): return DECLINED
+    back, pitch = WayBack(g, x, h, out[0], w_ih, w_hh, sizes, reverse), B + -B % TILE
+    (starts, counts), slopes = np.array(back.steps).T.copy(), np.empty_like(x, shape=(len(x), 4 * H))
+    dh, dc = [in_lines(np.zeros_like(h) if one is None else one, pitch) for one in g[1:]]
+    STATES.lstm_back(slopes, dh, dc, perhaps(g[0] if g[0] is None else ordered(g[0])),
+                     gates.reshape(steps, 4 * H, B), cells, in_lines(c, B), w_hh.T.copy(), starts, counts)
+    for span, _ in back.spans(): back.gather(span, slopes[span], slopes[span])
+    return back.dx, dh[:, :B].T.copy(), dc[:, :B].T.copy(), *back.weights, *back.biases, None
 
 
 @kernel(gru_layer, engine="c")

@@ -85,6 +85,25 @@ static inline void turn_rows(float *out, int64_t pitch, const float *x, int64_t 
         memset(out + c * pitch + rows, 0, (pitch - rows) * sizeof(float));
     }
 }
+// Rows of a matrix that is used often, HIGH of them side by side, so that a tile finds its numbers next to
+// each other.
+static inline float *side_by_side(const float *w, int64_t rows, int64_t depth) {
+    float *packed = room(whole(rows, HIGH) * depth);
+    memset(packed, 0, whole(rows, HIGH) * depth * sizeof(float));
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t k = 0; k < depth; k++)
+            packed[(r / HIGH * depth + k) * HIGH + r % HIGH] = w[r * depth + k];
+    return packed;
+}
+
+// The product of such rows with a matrix of `pitch` columns.
+static inline void packed_tiles(int64_t rows, int64_t depth, const float *packed, const float *b,
+                                int64_t pitch, float *out) {
+    for (int64_t r = 0; r < rows; r += HIGH)
+        for (int64_t c = 0; c < pitch; c += WIDE)
+            tile(depth, packed + r * depth, 1, HIGH, b + c, pitch, out + r * pitch + c, pitch, 0);
+}
+
 static inline void give_rows(float *x, int64_t step, const float *from, int64_t pitch, int64_t rows,
                              int64_t columns, float scale) {
     for (int64_t r = 0; r < rows; r++)

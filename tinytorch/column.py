@@ -33,8 +33,10 @@ whoever appends to WATCHERS is called with the op each time that its bodies chan
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable
+from importlib import import_module
 from typing import NamedTuple
 
 __all__ = ["Declined", "DECLINED", "Kernel", "KERNELS", "PULLS", "WATCHERS", "kernel", "withdraw", "bodies"]
@@ -64,6 +66,7 @@ WATCHERS: list[Callable] = []                   # are called with an op whose ke
 
 def kernel(*ops, device: str = "cpu", engine: str | None = None, gradient: bool = False) -> Callable:
     """`@kernel(gelu, engine="c")` above a function makes it the body of gelu that is asked first."""
+    if "tinytorch.switch" in sys.modules: import_module("tinytorch.tables")     # the package's own come first
     if engine is None: engine = "numpy" if device == "cpu" else device
     table = PULLS if gradient else KERNELS
 

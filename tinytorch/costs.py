@@ -17,8 +17,8 @@ __all__ = [
     "taken_in", "normalised", "rescale_cost", "rescale_channels_cost", "surprise_cost", "lattice", "windows",
     "BLENDS", "resample_cost", "booked", "filters_seen_cost", "cdist_cost", "for_each_matrix", "solve_cost",
     "steps", "in_order", "bisect_cost", "isin_cost", "picked", "placed", "put_back_cost", "bags_cost",
-    "add_rows_cost", "rotate_cost", "BACK", "cost_back", "halves", "attend_back", "normalised_back", "twice",
-    "cost_of_pull",
+    "add_rows_cost", "rotate_cost", "int8_matmul_cost", "sparse_linear_cost", "BACK", "cost_back", "halves",
+    "attend_back", "normalised_back", "twice", "cost_of_pull",
 ]
 
 
@@ -307,6 +307,25 @@ def add_rows_cost(out, rows, ids, **settings):
 def rotate_cost(out, x, angles, **settings):
     """Pairs are turned: four products and two sums for two numbers; a sine and a cosine for each angle."""
     return Cost(3 * out.size + 2 * angles.size, moved(out, x, angles))
+
+
+all_of("choose_qparams", each(3))                       # for each of two outputs
+all_of("quantize_affine", each(5))                      # a product, rounding, a sum, and two comparisons
+all_of("dequantize_affine", each(2))
+all_of("fake_quantize_affine", each(7))
+all_of("in_floats", each(5))
+all_of("pack_int4 unpack_int4 pack_2_4 unpack_2_4 patches", each(0))
+
+
+@cost("int8_matmul")
+def int8_matmul_cost(out, x, weight, **settings):
+    return Cost(2 * out.size * x.shape[-1], moved(out, x, weight))
+
+
+@cost("sparse_linear")
+def sparse_linear_cost(out, x, crow, col, values, **settings):
+    """Each number that is left meets one of every row."""
+    return Cost(2 * values.size * len(x), moved(out, x, crow, col, values))
 
 
 BACK: dict[str, Callable[..., float]] = {}

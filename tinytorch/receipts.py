@@ -19,10 +19,11 @@ from .shaping import address, detach
 from .tensor import Op, Tensor, expand, select_index
 
 __all__ = [
-    "Rule", "defaults", "RULES", "SHORTCUTS", "UNWRITTEN", "gradient", "shortcut", "no_gradient", "entry",
-    "Outline", "Receipt", "Part", "AccumulateGrad", "node_of", "remembering", "PACKING", "wants_gradient",
-    "edge_of", "write_receipt", "sign", "sign_parts", "pull", "check_unchanged", "seen_with_history",
-    "overwritten", "unpacked_output", "set_apart", "joined", "see_again", "bounds", "places_of",
+    "Rule", "defaults", "RULES", "SHORTCUTS", "UNWRITTEN", "RULED", "gradient", "shortcut", "no_gradient",
+    "entry", "Outline", "Receipt", "Part", "AccumulateGrad", "node_of", "remembering", "PACKING",
+    "wants_gradient", "edge_of", "write_receipt", "sign", "sign_parts", "pull", "check_unchanged",
+    "seen_with_history", "overwritten", "unpacked_output", "set_apart", "joined", "see_again", "bounds",
+    "places_of",
 ]
 
 
@@ -52,6 +53,7 @@ def defaults(op: Op) -> dict:
 RULES: dict[Op, Rule | None] = {}               # None: nothing flows through
 SHORTCUTS: dict[Op, Rule] = {}
 UNWRITTEN = SimpleNamespace(looks=(False, False), kept=False)   # stands for a rule that is not there yet
+RULED: list[Callable] = []                      # are called with each op that something is entered for
 
 
 def gradient(*ops: Op) -> Callable:
@@ -66,7 +68,9 @@ def shortcut(*ops: Op) -> Callable:
 
 def no_gradient(*ops: Op) -> None:
     """Says that nothing flows back through these ops."""
-    RULES.update(dict.fromkeys(ops))
+    for op in ops:
+        RULES[op] = None
+        for told in RULED: told(op)
 
 
 def entry(table: dict, ops: tuple[Op, ...]) -> Callable:
@@ -78,6 +82,7 @@ def entry(table: dict, ops: tuple[Op, ...]) -> Callable:
             if rule and short:                  # a receipt keeps what either of the two looks at
                 rule.looks = tuple([a or b for a, b in zip(rule.looks, short.looks)])
                 rule.kept = short.kept
+            for told in RULED: told(op)
         return function
     return enter
 

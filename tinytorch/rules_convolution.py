@@ -169,13 +169,14 @@ def turned_round(weight, groups: int):
         groups * C, O // groups, *weight.shape[2:])
 
 
-def gathered(g, weight, lengths: tuple, ends: list, stride, dilation, groups: int):
-    """As `picture_gradient`, by plain convolutions of arrays."""
+def gathered(g, weight, lengths: tuple, ends: list, stride, dilation, groups: int, met=None):
+    """As `picture_gradient`, by plain convolutions of arrays, which `met` computes."""
+    met = met or met_by_all
     if 0 in g.shape or any([s > 1 < d for s, d in zip(stride, dilation)]):
         return picture_gradient(g, weight, lengths, ends, stride, dilation, groups)
     ways = len(lengths)
     shape = (*g.shape[: g.ndim - ways - 1], weight.shape[1] * groups, *lengths)
-    if set(stride) == {1}: return met_by_all(g, weight, shape, ends, dilation, groups)
+    if set(stride) == {1}: return met(g, weight, shape, ends, dilation, groups)
     dx = np.zeros_like(g, shape=shape, order="C")
     for phase in product(*map(range, stride)):
         some = weight[(..., *[slice(r, None, s) for r, s in zip(phase, stride)])]
@@ -184,7 +185,7 @@ def gathered(g, weight, lengths: tuple, ends: list, stride, dilation, groups: in
         counts = [-(-(n - start) // s) for n, start, s in zip(lengths, starts, stride)]
         if 0 in some.shape or min(counts) < 1: continue
         room = [(q, k - 1 + m - q - n) for q, k, m, n in zip(firsts, some.shape[2:], g.shape[-ways:], counts)]
-        part = met_by_all(g, some, (*shape[: len(shape) - ways], *counts), room, dilation, groups)
+        part = met(g, some, (*shape[: len(shape) - ways], *counts), room, dilation, groups)
         dx[(..., *[slice(start, None, s) for start, s in zip(starts, stride)])] = part
     return dx
 

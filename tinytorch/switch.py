@@ -1,72 +1,55 @@
 # Generated from modules/13_kernels/appendix_switch.py by `tito export`. Edit that file, not this one.
-"""Which kernels run: the switch, and a report of what it stands at."""
+"""Which kernels run: the switch, and who waits where they will be."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
 from importlib import import_module
 
 from .autograd import Autograd
-from .bookkeeping import STEPS, WAITING
-from .column import DECLINED, KERNELS, PULLS, WATCHERS, bodies
-from .compiling import cache_folder, compiler, processor
-from .kernels import Device, chosen
-from .receipts import RULES, SHORTCUTS, Rule
-from .tensor import Op, set_default_engine
+from .bookkeeping import WAITING
+from .methods import METHODS
+from .receipts import RULED
+from .tensor import Engine, Op, set_default_engine
 
-__all__ = [
-    "DEVICE", "BEFORE", "renew", "renew_pull", "only", "able", "use_kernels", "CHOICE", "turn", "Kernels",
-    "kernels", "get_cpu_capability",
-]
+__all__ = ["WITH_KERNELS", "CHOICE", "COMPUTER", "Later", "expect", "bring", "steps", "use_kernels", "turn"]
 
 
-DEVICE = Device(engines=())                         # the engine that computes, wherever nobody chose another
-BEFORE: dict = {}                                   # the shortcuts that kernels stand in front of
+WITH_KERNELS = {
+    "gelu", "relu", "leaky_relu", "silu", "sigmoid", "softmax", "log_softmax", "surprise", "standardize",
+    "rescale", "attend", "add_rows", "conv2d", "max_pool2d", "standardize_channels", "rescale_channels",
+    "lstm_layer", "gru_layer", "int8_matmul",
+}
+CHOICE = ["numpy"]
+COMPUTER = Engine()                     # computes, wherever nobody chose another engine …
+COMPUTER.kernels = {}                   # … with the bodies in this table, which tinytorch.tables fills
 
 
-def renew(op) -> None:
-    """Puts the kernels of an op, or of an optimizer, where they will be asked."""
-    if isinstance(op, Op):
-        DEVICE.renew(op)
-        if op not in BEFORE: BEFORE[op] = SHORTCUTS.get(op)
-        renew_pull(op)
-    elif found := bodies(KERNELS, op, "cpu", DEVICE.engines) + bodies(KERNELS, op, "cuda", DEVICE.engines):
-        step = chosen(found, lambda *_: DECLINED)
-        STEPS[op] = lambda *given: step(*given) is not DECLINED
-    else: STEPS.pop(op, None)
+class Later:
+    """Stands where the kernels of an op will be. Called for the first time, it brings them all."""
+
+    def __init__(self, op: Op): self.op = op
+
+    def __call__(self, *given, **settings):
+        bring()
+        return COMPUTER.kernels.get(self.op, self.op.forward)(*given, **settings)
 
 
-def renew_pull(op: Op) -> None:
-    """Stands kernels for the way back in front of the shortcut of lesson 09."""
-    found = [body for device in ("cpu", "cuda") for body in bodies(PULLS, op, device, DEVICE.engines)]
-    last, rule = BEFORE[op], RULES.get(op)
-    if not found:
-        if last is not None: SHORTCUTS[op] = last
-        else: SHORTCUTS.pop(op, None)
-        return
-    parts = [*[Rule(op, body) for body in found], last or rule]
-    short = SHORTCUTS[op] = Rule(op, found[0])
-    short.kept = any([part.kept for part in parts])
-    short.looks = tuple(map(any, zip(*[part.looks for part in parts])))
-    short.settings = {name: default for part in parts for name, default in part.settings.items()}
-    asked = {*short.settings, *["kept"] * short.kept}
-    *quick, slow = [only(part, asked) for part in parts]
-    short.function = chosen(quick, slow)
-    rule.looks = tuple([a or b for a, b in zip(rule.looks, short.looks)])
-    rule.kept = short.kept
+def expect(op: Op) -> None:
+    """Puts somebody where the kernels of an op will be, if it has any and they are wanted."""
+    if CHOICE[0] == "fast" and op.name in WITH_KERNELS: COMPUTER.kernels[op] = Later(op)
 
 
-def only(rule: Rule, asked: set) -> Callable:
-    """The rule's function, called with no other settings than those that it names."""
-    function, mine = rule.function, {*rule.settings, *["kept"] * rule.kept}
-    if mine == asked: return function
-    return lambda *given, **settings: function(*given, **{name: settings[name] for name in mine})
+def bring() -> None:
+    """Loads every kernel whose op is there."""
+    for op in [op for op, body in COMPUTER.kernels.items() if type(body) is Later]: del COMPUTER.kernels[op]
+    import_module("tinytorch.tables").load()
 
 
-def able() -> tuple[str, ...]:
-    """The engines that this machine can run kernels with."""
-    return (*["c"] * (compiler() is not None), "numba", "numpy", "cuda")
+def steps() -> None:
+    """Loads the kernels of optimizers, once there is one."""
+    if CHOICE[0] == "fast": bring()
 
 
 class use_kernels:
@@ -76,7 +59,6 @@ class use_kernels:
     """
 
     def __init__(self, which: str):
-        if which not in ("fast", "numpy"): raise ValueError(f"kernels are 'fast' or 'numpy', not {which!r}")
         self.before = CHOICE[0]
         turn(which)
 
@@ -84,46 +66,19 @@ class use_kernels:
     def __exit__(self, *error): turn(self.before)
 
 
-CHOICE = ["numpy"]
-
-
 def turn(which: str) -> None:
-    """Puts the kernels of that choice into all tables."""
+    """Puts the kernels of that choice, or who waits for them, into all tables."""
+    if which not in ("fast", "numpy"): raise ValueError(f"kernels are 'fast' or 'numpy', not {which!r}")
     CHOICE[0] = which
-    if which == "fast": import_module("tinytorch.c_integers")       # here: it needs all of lesson 12
-    DEVICE.engines = able() if which == "fast" else ("cuda",)
-    for op in {op for table in (KERNELS, PULLS) for op, _ in table}: renew(op)
+    if tables := sys.modules.get("tinytorch.tables"):
+        tables.renew_all()
+        return
+    COMPUTER.kernels.clear()
+    for name in WITH_KERNELS:
+        if name in METHODS: expect(METHODS[name])
 
 
-WATCHERS.append(renew)
-WAITING.append(lambda: import_module("tinytorch.c_steps"))
-turn(os.environ.get("TINYTORCH_KERNELS") or "numpy")
-set_default_engine(Autograd(DEVICE))
-
-
-class Kernels(list):
-    """Rows (op, device, engine, way) of the kernels that will be asked, and how that came about."""
-
-    def __repr__(self):
-        told = [f"{len(self)} kernels, TINYTORCH_KERNELS={CHOICE[0]}",
-                f"compiler {compiler() or 'none'}, cache {cache_folder()}", *map("  ".join, self)]
-        return "\n".join(told)
-
-
-def kernels() -> Kernels:
-    """The kernels that will be asked: one row for each op, device and way."""
-    while WAITING: WAITING.pop()()
-    ways = ((KERNELS, "forward"), (PULLS, "back"))
-    rows = [(op.name if isinstance(op, Op) else op.__name__, device, one.engine,
-             way if isinstance(op, Op) else "step")
-            for table, way in ways for (op, device), found in table.items()
-            for one in found if one.engine in DEVICE.engines]
-    return Kernels(sorted(rows))
-
-
-def get_cpu_capability() -> str:
-    """PyTorch's word for the widest vectors of this processor: "AVX512", "AVX2", "NEON" … or "DEFAULT"."""
-    words = processor().split()
-    for name, mark in (("AVX512", "avx512f"), ("AVX2", "avx2"), ("NEON", "asimd")):
-        if mark in words: return name
-    return "NEON" if words[0] in ("arm64", "aarch64") else "DEFAULT"
+RULED.append(expect)                    # an op of a lesson that is loaded late
+WAITING.append(steps)
+turn(os.environ.get("TINYTORCH_KERNELS") or "fast")
+set_default_engine(Autograd(COMPUTER))

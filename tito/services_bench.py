@@ -77,8 +77,9 @@ class Races:
 
     def surroundings(self, name: str, turns: Path) -> Mapping[str, str]:
         more = {"TINYTORCH_REFERENCE": "1"} if name == "reference" else {}
-        shipped = {"TINYTORCH_SHIPPED": str(self.course.datasets)}
-        return {**ONE_THREAD, **shipped, "TITO_TURNS": str(turns), **more}
+        kernels = os.environ.get("TINYTORCH_KERNELS") or "fast"         # what a program of theirs would get
+        return {**ONE_THREAD, "TINYTORCH_SHIPPED": str(self.course.datasets), "TINYTORCH_KERNELS": kernels,
+                "TITO_TURNS": str(turns), **more}
 
     def run(self, plans: list[Plan], who: list[str], turns: Path, say: Callable[[str], None]) -> list[Run]:
         """All at once; they wait for each other. Whoever ends is gone, and nobody waits for it any more."""

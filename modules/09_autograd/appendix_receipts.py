@@ -70,6 +70,7 @@ def defaults(op: Op) -> dict:
 RULES: dict[Op, Rule | None] = {}               # None: nothing flows through
 SHORTCUTS: dict[Op, Rule] = {}
 UNWRITTEN = SimpleNamespace(looks=(False, False), kept=False)   # stands for a rule that is not there yet
+RULED: list[Callable] = []                      # are called with each op that something is entered for
 
 
 def gradient(*ops: Op) -> Callable:
@@ -84,7 +85,9 @@ def shortcut(*ops: Op) -> Callable:
 
 def no_gradient(*ops: Op) -> None:
     """Says that nothing flows back through these ops."""
-    RULES.update(dict.fromkeys(ops))
+    for op in ops:
+        RULES[op] = None
+        for told in RULED: told(op)
 
 
 def entry(table: dict, ops: tuple[Op, ...]) -> Callable:
@@ -96,6 +99,7 @@ def entry(table: dict, ops: tuple[Op, ...]) -> Callable:
             if rule and short:                  # a receipt keeps what either of the two looks at
                 rule.looks = tuple([a or b for a, b in zip(rule.looks, short.looks)])
                 rule.kept = short.kept
+            for told in RULED: told(op)
         return function
     return enter
 

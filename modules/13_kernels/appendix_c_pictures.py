@@ -87,15 +87,6 @@ static void lay_out(float *line, const float *x, const plan *p) {
     }
 }
 
-// Filters with HIGH of them side by side, so that a tile finds its numbers next to each other.
-static float *side_by_side(const float *w, int64_t O, int64_t K) {
-    float *packed = room(whole(O, HIGH) * K);
-    memset(packed, 0, whole(O, HIGH) * K * sizeof(float));
-    for (int64_t o = 0; o < O; o++)
-        for (int64_t k = 0; k < K; k++) packed[(o / HIGH * K + k) * HIGH + o % HIGH] = w[o * K + k];
-    return packed;
-}
-
 #define BROAD (3 * LANES)                   // columns of a tile on the line
 static void tile_on_line(int64_t depth, const float *w, const float *line, const int64_t *starts, float *out,
                          int64_t pitch) {
@@ -312,8 +303,8 @@ KERNEL int64_t max_pool2_back(array *dxs, array *gs, array *outs, array *xs, int
 # %% [markdown]
 # ## Convolution
 #
-# Backwards to the picture it is a convolution again, of the gradient with the filters turned round; where
-# the forward took strides, lesson 09's way of cutting filters into pieces stays.
+# Backwards to the picture it is a convolution again, of the gradient with the filters turned round. Where
+# the forward took strides, lesson 09 cuts the filters into pieces, and each piece is one of these.
 
 # %%
 #| export
@@ -343,19 +334,21 @@ def _(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return correlated(x, weight, bias, stride, dilation, ends, places)
 
 
+def met_in_c(g, weight, shape: tuple, ends: list, dilation, _groups):
+    """The gradient of pictures of which every number meets all weights."""
+    spans = [d * (k - 1) for k, d in zip(weight.shape[2:], dilation)]
+    back = [(span - before, span - after) for span, (before, after) in zip(spans, ends)]
+    filters = np.ascontiguousarray(turned_round(weight, 1))
+    return correlated(g, filters, None, (1, 1), dilation, back, shape[2:])
+
+
 @kernel(conv2d, engine="c", gradient=True)
 def _(g, _out, x, weight, _bias, stride, padding, dilation, groups):
     planned = conv_plan(x, weight, stride, padding, dilation, groups)
     if planned is None or g.dtype != x.dtype or g.size == 0: return DECLINED
     g, (stride, dilation, ends) = ordered(g), planned
-    spans = [d * (k - 1) for k, d in zip(weight.shape[2:], dilation)]
-    back = [(span - before, span - after) for span, (before, after) in zip(spans, ends)]
 
-    def of_picture():
-        if set(stride) != {1} or min(map(min, back)) < 0:
-            return gathered(g, weight, x.shape[2:], ends, stride, dilation, 1)
-        filters = np.ascontiguousarray(turned_round(weight, 1))
-        return correlated(g, filters, None, (1, 1), dilation, back, x.shape[2:])
+    def of_picture(): return gathered(g, weight, x.shape[2:], ends, stride, dilation, 1, met_in_c)
 
     def of_filters():
         dw = np.empty_like(weight)

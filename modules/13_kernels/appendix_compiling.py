@@ -19,6 +19,7 @@ import re
 import sys
 from functools import cache, cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -228,7 +229,11 @@ class Library:
         for f in self._signatures: getattr(self, f)
 
     def _file(self) -> Path:
-        """The compiled library, made now if it was not made before."""
+        """The compiled library: one that came ready, or one made for this processor, now if not before."""
+        machine, *able = processor().split()
+        for level in LEVELS if READY.is_dir() else ():
+            path = READY / ready_name(self._name, self._source, level)
+            if machine in level.machines and {*level.able} <= {*able} and path.exists(): return path
         cc = compiler()
         if cc is None: raise NoCompiler("there is no C compiler here: neither cc, gcc nor clang")
         stat = Path(cc).resolve().stat()
@@ -239,6 +244,36 @@ class Library:
 
 
 HEAD = object.__basicsize__                 # 16 bytes: a count of references, and a type
+
+# %% [markdown]
+# A wheel for one platform may bring libraries that are ready, in a folder beside this file. They cannot be
+# made for the processor at hand, so there is one for each **level** of what processors can do, and the first
+# that this one reaches is taken. They are named by a digest, too: those of another source are not found.
+
+# %%
+#| export
+READY = Path(__file__).with_name("ready")
+
+
+class Level(NamedTuple):
+    """Processors of one kind that can do all of this, and the words with which a compiler uses it."""
+
+    name: str
+    machines: tuple[str, ...]
+    able: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+LEVELS = (
+    Level("v4", ("x86_64", "AMD64"), ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+          ("-march=x86-64-v4", "-mprefer-vector-width=512")),
+    Level("v3", ("x86_64", "AMD64"), ("avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"), ("-march=x86-64-v3",)),
+    Level("v8", ("aarch64", "arm64"), (), ("-march=armv8-a",)),
+)
+
+
+def ready_name(name: str, source: str, level: Level) -> str:
+    return f"{name}-{level.name}-{digest(repr((source, WORDS, level.words, HEAD)))}.so"
 
 
 def digest(text: str) -> str:
@@ -253,7 +288,7 @@ def c_type(ctypes, argument: str):
             "float": ctypes.c_float, "double": ctypes.c_double}[word]
 
 
-def build(cc: str, name: str, source: str, path: Path) -> None:
+def build(cc: str, name: str, source: str, path: Path, natives=NATIVE) -> None:
     """Compiles, and says so, because it takes a moment."""
     import subprocess
     from tempfile import TemporaryDirectory
@@ -263,7 +298,7 @@ def build(cc: str, name: str, source: str, path: Path) -> None:
     with TemporaryDirectory(dir=path.parent) as folder:
         written, made = Path(folder) / f"{name}.c", Path(folder) / f"{name}.so"
         written.write_text(source, "utf-8")
-        for native in NATIVE:
+        for native in natives:
             words = [cc, *WORDS, *native, f"-DHEAD={HEAD}", str(written), "-o", str(made), "-lm"]
             ran = subprocess.run(words, capture_output=True, text=True, check=False)
             if ran.returncode == 0: break

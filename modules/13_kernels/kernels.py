@@ -577,8 +577,10 @@ withdraw(swish_in_pieces)
 # The appendices go on from here. What comes most often in networks is there in C, both ways: bends,
 # softmax, the losses, norms, attention, pools, convolution, the steps of optimizers. They have been raced
 # against the plain bodies, and those that did not win are not there. `tinytorch.backends.kernels()` says
-# what runs. They run where you ask for them: `TINYTORCH_KERNELS=fast` before the start of a program, or
-# `tinytorch.backends.use_kernels("fast")` in it.
+# what runs. From now on your package loads them when one of their ops is first used, and compiles them,
+# once, if there is a compiler. `TINYTORCH_KERNELS=numpy` before the start of a program, or
+# `tinytorch.backends.use_kernels("numpy")` in it, goes back to the plain bodies. So do the checks of your
+# lessons and the milestones: they are about what you wrote, and not about what stands in front of it.
 #
 # ## Challenges
 #

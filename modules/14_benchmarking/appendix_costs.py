@@ -372,6 +372,32 @@ def rotate_cost(out, x, angles, **settings):
     return Cost(3 * out.size + 2 * angles.size, moved(out, x, angles))
 
 # %% [markdown]
+# ### On a grid
+#
+# What lesson 12 does to numbers of few bits. An operation on bytes counts as one on floats does: that it is
+# cheaper is seen in the bytes, and on the clock. Packing moves bits about, and computes nothing.
+
+# %%
+#| export
+all_of("choose_qparams", each(3))                       # for each of two outputs
+all_of("quantize_affine", each(5))                      # a product, rounding, a sum, and two comparisons
+all_of("dequantize_affine", each(2))
+all_of("fake_quantize_affine", each(7))
+all_of("in_floats", each(5))
+all_of("pack_int4 unpack_int4 pack_2_4 unpack_2_4 patches", each(0))
+
+
+@cost("int8_matmul")
+def int8_matmul_cost(out, x, weight, **settings):
+    return Cost(2 * out.size * x.shape[-1], moved(out, x, weight))
+
+
+@cost("sparse_linear")
+def sparse_linear_cost(out, x, crow, col, values, **settings):
+    """Each number that is left meets one of every row."""
+    return Cost(2 * values.size * len(x), moved(out, x, crow, col, values))
+
+# %% [markdown]
 # ## The way back
 #
 # Pulling a gradient through an op costs about what the op did, once for each input that wants one. Where that

@@ -24,7 +24,7 @@ def start(package):
     def start(program: Path, report, *instead, **settings):
         given = {"TITO_DATASETS": ROOT / "datasets", "TITO_ASSETS": program.parent, "TITO_REPORT": report,
                  "PYTHONPATH": package.parent, "PYTHONUTF8": 1,
-                 "OMP_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1}
+                 "OMP_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1, "TINYTORCH_KERNELS": "numpy"}
         env = {**os.environ, **{name: str(value) for name, value in given.items()}}
         return subprocess.run([sys.executable, *(instead or [program])], cwd=package.parent, env=env,
                               encoding="utf-8", **settings)

@@ -20,6 +20,12 @@ TOLERANCE = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-12}
 LAYERS = {"float16": 2e-3, "float32": 1e-5, "float64": 1e-10}
 
 
+@pytest.fixture(params=["fast", "numpy"])
+def each_choice(request):
+    """Kernels, and plain bodies alone, so that neither is forgotten; other tests run with the usual choice."""
+    with tinytorch.backends.use_kernels(request.param): yield
+
+
 @pytest.fixture
 def agree():
     """Whether single operations agree: every number of the result, to a few units in its last place."""

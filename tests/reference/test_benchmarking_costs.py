@@ -9,12 +9,15 @@ import pytest
 
 import tinytorch
 from tinytorch.benchmarking import COSTS, Table, cost_of, profiled
+from tinytorch.compression import int8_matmul, quantize_affine
+from tinytorch.int4 import pack_int4
+from tinytorch.sparse_rows import sparse_linear
 from tinytorch.tensor import Engine, Op, using
 from tito.core.curriculum import parse
 
 COURSE = Path(__file__).resolve().parents[2] / "modules"
 CURRICULUM = parse((COURSE / "curriculum.toml").read_text("utf-8"))
-BEFORE = CURRICULUM.needs_closure(CURRICULUM.lesson("benchmarking"))
+BEFORE = [lesson for lesson in CURRICULUM if lesson.number < CURRICULUM.lesson("benchmarking").number]
 
 
 def ops(lesson) -> list[Op]:
@@ -74,6 +77,12 @@ COUNTED = [         # what runs, an op of it, its FLOPs and its bytes, counted b
     (lambda: x(4, 4).split(2), "split", 0, 0),
     (lambda: F.interpolate(x(1, 1, 4, 4), scale_factor=2, mode="bilinear"), "resample", 9 * 64, 4 * 80),
     (lambda: tinytorch.cdist(x(3, 5), x(4, 5)), "cdist", 12 * 16, 4 * (15 + 20 + 12)),
+    (lambda: quantize_affine(x(3, 4), x(1), x(1)), "quantize_affine", 5 * 12, 12 + 4 * (12 + 2)),
+    (lambda: int8_matmul(x(2, 8).to(tinytorch.int8), x(3, 8).to(tinytorch.int8)), "int8_matmul", 2 * 6 * 8,
+     4 * 6 + 16 + 24),
+    (lambda: sparse_linear(x(5, 4), *[tinytorch.tensor(some) for some in ([0, 2, 3], [0, 3, 1])], x(3)),
+     "sparse_linear", 2 * 3 * 5, 4 * (10 + 20 + 3) + 8 * 6),
+    (lambda: pack_int4(x(2, 8)), "pack_int4", 0, 8 + 64),
 ]
 
 

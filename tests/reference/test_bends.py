@@ -8,6 +8,8 @@ import pytest
 import tinytorch
 import tinytorch.nn.functional as F
 
+pytestmark = pytest.mark.usefixtures("each_choice")
+
 
 def given(t):
     """What every line may use."""

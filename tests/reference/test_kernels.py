@@ -14,7 +14,9 @@ from tinytorch import tensor
 from tinytorch.backends import kernels, use_kernels
 from tinytorch.column import DECLINED, KERNELS, PULLS
 from tinytorch.compiling import compiler
-from tinytorch.switch import DEVICE, able
+from tinytorch.compression import int8_matmul
+from tinytorch.switch import WITH_KERNELS
+from tinytorch.tables import DEVICE, able
 from tinytorch.tensor import Op
 
 F = tinytorch.nn.functional
@@ -349,32 +351,49 @@ def test_batch_norm(shape, training):
 # ---------------------------------------------------------------------------------------------- recurrent
 
 @pytest.mark.parametrize("settings", [{}, {"bias": False}, {"num_layers": 2, "bidirectional": True}], ids=str)
+@pytest.mark.parametrize("batch", [3, 9, 33])
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])
-def test_memories(name, settings):
+def test_memories(name, batch, settings):
     theirs = getattr(torch.nn, name)(5, 7, **settings)
     ours = getattr(tinytorch.nn, name)(5, 7, **settings)
     ours.load_state_dict({key: tensor(x.detach().numpy()) for key, x in theirs.state_dict().items()})
-    first = numbers(2, settings.get("num_layers", 1) * (1 + settings.get("bidirectional", False)), 3, 7)
+    first = numbers(2, settings.get("num_layers", 1) * (1 + settings.get("bidirectional", False)), batch, 7)
     found, want = [both_ways(package, lambda x, h, c, net=net: net(x, (h, c) if name == "LSTM" else h)[0],
-                             [numbers_of(1, 6, 3, 5), *first])
+                             [numbers_of(1, 6, batch, 5), *first])
                    for package, net in ((tinytorch, ours), (torch, theirs))]
     agree(found, want, 1e-4, 1e-5)
     for mine, other in zip(ours.parameters(), theirs.parameters()):
         np.testing.assert_allclose(mine.grad.numpy(), other.grad.numpy(), 1e-3, 1e-5)
 
 
+@pytest.mark.parametrize("lengths", [[5, 3, 1], [5, 5, 4, 4, 3, 3, 2, 2, 2, 1], [2] * 8], ids=str)
+@pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])
-def test_sequences_of_several_lengths(name):
-    theirs, ours = [getattr(package.nn, name)(4, 6) for package in (torch, tinytorch)]
+def test_sequences_of_several_lengths(name, both, lengths):
+    theirs, ours = [getattr(package.nn, name)(4, 6, bidirectional=both) for package in (torch, tinytorch)]
     ours.load_state_dict({key: tensor(x.detach().numpy()) for key, x in theirs.state_dict().items()})
-    x, told = numbers(5, 3, 4), []
+    x, told = numbers(max(lengths), len(lengths), 4), []
     for package, net in ((tinytorch, ours), (torch, theirs)):
         pack = package.nn.utils.rnn.pack_padded_sequence
         start = package.tensor(x).requires_grad_()
-        out, _ = net(pack(start, package.tensor([5, 3, 1])))
-        (out.data * out.data).sum().backward()
+        out, last = net(pack(start, package.tensor(lengths)))
+        states = last if name == "LSTM" else (last, last)
+        ((out.data * out.data).sum() + states[0].pow(2).sum() + states[1].exp().sum()).backward()
         told.append([out.data.detach().numpy(), start.grad.numpy()])
     agree(*told, 1e-4, 1e-5)
+    for mine, other in zip(ours.parameters(), theirs.parameters()):
+        np.testing.assert_allclose(mine.grad.numpy(), other.grad.numpy(), 1e-3, 1e-5)
+
+
+def test_a_memory_of_which_only_the_last_cell_is_asked():
+    theirs, ours = [package.nn.LSTM(4, 6) for package in (torch, tinytorch)]
+    ours.load_state_dict({key: tensor(x.detach().numpy()) for key, x in theirs.state_dict().items()})
+    x, grads = numbers(3, 10, 4), []
+    for package, net in ((tinytorch, ours), (torch, theirs)):
+        start = package.tensor(x).requires_grad_()
+        net(start)[1][1].sum().backward()
+        grads.append(start.grad.numpy())
+    np.testing.assert_allclose(*grads, 1e-4, 1e-6)
 
 
 # ------------------------------------------------------------------------------------------------ the switch
@@ -436,10 +455,70 @@ def test_nothing_is_compiled_before_it_is_needed_and_then_once(tmp_path):
 
 
 @in_c
-@pytest.mark.parametrize("choice", ["numpy", ""])
-def test_without_being_asked_no_kernel_runs(tmp_path, choice):
-    told = program(tmp_path, TINYTORCH_KERNELS=choice)
+def test_where_numpy_is_asked_for_no_kernel_runs(tmp_path):
+    told = program(tmp_path, TINYTORCH_KERNELS="numpy")
     assert told.stdout.split() == ["False", "0", "1.0833"] and told.stderr == ""
+
+
+@in_c
+def test_where_nobody_says_anything_kernels_run(tmp_path):
+    assert "bends compiled in" in program(tmp_path, TINYTORCH_KERNELS="").stderr
+
+
+def test_a_choice_that_there_is_not_is_refused():
+    told = subprocess.run([sys.executable, "-c", "import tinytorch"], capture_output=True, text=True,
+                          env={**os.environ, "TINYTORCH_KERNELS": "quick"}, check=False)
+    assert told.returncode and "kernels are 'fast' or 'numpy', not 'quick'" in told.stderr
+
+
+LOADED = """
+import os, sys
+import tinytorch
+def loaded(): print(*[name for name in names.split() if f"tinytorch.{name}" in sys.modules])
+names = "column compiling kernels tables c_bends c_rows c_steps c_integers"
+loaded()
+x = tinytorch.ones(8) + 1
+loaded()
+tinytorch.softmax(x, 0)
+loaded()
+from tinytorch.compression import int8_matmul
+loaded()
+q = tinytorch.ones(1, 8).to(tinytorch.int8)
+int8_matmul(q, q)
+loaded()
+"""
+
+
+@pytest.mark.parametrize("choice", ["fast", "numpy"])
+def test_an_import_brings_the_switch_and_the_first_use_the_kernels(choice):
+    told = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True,
+                          env={**os.environ, "TINYTORCH_KERNELS": choice}).stdout.split("\n")
+    brought = "column compiling kernels tables c_bends c_rows" if choice == "fast" else ""
+    last = f"{brought} c_integers" if choice == "fast" else ""
+    assert told[:5] == ["", "", brought, brought, last]
+
+
+def test_the_switch_knows_which_ops_have_kernels():
+    kernels()
+    found = {op.name for table in (KERNELS, PULLS) for (op, device), some in table.items()
+             if device == "cpu" and isinstance(op, Op) and any(one.engine == "c" for one in some)}
+    assert found == set(WITH_KERNELS)
+
+
+@in_c
+def test_a_body_of_ones_own_is_asked_before_those_that_came_with_the_package():
+    told = subprocess.run([sys.executable, "-c", OWN], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["0.0", "0.0"]
+
+
+OWN = """
+import numpy as np
+import tinytorch
+from tinytorch.backends import kernel
+@kernel(tinytorch.nn.functional.gelu)
+def nothing(x, approximate="none"): return np.zeros_like(x)
+for _ in range(2): print(tinytorch.nn.functional.gelu(tinytorch.ones(1)).item())
+"""
 
 
 def test_without_a_compiler_everything_is_numpy(tmp_path):
@@ -475,5 +554,5 @@ def test_the_processor_is_known_by_pytorchs_word():
 def test_bytes_are_multiplied_exactly(m, k, n):
     dice = np.random.default_rng(m + k)
     x, w = [dice.integers(-128, 128, shape).astype(np.int8) for shape in ((m, k), (n, k))]
-    found = tinytorch.compression.int8_matmul(tensor(x), tensor(w)).numpy()
+    found = int8_matmul(tensor(x), tensor(w)).numpy()
     assert found.dtype == np.int32 and (found == x.astype(np.int64) @ w.T.astype(np.int64)).all()

@@ -6,6 +6,8 @@ import pytest
 
 import tinytorch
 
+pytestmark = pytest.mark.usefixtures("each_choice")
+
 RANDOM = np.random.default_rng(2)
 SHAPES = {1: (3, 6, 5), 2: (4, 6, 5, 3), 3: (2, 6, 3, 2, 4)}
 ARRAYS = {f"x{n}": RANDOM.normal(2, 3, shape) for n, shape in SHAPES.items()}

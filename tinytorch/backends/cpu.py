@@ -1,7 +1,9 @@
 # Generated from modules/curriculum.toml by `tito export`. Edit that file, not this one.
 """tinytorch.backends.cpu: what the lessons define under PyTorch's name for it."""
 
-from ..switch import get_cpu_capability
+TYPE_CHECKING = False
+if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
+    from ..tables import get_cpu_capability
 
 __all__ = ["get_cpu_capability"]
 

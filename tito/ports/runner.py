@@ -30,7 +30,8 @@ NOISE = 20_000          # characters
 DROPPED = ("PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONINSPECT", "PYTHONSTARTUP", "PYTHONSAFEPATH",
            "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "TINYTORCH_REFERENCE")
 SET = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONBREAKPOINT": "0", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-       "MPLBACKEND": "agg"}
+       "MPLBACKEND": "agg",
+       "TINYTORCH_KERNELS": "numpy"}    # it is judged what the learner wrote, not what stands in front of it
 
 Heard = Callable[[Outcome], None]       # is told how each unit ended, as soon as it has
 Said = Callable[[str], None]            # is told each line that a program prints
