@@ -1,7 +1,7 @@
 """A client of the Open Inference Protocol, version 2, written by its specification on the standard library.
 
-It knows nothing of tinytorch. It asks what KServe's and Triton's clients ask: in JSON, or with numbers as they
-lie in memory behind the JSON (the binary tensor extension); and for texts, word by word.
+It knows nothing of tinytorch. It asks what KServe's and Triton's clients ask: in JSON, or with numbers as
+they lie in memory behind the JSON (the binary tensor extension); and for texts, word by word.
 """
 
 from __future__ import annotations

@@ -307,16 +307,13 @@ def _():
 def _():
     tried = []
     for _ in range(3):                      # whose machine was busy with something else may try again
-        tried.append(one_crowd())
+        tried.append(by_themselves() | in_a_crowd())
         if tried[-1]["p99"] <= ROUNDS * USERS * tried[-1]["alone"]: break
     best = min(tried, key=lambda one: one["p99"] / one["alone"])
     ms = {name: 1000 * best[name] for name in ("beside", "alone", "p50", "p99")}
     gates.numbers.update({f"{name}_ms": value for name, value in ms.items()},
                          together=best["together"], per_second=best["per_second"])
-    most, longest = BESIDE * ms["beside"], ROUNDS * USERS * ms["alone"]
-    if ms["alone"] > most:
-        raise Wrong("a question that comes alone waits for company that does not come",
-                    f"at most {most:.1f} ms, {BESIDE:.0f} times an empty request", f"{ms['alone']:.1f} ms")
+    longest = ROUNDS * USERS * ms["alone"]
     if best["together"] < TOGETHER:
         raise Wrong("what comes at once is computed together",
                     f"{TOGETHER} requests", f"{best['together']:.2f}")
@@ -325,8 +322,21 @@ def _():
                     f"{longest:.0f} ms", f"{ms['p99']:.0f} ms")
 
 
-def one_crowd() -> dict:
-    """Latencies in seconds: of an empty request, of a question alone, and of the crowd's."""
+def by_themselves() -> dict:
+    """Seconds of an empty request and of a question, while nobody else asks."""
+    with server().client() as client:
+        beside = [client.send("GET", "/v2/health/live").seconds for _ in range(25)]
+        alone = [client.infer("digits", image=strange[n : n + 2]).seconds for n in range(25)]
+    found = {"beside": statistics.median(beside), "alone": statistics.median(alone)}
+    if found["alone"] > BESIDE * found["beside"]:
+        raise Wrong("a question that comes alone waits for company that does not come",
+                    f"at most {BESIDE:.0f} empty requests, {1000 * BESIDE * found['beside']:.0f} ms",
+                    f"{1000 * found['alone']:.0f} ms")
+    return found
+
+
+def in_a_crowd() -> dict:
+    """Seconds of questions while twelve users ask."""
     def use(n, client):
         dice, times = np.random.default_rng(n), []
         for k in range(EACH):
@@ -337,14 +347,10 @@ def one_crowd() -> dict:
             if found.id != id: raise Wrong("an answer has the id of its question", id, found.id)
             times.append(found.seconds)
         return times
-    with server().client() as client:
-        beside = statistics.median([client.send("GET", "/v2/health/live").seconds for _ in range(30)])
-        alone = [client.infer("digits", image=strange[n : n + 2]).seconds for n in range(30)]
     before, began = batches(), time.perf_counter()
     times = sorted([t for user in crowd(USERS, use) for t in user])
     seconds = time.perf_counter() - began
-    return {"beside": beside, "alone": statistics.median(alone), "p50": times[len(times) // 2],
-            "p99": times[-(-len(times) * 99 // 100) - 1],
+    return {"p50": times[len(times) // 2], "p99": times[-(-len(times) * 99 // 100) - 1],
             "together": len(times) / max(1, batches() - before), "per_second": len(times) / seconds}
 
 
@@ -450,11 +456,18 @@ def _():
         close(np.concatenate(said), speaker(sonnets(), ids),
               "read in pieces, a text has the scores that it has as a whole", 1e-3)
     prompts = ["Shall I compare thee", "Thou", "When forty winters shall besiege thy b", "O"]
+    writer = capstone.Writer(model)
+    texts = [Text(numbered(prompt), 8 * n, temperature=0) for n, prompt in enumerate(prompts, 1)]
+    writer.begin(*texts)
+    while writer.texts: writer.step()
+    for prompt, text in zip(prompts, texts):
+        likeliest(prompt, "".join([letters[id] for id in text.ids[len(prompt) :]]),
+                  "of texts of different lengths, written together, each goes on as it would alone")
 
     def use(n, client): return client.generate("sonnets", prompts[n], max_tokens=24, temperature=0)
     for prompt, said in zip(prompts, crowd(len(prompts), use)):
         if len(said) != 24: raise Wrong("it writes as many letters as it is asked for", 24, len(said))
-        likeliest(prompt, said, "written together, each text goes on as it would alone")
+        likeliest(prompt, said, "over HTTP it writes the same")
 
 
 def likeliest(prompt: str, said: str, message: str) -> None:
@@ -608,7 +621,8 @@ def _():
     if not calm < 0.2 < changed:
         raise Wrong("black on white is another world than white on black", "little drifts, then much",
                     f"{calm:.0%}, {changed:.0%}")
-    if misreads > reads / 2: raise Wrong("the negative is not read", f"below {reads / 2:.0%}", f"{misreads:.0%}")
+    if misreads > reads / 2:
+        raise Wrong("the negative is not read", f"below {reads / 2:.0%}", f"{misreads:.0%}")
 
 
 def coarse(pictures) -> np.ndarray:
@@ -673,13 +687,15 @@ REPORT = """
   {bytes:,} bytes, {smaller:.0%} less than before.
 
     a question alone      {alone_ms:8.1f} ms
-    twelve users at once  {p50_ms:8.1f} ms at p50, {p99_ms:.1f} at p99: {rounds:.1f} rounds, of {most_rounds:.0f} that are allowed
+    twelve users at once  {p50_ms:8.1f} ms at p50, {p99_ms:.1f} at p99
+    that is               {rounds:8.1f} rounds of one by one, of {most_rounds:.0f} that are allowed
     questions a second    {per_second:8.0f}, {together:.1f} of them computed together
     letters a second      {letters_per_second:8.0f}, in four texts at once
 
-  While {while_changing} questions came and went, the version changed twice: none was lost. {refused} kinds of nonsense
-  were refused, and {turned_away} who came when it was full. Of digits in the negative it reads {reads_drifted:.0%}, and
-  the watch says that {drift:.0%} of what it looks at has drifted.{ending}
+  While {while_changing} questions came and went, the version changed twice: none was lost.
+  {refused} kinds of nonsense were refused, and {turned_away} users who came when it was full.
+  Of digits in the negative it reads {reads_drifted:.0%}, and the watch says that {drift:.0%} of what it sees
+  has drifted.{ending}
 """
 
 

@@ -60,7 +60,7 @@ def gpt(): return given(GPT(*SONNETS["arguments"]), "gpt.safetensors")
 
 
 def lenet5():
-    """The LeNet-5 that was taught with pixels from -1 to 1, for those from 0 to 1: w (2 x - 1) = 2 w x - w."""
+    """The LeNet-5 that was taught with pixels from -1 to 1, for 0 to 1: w (2 x - 1) is 2 w x - w."""
     model = given(LeNet5(), "lenet5.safetensors")
     with tt.no_grad():
         first = model.conv1
