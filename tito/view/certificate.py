@@ -16,38 +16,48 @@ MARK = '<meta name="generator" content="tito milestone certificate">'       # su
 
 CSS = """
 :root { color-scheme: light dark; --ink: light-dark(#1b2733, #e6e9ec); --soft: light-dark(#5b6874, #98a3ad);
-  --line: light-dark(#d4dade, #3a444d); --mark: light-dark(#0b6e99, #6cc4ea); --paper: light-dark(#fff, #15191d) }
+  --line: light-dark(#d4dade, #3a444d); --mark: light-dark(#0b6e99, #6cc4ea);
+  --paper: light-dark(#fff, #15191d); --plain: system-ui, sans-serif }
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 50rem; padding: 3rem 1.5rem; background: var(--paper); color: var(--ink);
   font: 15px/1.45 Georgia, "Times New Roman", serif }
 header { text-align: center; padding-bottom: 2rem; margin-bottom: .5rem;
   border-bottom: 1px solid var(--line) }
-header p { margin: .3rem 0; text-wrap: balance } h1 { font-size: 2.5rem; font-weight: 400; line-height: 1.15; margin: .5rem 0;
-  overflow-wrap: anywhere }
-h1.blank { height: 3rem; border-bottom: 1px solid var(--ink); max-width: 24rem; margin-inline: auto }
+header p { margin: .3rem 0; text-wrap: balance }
+h1 { font-size: 2.5rem; font-weight: 400; line-height: 1.15; margin: .5rem 0; overflow-wrap: anywhere }
+h1.blank { height: 3rem; max-width: 24rem; margin-inline: auto; border-bottom: 1px solid var(--ink) }
 .way { width: 100%; max-width: 34rem; height: auto; margin-top: 1.2rem }
-.way circle { fill: var(--mark) } .way text { fill: var(--paper); font: 11px system-ui, sans-serif;
-  text-anchor: middle } .way .name { fill: var(--soft) }
+.way circle { fill: var(--mark) }
+.way text { fill: var(--paper); font: 11px var(--plain); text-anchor: middle }
+.way .name { fill: var(--soft) }
 .quiet, dt, footer, .when { color: var(--soft) }
 section { break-inside: avoid; padding: 1.1rem 0; border-bottom: 1px solid var(--line) }
-h2 { font-size: 1.25rem; font-weight: 400; margin: 0; display: flex; justify-content: space-between; gap: 1rem;
-  color: var(--mark) } .when { font: 13px system-ui, sans-serif; align-self: center; white-space: nowrap }
 section > p { margin: .15rem 0 .5rem; font-style: italic }
-table, dl, footer { font: 12px/1.45 system-ui, sans-serif }
+h2 { font-size: 1.25rem; font-weight: 400; margin: 0; color: var(--mark);
+  display: flex; justify-content: space-between; gap: 1rem }
+.when { font: 13px var(--plain); align-self: center; white-space: nowrap }
+table, dl, footer { font: 12px/1.45 var(--plain) }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 td { padding: .1rem .8rem .1rem 0; vertical-align: top; white-space: nowrap }
-td:first-child { width: 1.8rem } td:nth-child(2) { width: 7.5rem }
+td:first-child { width: 1.8rem }
+td:nth-child(2) { width: 7.5rem }
 td:last-child { width: 4.4rem; padding-right: 0; text-align: right }
-td.quiet { white-space: normal } td.digest { width: 8.5rem }
+td.quiet { white-space: normal }
+td.digest { width: 8.5rem }
 code { font: 11px ui-monospace, Consolas, monospace; overflow-wrap: anywhere }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .1rem 1.2rem;
-  margin: .6rem 0 0 } dl div { display: flex; justify-content: space-between; gap: .6rem }
+dl { margin: .6rem 0 0; display: grid; gap: .1rem 1.2rem;
+  grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)) }
+dl div { display: flex; justify-content: space-between; gap: .6rem }
 dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere }
 footer { padding-top: 1rem }
 @media (max-width: 34rem) { .digest { display: none } h1 { font-size: 1.8rem } }
 @page { size: A4; margin: 14mm }
-@media print { :root { color-scheme: only light } body { padding: 0; max-width: none; font-size: 11pt }
-  section { padding: .6rem 0 } * { print-color-adjust: exact; -webkit-print-color-adjust: exact } }
+@media print {
+  :root { color-scheme: only light }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
+  body { padding: 0; max-width: none; font-size: 11pt }
+  section { padding: .6rem 0 }
+}
 """
 
 
