@@ -7,12 +7,11 @@ hands, it is told to end while people are waiting, and every answer is held agai
 
 from __future__ import annotations
 
-import atexit
+import argparse
 import json
 import os
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -40,6 +39,7 @@ from client import LENGTH, Client, Refusal, agreed, question  # noqa: E402  mile
 from digits import images, labels, unseen  # noqa: E402  milestones/digits.py
 from gates import Gates, Wrong, close  # noqa: E402  milestones/gates.py
 from models import DIGITS, GIVEN, HEADS, SONNETS, enlarged, letters  # noqa: E402
+from running import Running  # noqa: E402  milestones/serving/running.py
 
 READS, LOST, SMALLER = 0.97, 0.01, 0.7      # of the digits; at most a point less; of the bytes gone
 USERS, EACH = 12, 25                        # of the crowd, and how often each of them asks
@@ -172,42 +172,6 @@ def alike(got, version: int, rows, message: str) -> None:
 # --------------------------------------------------------------------------------------------- the server
 
 
-class Running:
-    """Your server in a process of its own, what it logs in a file, and clients for it."""
-
-    def __init__(self):
-        self.log, package = Path(FOLDER.name) / "log", Path(tt.__file__).parents[1]
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        command = [sys.executable, "-m", "tinytorch.service", RELEASED, "--port", self.port]
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(list(map(str, command)), cwd=package, stderr=log, stdout=log,
-                                            env={**os.environ, "PYTHONPATH": str(package)})
-        atexit.register(self.process.kill)
-        self.until = time.monotonic() + 60
-
-    def client(self) -> Client: return Client(self.port)
-
-    def started(self):
-        """Itself, once it answers; Wrong if it does not."""
-        while not self.answers():
-            last = self.log.read_text("utf-8", "replace").strip().rpartition("\n")[2][:300]
-            if self.process.poll() is not None: raise Wrong(f"the server did not start: {last}")
-            if time.monotonic() > self.until: raise Wrong(f"the server is not ready after a minute: {last}")
-            time.sleep(0.05)
-        return self
-
-    def answers(self) -> bool:
-        try:
-            with self.client() as client: return client.send("GET", "/v2/health/ready").status == 200
-        except (OSError, HTTPException): return False
-
-    def lines(self) -> list[dict]:
-        """What it has logged."""
-        return [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
-
-
 SERVERS: list[Running] = []
 
 
@@ -216,7 +180,7 @@ def server() -> Running:
     if not SERVERS:
         release(1)
         keep(models.gpt(), RELEASED / "sonnets/1", SONNETS)
-        SERVERS.append(Running())
+        SERVERS.append(Running(Path(FOLDER.name) / "log", "-m", "tinytorch.service", RELEASED, "--port"))
     return SERVERS[0].started()
 
 
@@ -699,7 +663,13 @@ REPORT = """
 """
 
 
-def main() -> int:
+def main(words=None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", choices=("digits", "mnist"))
+    asked = parser.parse_args(words)
+    if asked.data:
+        import capstone as worked  # milestones/serving/capstone.py
+        return worked.run(asked.data)
     print(__doc__)
     if not gates.run(): return 1
     n = gates.numbers
