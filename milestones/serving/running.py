@@ -33,7 +33,7 @@ class Running:
                                             stdout=file, stderr=file,
                                             env={**os.environ, "PYTHONPATH": str(PACKAGE)})
         atexit.register(self.process.kill)
-        self.until = time.monotonic() + 60
+        self.until = time.monotonic() + 120
 
     def client(self) -> Client: return Client(self.port)
 
@@ -42,7 +42,7 @@ class Running:
         while not self.answers():
             last = self.log.read_text("utf-8", "replace").strip().rpartition("\n")[2][:300]
             if self.process.poll() is not None: raise Wrong(f"the server did not start: {last}")
-            if time.monotonic() > self.until: raise Wrong(f"the server is not ready after a minute: {last}")
+            if time.monotonic() > self.until: raise Wrong(f"the server is not ready after two minutes: {last}")
             time.sleep(0.05)
         return self
 
