@@ -60,7 +60,7 @@ class Client:
 
     def begin(self, method: str, path: str, body: bytes | None = None, headers: dict | None = None):
         """A request, and the answer as far as it has come: status and headers."""
-        if self.line.sock and select([self.line.sock], [], [], 0)[0]: self.line.close()   # it was idle too long
+        if self.line.sock and select([self.line.sock], [], [], 0)[0]: self.line.close()     # idle too long
         self.line.request(method, path, body, headers or {})
         found = self.line.getresponse()
         if "/models/" in path: self.heard.append((path.split("/models/")[1].split("/")[0], str(found.status)))

@@ -42,7 +42,7 @@ class Running:
         while not self.answers():
             last = self.log.read_text("utf-8", "replace").strip().rpartition("\n")[2][:300]
             if self.process.poll() is not None: raise Wrong(f"the server did not start: {last}")
-            if time.monotonic() > self.until: raise Wrong(f"the server is not ready after two minutes: {last}")
+            if time.monotonic() > self.until: raise Wrong(f"the server is not ready in two minutes: {last}")
             time.sleep(0.05)
         return self
 
