@@ -157,7 +157,7 @@ async def events(first, rest):
     parts = [first, *[part async for part in rest]]
     for part in parts: yield event(part)
 """),
-    "the old version goes before the new one is there": (CHANGE, "every request is answered", "repository", """
+    "the old version goes before the new one comes": (CHANGE, "every request is answered", "repository", """
 beside = Repository.load
 def instead(self, name):
     if name in self.versions: self.unload(name)
