@@ -57,7 +57,7 @@ clean:
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("TinyTorch needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[onnx]'
+	$(BIN)/python -m pip install --quiet --editable '.[onnx,serve]'
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready

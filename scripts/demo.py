@@ -3,8 +3,9 @@
     python scripts/demo.py [FOLDER]         (default: ./demo)
 
 Every step is the `tito` command, run as a learner would run it. Between the steps the reference solutions
-are written into the notebooks, one cell after the other. Ends with exit code 1 and a sentence when a step
-does not do what it should; an untouched notebook that passes is such a step, too.
+are written into the notebooks, one cell after the other. `complete` runs the same checks as `test`, and
+`unlock` the same gate, so `test` is shown once of each. Ends with exit code 1 and a sentence when a step does
+not do what it should; an untouched notebook that passes is such a step, too.
 """
 
 from __future__ import annotations
@@ -48,6 +49,16 @@ class Learner:
             raise Unexpected(f"{said}\n{done.stdout or ''}")
         return done.stdout or ""
 
+    def complete(self, curriculum):
+        """Every milestone that is asked for is unlocked, and the certificate is there."""
+        asked = [milestone.name for milestone in curriculum.milestones if not milestone.optional]
+        answer = json.loads(self.type("milestone", "status", "--json", quiet=True))
+        unlocked = [one["name"] for one in answer["milestones"] if one["record"]]
+        if missing := [name for name in asked if name not in unlocked]:
+            raise Unexpected(f"at the end, {' and '.join(missing)} should be unlocked.")
+        if not (self.folder / "certificate.html").exists():
+            raise Unexpected("with the last milestone comes a certificate, and there is none.")
+
     def test_blank(self, lesson):
         """Nothing is written yet: every check of an exercise has to wait for an answer."""
         answer = self.type("module", "test", lesson.label[:2], "--json", expect=FAILED, quiet=True)
@@ -89,22 +100,24 @@ def play(folder: Path):
     title("a workspace")
     Learner(folder.parent).type("init", folder.name)
     learner = Learner(folder)
-    for lesson in course.curriculum.lessons:
-        if lesson.name not in course.written(): continue
+    lessons = [lesson for lesson in course.curriculum.lessons if lesson.name in course.written()]
+    for lesson in lessons:
         title(lesson.label)
         number = lesson.label[:2]
         learner.type("module", "start", number, "--no-open")
         learner.test_blank(lesson)
         learner.solve(lesson, course.chapter(lesson))
-        learner.type("module", "test", number)
+        if lesson == lessons[0]: learner.type("module", "test", number)
         learner.type("module", "complete", number)
-    for milestone in course.curriculum.milestones:
-        if not course.program(milestone): continue
+    gates = [milestone for milestone in course.curriculum.milestones if course.program(milestone)]
+    for milestone in gates:
         title(milestone.title)
-        for verb in ("test", "unlock"):
-            learner.type("milestone", verb, milestone.name)
+        if milestone == gates[0]: learner.type("milestone", "test", milestone.name)
+        learner.type("milestone", "unlock", milestone.name)
     title("where this learner is")
     learner.type("milestone", "status", "--detailed")
+    learner.type("milestone", "timeline")
+    learner.complete(course.curriculum)
     print(f"\nThat took {time.monotonic() - begin:.0f} s. The workspace is {folder}: cd there and look.")
 
 

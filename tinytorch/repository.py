@@ -21,6 +21,7 @@ from .capstone import Batcher, Refused, Shelf, Text, Writer
 from .dataloader import CharTokenizer
 from .layers import Module
 from .modes import no_grad
+from .qconfigs import load_quantized
 from .safetensors import load_file, save_file
 from .tensor import Tensor
 from .wire import DATATYPES, Port, strings
@@ -312,6 +313,5 @@ def mark_of(folder: Path) -> tuple:
 def opened_version(name: str, version: str, folder: Path):
     """What a folder of a repository holds, ready to answer."""
     config = json.loads((folder / "config.json").read_text("utf-8"))
-    module = built(config)
-    module.load_state_dict(load_file(folder / "model.safetensors"))
+    module = load_quantized(built(config), load_file(folder / "model.safetensors"), inplace=True)
     return (Author if "letters" in config else Answerer)(name, version, config, module)

@@ -361,11 +361,12 @@ def serve(
     *folders, host: str = "127.0.0.1", port: int = 8000,
     drain: float = 30.0,            # seconds for what was begun, when it ends
     watch: float = 0.0,             # look for new versions every so many seconds; 0: never
+    opened=None,                    # (name, version, folder) -> a model, if not as usual
     **settings,                     # of Server
 ) -> None:
     """Serves the models of some folders until SIGTERM or Ctrl-C."""
     sys.setswitchinterval(TURN)
-    server = Server(Repository(*folders), watch=watch, **settings)
+    server = Server(Repository(*folders, opened=opened), watch=watch, **settings)
     loop = Loop(server, host=host, port=port, timeout_graceful_shutdown=drain, backlog=2048)
     for number in (signal.SIGTERM, signal.SIGINT): signal.signal(number, lambda *_: None)   # no error, an end
     log(event="starting", url=f"http://{host}:{port}", folders=[str(Path(f).resolve()) for f in folders])

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tito.core.errors import EnvironmentProblem, Locked, NotFound, UsageProblem
-from tito.core.serving import demo
 from tito.ports.server import Python, Servers
 from tito.services_course import Course
 
@@ -31,17 +30,15 @@ def serve(
         raise EnvironmentProblem(f"A server needs {', '.join(missing)}.", cure)
     with tempfile.TemporaryDirectory(prefix="tito-demo-") as place:
         folders = [str(path.absolute()) for path in models]
-        if with_demo: folders.append(str(demo_in(Path(place), course)))
+        if with_demo: folders.append(str(demo_in(Path(place), course, folder, servers)))
         return servers.run([*folders, *settings], folder)
 
 
-def demo_in(folder: Path, course: Course) -> Path:
-    """A repository with the milestones' models, written into a folder."""
-    lenet5, gpt = [(course.milestones / "architecture" / f"{name}.safetensors").read_bytes()
-                   for name in ("lenet5", "gpt")]
-    sonnets = (course.datasets / "text" / "sonnets.txt").read_text("ascii")
-    for name, data in demo(lenet5, gpt, sonnets).items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    return folder
+def demo_in(place: Path, course: Course, folder: Path, servers: Servers) -> Path:
+    """A repository with the models of the milestone Serving, made by the tinytorch in `folder`."""
+    program = course.milestones / "serving" / "models.py"
+    given = {"TITO_ASSETS": str(program.parent), "TITO_DATASETS": str(course.datasets)}
+    if servers.make(program, place, folder, given):
+        raise EnvironmentProblem("The models of the demonstration could not be made.",
+                                 "tito milestone test serving")
+    return place

@@ -25,7 +25,8 @@
 # Without a `max_delay` nobody is waited for. What comes while the model is busy travels together all the
 # same, and a single client is answered sooner.
 #
-# A GPT has `"letters"` in place of ports: the characters it knows, in order.
+# A GPT has `"letters"` in place of ports: the characters it knows, in order. Weights may be in eight bits:
+# which layers hold bytes, the names in the file say.
 
 # %%
 #| export
@@ -53,6 +54,7 @@ from tinytorch.capstone import Batcher, Refused, Shelf, Text, Writer
 from tinytorch.dataloader import CharTokenizer
 from tinytorch.layers import Module
 from tinytorch.modes import no_grad
+from tinytorch.qconfigs import load_quantized
 from tinytorch.safetensors import load_file, save_file
 from tinytorch.tensor import Tensor
 from tinytorch.wire import DATATYPES, Port, strings
@@ -361,6 +363,5 @@ def mark_of(folder: Path) -> tuple:
 def opened_version(name: str, version: str, folder: Path):
     """What a folder of a repository holds, ready to answer."""
     config = json.loads((folder / "config.json").read_text("utf-8"))
-    module = built(config)
-    module.load_state_dict(load_file(folder / "model.safetensors"))
+    module = load_quantized(built(config), load_file(folder / "model.safetensors"), inplace=True)
     return (Author if "letters" in config else Answerer)(name, version, config, module)

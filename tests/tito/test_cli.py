@@ -209,7 +209,8 @@ def test_all_commands_of_the_plan_are_there():
         for c in ["list", "status", "start", "test", "complete", "reset", "hint", "solution", "show"]
     }
     assert names >= {
-        f"milestone {c}" for c in ["status", "timeline", "test", "unlock", "run", "list", "info"]
+        f"milestone {c}"
+        for c in ["status", "timeline", "test", "unlock", "run", "list", "info", "certificate"]
     }
 
 

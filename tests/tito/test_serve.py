@@ -1,6 +1,5 @@
 """`tito serve`: what is started, with what, and what is said when it cannot be."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,7 +12,6 @@ import pytest
 
 from tito import cli
 from tito.core.errors import EnvironmentProblem, Locked, NotFound, UsageProblem
-from tito.core.serving import demo
 from tito.ports.server import Noted, Python
 from tito.services_serving import serve
 
@@ -33,24 +31,37 @@ def test_folders_and_settings_go_to_the_server(models, tmp_path):
     assert servers.asked == [([str(models), "--port", "9"], tmp_path)]
 
 
-def test_the_demo_is_a_repository_of_two_models(tmp_path):
+def test_the_models_of_the_demo_are_made_by_the_package_that_serves_them(tmp_path):
     class Looking(Noted):
         def run(self, arguments, folder):
             self.place = Path(arguments[-1])
-            self.files = {p.relative_to(self.place).as_posix() for p in self.place.rglob("*") if p.is_file()}
+            self.found = (self.place / "made").read_text()
             return super().run(arguments, folder)
     servers = Looking()
-    serve([], [], COURSE, tmp_path, servers, with_demo=True)
-    assert servers.files == {f"{name}/1/{file}" for name in ("digits", "sonnets")
-                             for file in ("config.json", "model.safetensors")}
+    assert serve([], [], COURSE, tmp_path, servers, with_demo=True) == 0
+    assert servers.found == f"models.py in {tmp_path}"
     assert not servers.place.exists(), "afterwards nothing is left of it"
 
 
-def test_what_the_demo_says_of_its_models():
-    files = demo(b"five", b"gpt", "to be or not")
-    assert files["digits/1/model.safetensors"] == b"five" and files["sonnets/1/model.safetensors"] == b"gpt"
-    told = json.loads(files["sonnets/1/config.json"])
-    assert told["letters"] == " benort" and told["arguments"][0] == 7
+def test_a_package_that_cannot_make_them_serves_nothing(tmp_path):
+    servers = Noted(made=1)
+    with pytest.raises(EnvironmentProblem, match="could not be made"):
+        serve([], [], COURSE, tmp_path, servers, with_demo=True)
+    assert servers.asked == []
+
+
+def test_a_program_finds_the_package_of_the_folder(tmp_path):
+    (tmp_path / "tinytorch").mkdir()
+    (tmp_path / "tinytorch/__init__.py").write_text("mine = True")
+    (tmp_path / "program").mkdir()
+    program = tmp_path / "program/models.py"
+    program.write_text("""\
+import os, pathlib, sys, tinytorch
+pathlib.Path(sys.argv[1], "told").write_text(os.environ["TITO_ASSETS"])
+sys.exit(3 if tinytorch.mine else 4)
+""")
+    assert Python().make(program, tmp_path, tmp_path, {"TITO_ASSETS": "here"}) == 3
+    assert (tmp_path / "told").read_text() == "here"
 
 
 @pytest.mark.parametrize(("change", "problem", "said"), [

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,12 +13,17 @@ from tito.commands import DATA, MILESTONE, Group, around, as_json, curriculum, r
 from tito.core.errors import CHECKS_FAILED, OK
 from tito.core.plan import Limits, limits_from
 
+if TYPE_CHECKING:
+    from tito.app import Workspace
+    from tito.core.milestones import Standing
+
 
 @click.group(cls=Group, examples=[
     ("tito milestone status --detailed", "how far you are, lesson by lesson"),
     ("tito milestone timeline", "the whole way, as a tree"),
     ("tito milestone run foundation", "watch what your code can do"),
     ("tito milestone unlock foundation", "prove it"),
+    ("tito milestone certificate", "what you proved, on a page to print"),
 ])
 def milestone() -> None:
     """See and prove what your framework can do.
@@ -109,7 +117,11 @@ def test(name: str, seconds: float | None, as_json: bool) -> int:
 @seconds
 @as_json
 def unlock(name: str | None, seconds: float | None, as_json: bool) -> int:
-    """Try a milestone's gate and keep the evidence if it opens."""
+    """Try a milestone's gate and keep the evidence if it opens.
+
+    With the last of them comes a certificate.
+    """
+    from tito.core.certificate import earned
     from tito.view import data, gate
     from tito.view.live import watching
     place = workspace()
@@ -117,7 +129,37 @@ def unlock(name: str | None, seconds: float | None, as_json: bool) -> int:
     with watching(title, quiet=as_json) as watch:
         tried = place.milestone_unlock(name, limits(seconds), watch.line)
     reply(as_json, "gate", data.of_gate(tried), gate.unlocked, tried)
+    if tried.record and not as_json and earned(standing := place.standing()): certify(place, standing)
     return OK if tried.report.ok else CHECKS_FAILED
+
+
+@milestone.command(examples=[
+    ("tito milestone certificate", "into certificate.html, beside your notebooks"),
+    ("tito milestone certificate --name Ada -o ada.html", "with this name, into this file"),
+])
+@click.option("--name", help="Yours, as it shall stand there; else you are asked, or write it by hand.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file.")
+@as_json
+def certificate(name: str | None, output: Path | None, as_json: bool) -> None:
+    """Write what you built and proved on a page to print, once all milestones are unlocked."""
+    place = workspace()
+    certify(place, place.standing(), name, output, as_json)
+
+
+def certify(
+    place: Workspace, standing: Standing, name: str | None = None, file: Path | None = None,
+    as_json: bool = False,
+) -> None:
+    """Writes the certificate, and says where it is."""
+    from tito.core.certificate import certificate
+    from tito.services_certificate import save
+    from tito.view import certificate as view
+    found, path = certificate(standing), file or place.root / "certificate.html"
+    if name is None and sys.stdin.isatty() and not as_json:
+        name = click.prompt("Your name, as it shall stand on the certificate", default="", show_default=False)
+    found = found.of(name or "")
+    save(path, view.html(found), view.MARK)
+    reply(as_json, "certificate", found.as_data(str(path)), view.written, str(path))
 
 
 @milestone.command(examples=[

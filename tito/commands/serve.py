@@ -16,7 +16,7 @@ from tito.core.errors import NotFound
     ("tito serve models/digits --port 9000", "one model, at another port"),
 ])
 @click.argument("models", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--demo", is_flag=True, help="Serve a digit reader and a GPT of the milestones.")
+@click.option("--demo", is_flag=True, help="Serve a digit reader and a GPT, made by your package.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets others in.")
 @click.option("--port", type=int, default=8000, show_default=True)
 @click.option("--watch", type=float, help="Look for new versions every so many seconds.")
