@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 SMOKE = "smoke.py"
+LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "tinytorch", "dist", "*.ipynb")     # beside a program
 
 
 def silent(line: str) -> None: pass
@@ -180,10 +181,9 @@ class Trial:
             yield judged("smoke", ask("-P", str(smoke)), "", last=True)
         if self.program:
             self.say(f"running {self.program.name}")
-            copy = shutil.copytree(self.program.parent, desk / self.program.parent.name,
-                                   ignore=shutil.ignore_patterns(".*", "__pycache__"))
+            copy = shutil.copytree(self.program.absolute().parent, desk / "program", ignore=LEFT_OUT)
             shipped = {"TINYTORCH_SHIPPED": str(self.course.datasets)}
-            yield judged(self.program.name, self.rooms.ask(python, [self.program.name], Path(copy), shipped),
+            yield judged(self.program.name, self.rooms.ask(python, [self.program.name], copy, shipped),
                          "", last=True)
 
 

@@ -31,8 +31,8 @@ def used(code: str) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("tinytorch"):
             found |= {alias.name for alias in node.names}
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id in ("tt", "nn", "F"): found.add(node.attr)
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") in ("tt", "nn", "F"):
+            found.add(node.attr)
     return found
 
 

@@ -180,7 +180,7 @@ def test_a_licence_comes_from_a_file(tmp_path):
 
 
 def test_the_command(graduate, monkeypatch, capsys):
-    monkeypatch.chdir(graduate.root)
+    monkeypatch.setattr("tito.commands.package.workspace", lambda: graduate.place)
     monkeypatch.setattr("tito.services_package.Hatchling", Packed)
     assert cli.main(["package", "build", "--version", "1.0", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +35,25 @@ def shown(path: str) -> str:
     """A path as short as it can be said from here."""
     here = Path.cwd()
     return Path(path).relative_to(here).as_posix() if Path(path).is_relative_to(here) else path
+
+
+# ------------------------------------------------------------------------------------------------ capstones
+
+def briefs(found: Sequence[Mapping[str, str]], screen: Screen) -> RenderableType:
+    """The projects, and what each is about."""
+    told = [stack(line((one["name"], "strong"), f"  {one['title']}"), indented(Text(one["about"])))
+            for one in found]
+    return page(*told, indented(commands([("tito capstone start NAME", "begin with one")], screen)))
+
+
+def project(made: Mapping[str, Any], screen: Screen) -> RenderableType:
+    """A project that was begun, and what to type."""
+    where = f"capstones.{made['name']}"
+    return page(
+        stack(line((f"{screen.signs.done} ", "good"), (made["title"], "strong")),
+              indented(Text(f"{shown(made['folder'])}/brief.md says what is asked."))),
+        indented(commands([
+            (f"python -m {where}.main", "run the starter, from your workspace"),
+            (f"python -m {where}.judge", "which numbers are met"),
+        ], screen)),
+    )
