@@ -100,7 +100,8 @@ def _question(entry: Mapping[str, Any], where: str) -> Question:
     must = must | {"id", "kind", "ask", "explain"}
     if missing := sorted(must - set(entry)): raise QuizProblem(f"{here}: {missing[0]} is missing.")
     if strange := sorted(set(entry) - must - may): raise QuizProblem(f"{here}: {strange[0]} is not known.")
-    facts = {key: value.strip("\n") if isinstance(value, str) else value for key, value in entry.items()}
+    facts: dict[str, Any] = {
+        key: value.strip("\n") if isinstance(value, str) else value for key, value in entry.items()}
     if kind == "why": facts |= _choice(entry, here)
     if kind == "number" and not isinstance(entry["answer"], int | float):
         raise QuizProblem(f"{here}: its answer is a number.")
