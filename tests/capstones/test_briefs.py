@@ -44,7 +44,8 @@ def test_a_starter_runs_and_is_not_enough(name, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "main"), [
-    ("forecast", "forecast"), ("forecast", "ratings"), pytest.param("vision", "vision", marks=pytest.mark.slow),
+    ("forecast", "forecast"), ("forecast", "ratings"),
+    pytest.param("vision", "vision", marks=pytest.mark.slow),
     pytest.param("language", "language", marks=pytest.mark.slow)])
 def test_each_can_be_solved_with_the_package_alone(name, main, tmp_path):
     said, code = judged(name, tmp_path / name, main)

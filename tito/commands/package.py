@@ -13,7 +13,7 @@ from tito.core.errors import CHECKS_FAILED, OK, NotFound
 
 @click.group(cls=Group, examples=[
     ("tito package build", "a wheel of your tinytorch, in dist/"),
-    ("tito package build --version 1.0 --author \"Ada <ada@example.org>\"", "the one for friends"),
+    ("tito package build --version 1.0 --author Ada", "the one for friends"),
     ("tito package check", "install it where nothing else is, and use it"),
 ])
 def package() -> None:

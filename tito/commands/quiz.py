@@ -71,6 +71,7 @@ def typed(lines: int) -> str | None:
     found: list[str] = []
     while len(found) < lines and (line := sys.stdin.readline()).strip():
         found.append(line.strip())
+    if not sys.stdin.isatty(): print()          # nobody typed the end of the line
     return None if not found and not line else "\n".join(found)
 
 

@@ -18,14 +18,13 @@ def question(asked: Question, number: int, total: int, screen: Screen) -> Render
     """What is asked; answered behind it."""
     unit = f", in {asked.unit}" if asked.unit else ""
     near = f", within {asked.within:.0%}" if asked.within else ""
-    return page(
-        "",
+    return stack("", page(
         line((f"{number}/{total}  ", "quiet"), (asked.ask, "strong")),
         indented(Text(asked.code, "code")) if asked.code else None,
         indented(columns([line((f"{LETTERS[n]})", "type")), Text(choice)]
                          for n, choice in enumerate(asked.choices))) if asked.choices else None,
-        line((f"{HOW[asked.kind]}{unit}{near}; nothing leaves it out", "quiet")),
-    )
+        line((f"{HOW[asked.kind]}{unit}{near}; an empty line leaves it out", "quiet")),
+    ))
 
 
 def answered(asked: Asked, screen: Screen) -> RenderableType:
@@ -41,5 +40,5 @@ def summary(lesson: Lesson, told: Sequence[Asked], screen: Screen) -> Renderable
     """How it went; nothing hangs on it."""
     known, out = sum(a.right for a in told), sum(not a.given for a in told)
     again = [(f"tito quiz {lesson.number:02}", "once more, whenever you like")] if known < len(told) else []
-    return page("", line((f"{known} of {len(told)} known", "strong"), f", {out} left out" if out else ""),
-                indented(commands(again, screen)) if again else None)
+    return stack("", line((f"{known} of {len(told)} known", "strong"), f", {out} left out" if out else ""),
+                 stack("", indented(commands(again, screen))) if again else None)
