@@ -59,8 +59,9 @@ def _lesson(label: str) -> str:
 
 
 def _not_yours() -> str:
-    where = sys.modules["tinytorch"].__path__[0]
-    return (f"this is the reference tinytorch, in {where}, not the one you write. Open the notebook in the "
+    package = sys.modules["tinytorch"]
+    whose, where = getattr(package, "__distribution__", "reference tinytorch"), package.__path__[0]
+    return (f"this is the {whose}, in {where}, not the one you write. Open the notebook in the "
             "folder where your tinytorch/ lies, and restart the kernel")
 
 

@@ -223,6 +223,7 @@ LATE = {                    # face -> the names whose module waits until one of 
         "Scribe": ("tinytorch.repository", "Scribe"),
         "Repository": ("tinytorch.repository", "Repository"),
         "keep": ("tinytorch.repository", "keep"),
+        "opened_package": ("tinytorch.repository", "opened_package"),
         "Metrics": ("tinytorch.watching", "Metrics"),
         "Server": ("tinytorch.service", "Server"),
         "serve": ("tinytorch.service", "serve"),

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
@@ -21,6 +21,7 @@ from .capstone import Batcher, Refused, Shelf, Text, Writer
 from .dataloader import CharTokenizer
 from .layers import Module
 from .modes import no_grad
+from .packages import Package, load_package, prepared
 from .qconfigs import load_quantized
 from .safetensors import load_file, save_file
 from .tensor import Tensor
@@ -28,7 +29,7 @@ from .wire import DATATYPES, Port, strings
 
 __all__ = [
     "BUILDERS", "built", "keep", "Answerer", "Scribe", "Author", "Repository", "numbered", "mark_of",
-    "opened_version",
+    "opened_version", "Prepared", "opened_package",
 ]
 
 
@@ -315,3 +316,22 @@ def opened_version(name: str, version: str, folder: Path):
     config = json.loads((folder / "config.json").read_text("utf-8"))
     module = load_quantized(built(config), load_file(folder / "model.safetensors"), inplace=True)
     return (Author if "letters" in config else Answerer)(name, version, config, module)
+
+
+class Prepared(Module):
+    """A model, and what is done to raw input before it sees it."""
+
+    def __init__(self, package: Package):
+        super().__init__()
+        self.model, self.steps = package.model, package.facts["preprocessing"]
+
+    def forward(self, x): return self.model(prepared(x, self.steps))
+
+
+def opened_package(key: bytes, builders: Mapping[str, Callable] | None = None) -> Callable:
+    """For Repository(…, opened=…): versions that were signed with this key, checked when they are loaded."""
+    def opened(name: str, version: str, folder: Path):
+        package = load_package(folder, key, builders)
+        if "letters" in package.facts: return Author(name, version, package.facts, package.model)
+        return Answerer(name, version, package.facts, Prepared(package))
+    return opened

@@ -6,13 +6,14 @@ if TYPE_CHECKING:           # each is imported when it is first used; editors se
     from .capstone import Ask, Batcher, Cache, Loan, Refused, Shelf, Text, Writer, generate, stream
     from .speculation import speculate
     from .wire import Port
-    from .repository import Answerer, Author, Scribe, Repository, keep
+    from .repository import Answerer, Author, Scribe, Repository, keep, opened_package
     from .watching import Metrics
     from .service import Server, serve
 
 __all__ = [
     "Ask", "Batcher", "Cache", "Loan", "Refused", "Shelf", "Text", "Writer", "generate", "stream",
-    "speculate", "Port", "Answerer", "Author", "Scribe", "Repository", "keep", "Metrics", "Server", "serve",
+    "speculate", "Port", "Answerer", "Author", "Scribe", "Repository", "keep", "opened_package", "Metrics",
+    "Server", "serve",
 ]
 
 

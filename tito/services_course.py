@@ -76,12 +76,18 @@ class Course:
 
     # ------------------------------------------------------------------------------- learners' packages
 
-    def package(self, sources: Mapping[str, str]) -> dict[str, str]:
-        """Every file of a learner's package: the modules given, and faces that hand on what they define."""
+    def package(
+        self, sources: Mapping[str, str], installed_as: str = "", version: str = "",
+    ) -> dict[str, str]:
+        """Every file of a learner's package: the modules given, and faces that hand on what they define.
+
+        With the name of a distribution, as it is installed from there; else as it lies in a workspace.
+        """
         from tito.core.faces import package
 
         try:
-            return package(self.curriculum, sources, self.version, self.names, self.beside)
+            return package(self.curriculum, sources, version or self.version, self.names, self.beside,
+                           installed_as=installed_as)
         except SyntaxError:
             raise unreadable(self.curriculum, sources) from None
 

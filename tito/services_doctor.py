@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from tito.app import Workspace
 
 OLDEST = (3, 11)
-NEEDED = ("numpy", "click", "rich", "jupytext", "nbformat", "pytest", "filelock")
+NEEDED = ("numpy", "click", "rich", "jupytext", "nbformat", "pytest", "filelock", "packaging",
+          "hatchling")
 LITTLE, VERY_LITTLE = 500, 50           # MiB of free disk
 INSTALL = "pip install --force-reinstall tinytorch-tito"
 
@@ -90,6 +91,7 @@ class Doctor:
             ("journal", self.journal, self.settle_journal),
             ("package", self.package, self.make_package),
             ("tinytorch", self.imported, nothing),
+            ("reference", self.reference, nothing),
             *((x.notebook, partial(self.notebook, x), partial(self.make_notebook, x)) for x in lessons),
             ("leftovers", self.leftovers, self.clear),
         ]
@@ -201,6 +203,15 @@ class Doctor:
         return Finding("tinytorch", "bad", f"import tinytorch, here, gives {found or 'nothing'}, not {own}.",
                        "Run Python in this folder; unset PYTHONSAFEPATH and PYTHONPATH.")
 
+    def reference(self) -> Finding:
+        """The course's own tinytorch, into which pip may have put somebody's."""
+        folder = self.course.reference
+        if found := mixed(folder):
+            said = f"In {folder} lie the files of {' and of '.join(found)}, one over the other."
+            cure = f"pip uninstall {' '.join(found)}, then {INSTALL}; others have environments of their own."
+            return Finding("reference", "bad", said, cure)
+        return Finding("reference", "ok", str(folder))
+
     def notebook(self, lesson: Lesson) -> Finding:
         path = self.root / lesson.notebook
         if not path.exists():
@@ -223,6 +234,13 @@ def seen(name: str, look: Look) -> Finding:
         return Finding(name, "bad", problem.message, problem.cure)
     except OSError as problem:
         return Finding(name, "bad", str(problem), f"Look at the permissions of {problem.filename}.")
+
+
+def mixed(folder: Path) -> list[str]:
+    """The distributions that pip has put into one tinytorch/, if there are several."""
+    course = ["tinytorch-tito"] if (folder / "_reference.py").exists() else []
+    found = course + sorted(path.stem for path in folder.glob("_built/*.json"))
+    return found if len(found) > 1 else []
 
 
 def alive(process: int) -> bool:

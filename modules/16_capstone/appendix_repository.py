@@ -40,7 +40,7 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
@@ -54,6 +54,7 @@ from tinytorch.capstone import Batcher, Refused, Shelf, Text, Writer
 from tinytorch.dataloader import CharTokenizer
 from tinytorch.layers import Module
 from tinytorch.modes import no_grad
+from tinytorch.packages import Package, load_package, prepared
 from tinytorch.qconfigs import load_quantized
 from tinytorch.safetensors import load_file, save_file
 from tinytorch.tensor import Tensor
@@ -365,3 +366,34 @@ def opened_version(name: str, version: str, folder: Path):
     config = json.loads((folder / "config.json").read_text("utf-8"))
     module = load_quantized(built(config), load_file(folder / "model.safetensors"), inplace=True)
     return (Author if "letters" in config else Answerer)(name, version, config, module)
+
+# %% [markdown]
+# ## Signed versions
+#
+# A package of lesson 15 can be a version as well, if its facts name the ports:
+# `save_package("models/digits/2", model, key=key, …, inputs=[…], outputs=[…])`. What comes in is prepared as
+# it was in training, and what is not, byte for byte, what was signed is not lent: the version before stays.
+#
+# ```text
+# Repository("models", opened=opened_package(key))
+# ```
+
+# %%
+#| export
+class Prepared(Module):
+    """A model, and what is done to raw input before it sees it."""
+
+    def __init__(self, package: Package):
+        super().__init__()
+        self.model, self.steps = package.model, package.facts["preprocessing"]
+
+    def forward(self, x): return self.model(prepared(x, self.steps))
+
+
+def opened_package(key: bytes, builders: Mapping[str, Callable] | None = None) -> Callable:
+    """For Repository(…, opened=…): versions that were signed with this key, checked when they are loaded."""
+    def opened(name: str, version: str, folder: Path):
+        package = load_package(folder, key, builders)
+        if "letters" in package.facts: return Author(name, version, package.facts, package.model)
+        return Answerer(name, version, package.facts, Prepared(package))
+    return opened

@@ -32,6 +32,7 @@ def test_the_wheel_carries_the_course(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for needed in ("modules/curriculum.toml", "modules/02_tensor/tensor.py", "milestones/gates.py",
                    "milestones/foundation/milestone.py", "milestones/foundation/weights.npz",
+                   "modules/02_tensor/quiz.toml", "capstones/vision/brief.md", "LICENSE",
                    "datasets/digits/digits.npz", "datasets/digits/LICENSE"):
         assert f"tito/_course/{needed}" in names
     assert any(name.startswith("tito/_course/tests/") for name in names)

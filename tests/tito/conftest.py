@@ -78,6 +78,7 @@ def course_folder(tmp_path_factory):
     shutil.copytree(SAMPLE, folder)
     for name in BESIDE:
         if not (folder / "modules" / name).exists(): shutil.copy(ROOT / "modules" / name, folder / "modules")
+    shutil.copy(ROOT / "LICENSE", folder)
     return folder
 
 

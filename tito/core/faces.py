@@ -45,6 +45,7 @@ def package(
     course: Names,                  # module -> names, of all lessons that are written
     given: Mapping[str, str],       # the files beside curriculum.toml: _missing.py, pytorch_names.txt …
     reference: bool = False,        # the course's own solution, not a learner's package
+    installed_as: str = "",         # the distribution that a learner makes of it: tinytorch-ada
 ) -> dict[str, str]:
     """Every file of the package, by its path inside it."""
     own = {module: source.partition(TAIL)[0] for module, source in sources.items()}
@@ -52,11 +53,13 @@ def package(
     files = {path: moved(source, path.count("/") + 1) for module, source in own.items()
              for path in [curriculum.file_of(module)]}
     theirs = pytorch_names(given.get("pytorch_names.txt", ""))
-    for path, source in faces(curriculum, modules, reference, version, course, theirs).items():
+    for path, source in faces(curriculum, modules, reference, version, course, theirs, installed_as).items():
         files[path] = files.get(path, "") + source
     files["_missing.py"] = _copied("_missing.py", given, reference)
     if reference:
         files["_reference.py"] = _copied("_reference.py", given, reference)
+    if installed_as:
+        files["_installed.py"] = _copied("_reference.py", given, reference)
     first = banner(_origin("pytorch_names.txt", reference))
     files["_pytorch_names.py"] = _pytorch_source(theirs, first)
     return files
@@ -89,6 +92,7 @@ def faces(
     version: str = "0",
     course: Names | None = None,
     theirs: Names | None = None,    # what PyTorch has, by the path there: torch.nn
+    installed_as: str = "",
 ) -> dict[str, str]:
     """The source of each face, by its path inside the package.
 
@@ -112,7 +116,7 @@ def faces(
         if face.module in modules:
             files[face.file] = _tail(face, _below(face, all_faces, closed))
         elif face.path not in closed:
-            files[face.file] = _face_source(face, all_faces, closed, reference, version, loaded)
+            files[face.file] = _face_source(face, all_faces, closed, reference, version, loaded, installed_as)
     written = {lesson.label for lesson in curriculum if lesson.module in course}
     files["_names.py"] = _names_source(all_faces, closed, written, reference)
     return files
@@ -218,7 +222,7 @@ def _head(reference: bool, docstring: str) -> str:
 
 def _face_source(
     face: Face, all_faces: Mapping[str, Face], closed: Mapping[str, str], reference: bool, version: str,
-    loaded: list[str],
+    loaded: list[str], installed_as: str = "",
 ) -> str:
     below = _below(face, all_faces, closed)
     root = face.path == "tinytorch"
@@ -227,6 +231,8 @@ def _face_source(
     parts = [_head(reference, docstring)]
     if root and reference:
         parts.append("from . import _reference  # refuses to stand in for a learner's own package")
+    if root and installed_as:
+        parts.append("from . import _installed  # refuses to stand in for the package that is being written")
     if root:
         parts.append("from . import _missing  # has a sentence for each name that is not here\n")
     if root and loaded:         # first: a module that is a face asks for names of others at its end
@@ -238,7 +244,9 @@ def _face_source(
         parts.append(seen)
     if root:
         parts.append(f'__version__ = "{version}"\n')
-    if root and not reference:
+    if root and installed_as:
+        parts.append(f'__distribution__ = "{installed_as}"\n')
+    if root and not reference and not installed_as:
         parts.append("__workspace__ = True     # this is a learner's own package\n")
     hiding = [name for name in face.found if hasattr(builtins, name)]
     parts.append(_assigned("__all__", [name for name in face.found if name not in hiding]))

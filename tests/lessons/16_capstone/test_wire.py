@@ -8,7 +8,9 @@ import pytest
 from tinytorch import nn, tensor
 from tinytorch.capstone import Refused, Text
 from tinytorch.models import GPT, MLP
-from tinytorch.repository import Answerer, Author, Repository, Scribe, keep
+from tinytorch.packages import save_package
+from tinytorch.packages import words as in_words
+from tinytorch.repository import Answerer, Author, Repository, Scribe, keep, opened_package
 from tinytorch.wire import DATATYPES, Port, request_of, response_of, to_bytes
 
 X, OUT = Port("x", "FP32", (-1, 2)), [Port("y", "FP32", (-1, 3)), Port("z", "INT64", (-1,))]
@@ -173,6 +175,41 @@ def test_versions_are_loaded_replaced_and_removed(tmp_path):
     repository.unload("m")
     with pytest.raises(Refused) as refused: ask(repository)
     assert refused.value.status == 404
+
+
+def test_a_signed_version_is_lent_and_a_changed_one_is_not(tmp_path):
+    def sign(version, value):
+        save_package(tmp_path / "m" / version, mlp(value), name="m", key=b"a key", **PORTS,
+                     preprocessing=[["divide", 2]], architecture=in_words("tinytorch.models.MLP", 2, 3))
+    repository = Repository(tmp_path, opened=opened_package(b"a key"))
+    sign("1", 1.0)
+    repository.load("m")
+    assert ask(repository) == 2, "what comes in is prepared as in training: 1 / 2 + 1 / 2, and 1"
+    sign("2", 2.0)
+    weights = tmp_path / "m/2/weights.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    with pytest.raises(Refused, match=r"Tampered.*weights\.safetensors was changed"): repository.load("m")
+    assert ask(repository) == 2 and repository.versions == {"m": ["1"]}, "the version before stays"
+    weights.write_bytes(good)
+    repository.load("m")
+    assert ask(repository) == 4
+    stranger = Repository(tmp_path, opened=opened_package(b"another key"))
+    with pytest.raises(Refused, match="not signed with this key"): stranger.load("m")
+    assert not stranger.versions
+
+
+def test_a_signed_writer_writes(tmp_path):
+    gpt = GPT(3, 8, 1, 2, 8)
+    save_package(tmp_path / "w/1", gpt, name="w", key=b"a key", letters="abc",
+                 architecture=in_words("tinytorch.models.GPT", 3, 8, 1, 2, 8))
+    repository = Repository(tmp_path, opened=opened_package(b"a key"))
+    repository.load("w")
+    prompt = np.array([b"ab"], object)
+    with repository.lent("w") as author:
+        [said] = author.submit([prompt], float("inf"), {"max_tokens": 4, "seed": 1}).result(20)
+    assert said[0].startswith(b"ab") and len(said[0]) == 6
+    repository.close()
 
 
 @pytest.mark.parametrize("harm", [
