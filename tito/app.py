@@ -14,7 +14,7 @@ from tito.core import exercises
 from tito.core.curriculum import Lesson, Milestone
 from tito.core.errors import EnvironmentProblem, Locked, NotFound, UsageProblem
 from tito.core.faces import installed
-from tito.core.lesson import Cell, Chapter, lifted, notebook, recognised, solved
+from tito.core.lesson import lifted, notebook, recognised, solved
 from tito.core.milestones import Standing, opened, ready, standing
 from tito.core.outcomes import Completion, Gate, Hint, Started
 from tito.core.plan import Limits
@@ -22,6 +22,7 @@ from tito.core.progress import MilestoneRecord, Progress
 from tito.core.results import Report
 from tito.services_course import Course, digest, open_course, package_files
 from tito.services_state import State, is_workspace, now
+from tito.services_update import given_file, remember
 
 if TYPE_CHECKING:       # loaded when a verb needs them: `tito status` is quick
     from tito.core.lesson import Cell, Chapter
@@ -30,6 +31,7 @@ if TYPE_CHECKING:       # loaded when a verb needs them: `tito status` is quick
     from tito.ports.editor import Editor
     from tito.ports.runner import Runner
     from tito.services_testing import Listen, Say, Tests, Trial
+    from tito.services_update import Update
 
 __all__ = ["Completion", "Course", "Gate", "Hint", "Started", "Workspace", "create_workspace", "open_course",
            "open_workspace"]
@@ -136,9 +138,9 @@ class Workspace:
         given = {} if record.completed else self.course.sources(lesson, lesson.given)
         if record.started and not created and not self.news(self.course.package(self.sources() | given)):
             return Started(lesson, path, False, (), False)
-        with self._exporting("start", lesson, given, [path.name] if created else []) as change:
-            if created:
-                self.course.notebooks.write(notebook(self.course.chapter(lesson)), path)
+        new = [path.name, given_file(lesson)] if created else []
+        with self._exporting("start", lesson, given, new) as change:
+            if created: self._fresh(lesson)
             started = record.started or now()
             self.state.save(self.progress().with_lesson(lesson.name, started=started))
         modules = {f"{PACKAGE}/{self.course.curriculum.file_of(module)}" for module in given}
@@ -206,7 +208,7 @@ class Workspace:
         with self._exporting("complete", lesson, trial.sources) as change:
             self.state.save(self.progress().with_lesson(
                 lesson.name, completed=now(), digest=report.digest, points=points, possible=possible,
-                seconds=round(report.seconds, 2), versions=self.versions()))
+                seconds=round(report.seconds, 2), versions=self.versions(), news={}))
         after = self.standing()
         exported = tuple(f"{PACKAGE}/{self.course.curriculum.file_of(module)}" for module in lesson.modules)
         return Completion(lesson, report, points, possible, exported, change,
@@ -279,13 +281,19 @@ class Workspace:
         chapter = self.course.chapter(lesson)
         cell = exercises.cell_of(lesson, chapter, exercise, exercise_only=False) if exercise else None
         what = f"reset {lesson.label}" + (f" {exercise}" if exercise else "")
+        files = [lesson.notebook] if cell else [lesson.notebook, given_file(lesson)]
         with self.state.alone(what), \
-                self.state.changing("reset", lesson.name, what, [lesson.notebook]) as change:
+                self.state.changing("reset", lesson.name, what, files) as change:
             if cell is None:
-                self.course.notebooks.write(notebook(chapter), self.notebook(lesson))
+                self._fresh(lesson)
             else:
                 self._blank(lesson, chapter, cell)
         return change
+
+    def _fresh(self, lesson: Lesson) -> None:
+        """The lesson's notebook as the course has it."""
+        self.course.notebooks.write(notebook(self.course.chapter(lesson)), self.notebook(lesson))
+        remember(self.root, self.course, lesson)
 
     def _blank(self, lesson: Lesson, chapter: Chapter, cell: Cell) -> None:
         """One cell as it was at the start; where it is gone, it comes back behind the cell it followed."""
@@ -318,6 +326,13 @@ class Workspace:
     def _settled(self) -> AbstractContextManager[None]:
         """What was interrupted is taken back before anybody looks."""
         return self.state.alone("undo") if self.state.changes.unfinished() else nullcontext()
+
+    def update(self, lesson: str | Lesson | None = None, dry: bool = False) -> Update:
+        """New course content into the notebooks (or one of them); `dry` only says what would happen."""
+        from tito.services_update import Updating
+
+        updating, wanted = Updating(self), self._lesson(lesson) if lesson else None
+        return updating.look(wanted) if dry else updating.update(wanted)
 
     # ------------------------------------------------------------------------------------- being helped
 

@@ -45,8 +45,10 @@ class Merged:
     rows: tuple[Placed, ...]
     notes: tuple[Note, ...] = ()
 
-    @property
-    def conflicts(self) -> tuple[Note, ...]: return tuple(n for n in self.notes if n.what in CONFLICTS)
+
+def conflicts(notes: Iterable[Note]) -> tuple[Note, ...]:
+    """What both have changed."""
+    return tuple(note for note in notes if note.what in CONFLICTS)
 
 
 def merge(

@@ -29,6 +29,7 @@ class LessonRecord:
     possible: float = 0
     seconds: float = 0.0            # how long the tests that passed took
     versions: Mapping[str, str] = field(default_factory=dict)   # of tito, Python, NumPy
+    news: Mapping[str, str] = field(default_factory=dict)       # in the course since it passed: cell -> what
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from tito.core.errors import EnvironmentProblem, NotFound
 from tito.core.lesson import Chapter, Kind, NotebookCell, chapter
+from tito.core.merge import Placed
 from tito.ports.files import write
 
 METADATA = {
@@ -32,6 +33,8 @@ class Notebooks(Protocol):
         """A cell in the place of the one at `place`; every other cell stays as it is."""
     def insert(self, path: Path, place: int, cell: NotebookCell) -> None:
         """A cell before the one at `place`; every other cell stays as it is."""
+    def arrange(self, path: Path, rows: Iterable[Placed]) -> None:
+        """These cells and no others; one that is as it was keeps its outputs and metadata."""
 
 
 class NotebooksOnDisk:
@@ -70,6 +73,14 @@ class NotebooksOnDisk:
         notebook["cells"].insert(place, _for(notebook, _as_json(cell, {})))
         _save(notebook, path)
 
+    def arrange(self, path: Path, rows: Iterable[Placed]) -> None:
+        notebook = _loaded(path)
+        old = notebook["cells"]
+        notebook["cells"] = [_arranged(cell, {} if place is None else old[place]) for cell, place in rows]
+        if notebook.get("nbformat") == 4 and notebook.get("nbformat_minor", 0) < 5:
+            notebook["nbformat_minor"] = 5          # the first in which cells have ids
+        _save(notebook, path)
+
 
 @dataclass
 class NotebooksInMemory:
@@ -85,6 +96,8 @@ class NotebooksInMemory:
     def replace(self, path: Path, place: int, cell: NotebookCell) -> None: self.notebooks[path][place] = cell
     def insert(self, path: Path, place: int, cell: NotebookCell) -> None:
         self.notebooks[path].insert(place, cell)
+    def arrange(self, path: Path, rows: Iterable[Placed]) -> None:
+        self.notebooks[path] = [cell for cell, _ in rows]
 
 
 def round_trip_differences(text: str) -> list[str]:
@@ -149,6 +162,12 @@ def _as_json(cell: NotebookCell, metadata: Mapping[str, Any]) -> dict[str, Any]:
     outputs: dict[str, Any] = {"execution_count": None, "outputs": []} if cell.kind == "code" else {}
     return {"cell_type": cell.kind, "id": cell.id, "metadata": dict(metadata), **outputs,
             "source": cell.source.splitlines(keepends=True)}
+
+
+def _arranged(cell: NotebookCell, old: dict[str, Any]) -> dict[str, Any]:
+    """A cell as it was if its text is, else a new one with the old one's metadata."""
+    if old and _row(old).source == cell.source: return {**old, "id": cell.id}
+    return _as_json(cell, old.get("metadata", {}))
 
 
 def _for(notebook: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
