@@ -177,14 +177,17 @@ class Workspace:
         """Tests a lesson, and notes how it went."""
         self.progress()                 # before minutes are spent: can it be noted?
         trial = self.tests.lesson(lesson, limits or Limits(), listen)
-        report = trial.report
+        self.note(lesson, trial.report)
+        return trial
+
+    def note(self, lesson: Lesson, report: Report) -> None:
+        """Notes how a test went: where the learner is stuck, and what a hint is about."""
         stuck = next((t.exercise for t in report.tests if not t.ok and t.exercise), "")
         passed, total = sum(t.ok for t in report.tests), len(report.tests)
         self.state.update(f"test {lesson.label}", lambda p: p.with_lesson(
             lesson.name, started=p.lesson(lesson.name).started or now(), tested=now(),
             passed=passed, total=total, stuck_at=stuck))
         self.state.keep(report)
-        return trial
 
     def complete(
         self,

@@ -19,7 +19,7 @@ from tito.core.errors import INTERRUPTED, OK, EnvironmentProblem, TitoError, Usa
 BROKEN_PIPE = 141                   # what a shell reports for a program whose reader went away
 
 SECTIONS = {
-    "The course": ("status", "module", "milestone"),
+    "The course": ("status", "module", "watch", "milestone"),
     "Your workspace": ("init", "update", "notebook", "export", "bench", "serve", "undo", "doctor"),
     "Your shell": ("completion",),
 }
