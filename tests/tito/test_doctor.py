@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tito import services_doctor
+from tito import services_doctor, services_surroundings
 from tito.core.errors import EnvironmentProblem
 from tito.ports.editor import Desktop
 
@@ -94,10 +94,10 @@ def test_another_tinytorch_on_the_way_is_named_with_both_paths(place, tmp_path, 
 
 
 def test_missing_packages_and_old_pythons_are_said_with_a_cure(monkeypatch):
-    monkeypatch.setattr(services_doctor, "NEEDED", ("numpy", "no_such_package"))
-    assert services_doctor.packages().status == "bad" and "pip install" in services_doctor.packages().cure
-    monkeypatch.setattr(services_doctor, "OLDEST", (99, 0))
-    assert services_doctor.python().status == "bad"
+    monkeypatch.setattr(services_surroundings, "NEEDED", {"numpy": (2, 1), "no_such_package": (1,)})
+    assert services_surroundings.packages().status == "bad" and "pip install" in services_surroundings.packages().cure
+    monkeypatch.setattr(services_surroundings, "OLDEST", (99, 0))
+    assert services_surroundings.python().status == "bad"
 
 
 def test_little_room_on_the_disk_is_said(place, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,6 +35,8 @@ class Notebooks(Protocol):
         """A cell before the one at `place`; every other cell stays as it is."""
     def arrange(self, path: Path, rows: Iterable[Placed]) -> None:
         """These cells and no others; one that is as it was keeps its outputs and metadata."""
+    def rescue(self, path: Path) -> None:
+        """A notebook of the cells that can still be read in what is at `path`."""
 
 
 class NotebooksOnDisk:
@@ -81,6 +83,10 @@ class NotebooksOnDisk:
             notebook["nbformat_minor"] = 5          # the first in which cells have ids
         _save(notebook, path)
 
+    def rescue(self, path: Path) -> None:
+        cells = list(_cells_in(path.read_text("utf-8-sig", errors="replace")))
+        _save({"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}, path)
+
 
 @dataclass
 class NotebooksInMemory:
@@ -98,6 +104,7 @@ class NotebooksInMemory:
         self.notebooks[path].insert(place, cell)
     def arrange(self, path: Path, rows: Iterable[Placed]) -> None:
         self.notebooks[path] = [cell for cell, _ in rows]
+    def rescue(self, path: Path) -> None: self.notebooks.setdefault(path, [])
 
 
 def round_trip_differences(text: str) -> list[str]:
@@ -141,6 +148,19 @@ def _is_cell(data: Any) -> bool:
     if not isinstance(data, dict) or not isinstance(data.get("metadata", {}), dict): return False
     source = data.get("source")
     return isinstance(source, str | list) and all(isinstance(line, str) for line in source)
+
+
+def _cells_in(text: str) -> Iterator[dict[str, Any]]:
+    """The cells of a notebook that broke off, or into which something was written."""
+    decoder, place = json.JSONDecoder(), text.find("{")
+    while place >= 0:
+        try:
+            found, end = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            found, end = None, place + 1
+        whole = isinstance(found, dict) and "cell_type" in found and _is_cell(found)
+        if whole: yield found
+        place = text.find("{", end if whole else place + 1)
 
 
 def _row(cell: dict[str, Any]) -> NotebookCell:
