@@ -128,8 +128,9 @@ class Judge:
         self.last: tuple[str, object] = ("", None)
 
     def outdated(self, kind: Kind) -> None:
+        if kind != "cells": return          # those wait without having imported the package
         self.warm.forget(kind)
-        if kind == "cells": self.affected.forget()
+        self.affected.forget()
 
     def report(self, lesson: Lesson, everything: bool, limits: Limits, listen: Listen) -> Report | None:
         """None if nothing has changed that a verdict depends on: the last one holds."""

@@ -39,11 +39,8 @@ def lines_of(block: RenderableType, screen: Screen) -> list[Text]:
 
 def head(scene: Scene, screen: Screen) -> RenderableType:
     label = scene.lesson.label
-    top = summary(scene.report, label, screen) if scene.report else line((label, "strong"))
-    if scene.running:
-        count = f", {scene.counted} so far" if scene.counted and not scene.report else ""
-        top.append(f"  checking{count} …" if screen.unicode else f"  checking{count} ...", "now")
-    return stack(top, signs(scene.report, screen) if scene.report else None)
+    if not scene.report: return line((label, "strong"))
+    return stack(summary(scene.report, label, screen), signs(scene.report, screen))
 
 
 def signs(report: Report, screen: Screen) -> Text:
@@ -78,7 +75,7 @@ def hint(scene: Scene) -> RenderableType | None:
 
 
 def keyboard(scene: Scene, keys: dict[str, str], screen: Screen) -> Text:
-    """Only those that do something now."""
+    """Only those that do something now; and whether something is going on."""
     shown = scene.problem
     useless = set() if shown and shown.hints else {"h"}
     if len(scene.problems) < 2: useless.add("n")
@@ -87,6 +84,9 @@ def keyboard(scene: Scene, keys: dict[str, str], screen: Screen) -> Text:
         if key in useless: continue
         if parts: parts.append((f" {screen.signs.dot} ", "quiet"))
         parts += [(key, "type"), (f" {what}", "quiet")]
+    if scene.running:
+        count = f", {scene.counted} so far" if scene.counted else ""
+        parts.append((f"   checking{count} {'…' if screen.unicode else '...'}", "now"))
     return line(*parts)
 
 
