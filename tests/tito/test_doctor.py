@@ -202,7 +202,8 @@ def test_a_package_that_is_too_old_is_named_with_what_is_needed(monkeypatch):
 ])
 def test_a_graphics_card_is_of_use_only_if_it_computes(cards, cupy, probe, status, said, monkeypatch):
     monkeypatch.setattr(surroundings, "find_spec", lambda name: cupy or None)
-    monkeypatch.setattr(surroundings, "said_by", lambda words, seconds: cards if "nvidia" in words[0] else probe)
+    told = {"nvidia-smi": cards}
+    monkeypatch.setattr(surroundings, "said_by", lambda words, seconds: told.get(words[0], probe))
     finding = surroundings.gpu()
     assert (finding.status, bool(finding.cure)) == (status, status == "warn") and said in finding.what
 

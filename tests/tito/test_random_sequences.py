@@ -1,4 +1,4 @@
-"""Whatever is typed, edited and killed, in whatever order: no word of a learner's is lost, and doctor mends."""
+"""Whatever is typed, edited and killed, in any order: no word of a learner's is lost, and doctor mends."""
 
 import gc
 import json

@@ -1,11 +1,15 @@
 """New course content in a learner's notebooks: what wins, what is kept beside, what is mended."""
 
+import io
 import json
 import shutil
+import subprocess
+import tarfile
+from pathlib import Path
 
 import pytest
 
-from tito.app import Workspace
+from tito.app import Workspace, create_workspace, open_course
 from tito.core.given import given, news
 from tito.core.lesson import FIRST_CELL, NotebookCell, chapter, notebook
 from tito.core.merge import merge
@@ -274,3 +278,59 @@ def test_a_notebook_that_cannot_be_read_is_left_alone_and_the_others_are_merged(
 def test_the_first_cell_is_the_courses(learner):
     learner.write(1, **{FIRST_CELL.id: "# mine"})
     assert learner.place.update().lessons == ()
+
+
+# ------------------------------------------------------------------------------- from earlier courses
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def git(*words):
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=True).stdout
+
+
+def earlier():
+    """The tags of releases, and some commits that changed lessons."""
+    commits = git("log", "--format=%H", "--", "modules").decode().split()
+    return [*git("tag", "--list", "v*").decode().split(), *commits[1::max(1, len(commits) // 3)][:3]]
+
+
+@pytest.mark.slow
+def test_a_workspace_of_every_earlier_course_can_be_updated_and_brought_back(tmp_path):
+    if not (ROOT / ".git").exists(): pytest.skip("no history here")
+    now = open_course()
+    for number, commit in enumerate(earlier()):
+        folder = tmp_path / f"course{number}"
+        folder.mkdir()
+        archive = git("archive", "--format=tar", commit, "modules")
+        tarfile.open(fileobj=io.BytesIO(archive)).extractall(folder, filter="data")
+        old = create_workspace(tmp_path / f"ws{number}", Course(folder))
+        mine = write_into(old)
+        before = everything(old.root)
+        place = Workspace(old.root, now)
+        done = place.update()
+        assert not done.problems, done.problems
+        for lesson in now.curriculum:
+            if lesson.name not in now.written(): continue
+            rows = now.notebooks.read(place.notebook(lesson))
+            assert {cell.id for cell in notebook(now.chapter(lesson))} <= {row.id for row in rows}
+            assert len({row.id for row in rows}) == len(rows)
+            assert mine.get(lesson.name, "") in "".join(row.source for row in rows)
+        assert place.update().lessons == (), "once is enough"
+        if done.change: place.undo()
+        assert everything(old.root) == before
+
+
+def write_into(place):
+    """A learner's line in the first exercise of each lesson: lesson -> line."""
+    found = {}
+    for lesson in place.course.curriculum:
+        if lesson.name not in place.course.written(): continue
+        exercise = next(iter(place.course.chapter(lesson).exercises()), None)
+        if exercise is None: continue
+        path, found[lesson.name] = place.notebook(lesson), f"# {lesson.name} is mine"
+        rows = place.course.notebooks.read(path)
+        index = next(i for i, row in enumerate(rows) if row.id == exercise.id)
+        source = f"{rows[index].source}\n{found[lesson.name]}"
+        place.course.notebooks.replace(path, index, rows[index]._replace(source=source))
+    return found
