@@ -117,6 +117,7 @@ The notebooks are lessons; what I write in them becomes the package `tinytorch/`
     tito                    where am I, what is next
     tito module start 01    open a lesson
     tito module test        check what I wrote
+    tito watch              check it each time I save
     tito module complete    put it into tinytorch/
     tito undo               take the last change back
 

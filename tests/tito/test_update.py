@@ -14,6 +14,9 @@ from tito.core.given import given, news
 from tito.core.lesson import FIRST_CELL, NotebookCell, chapter, notebook
 from tito.core.merge import merge
 from tito.services_course import Course
+from tito.view import update as view
+from tito.view.data import envelope
+from tito.view.screen import Screen
 
 PROSE = "# Sums\n\nWhy add?"
 ADD = "#| export exercise\ndef add(x, y):\n    ### BEGIN SOLUTION\n    return x + y\n    ### END SOLUTION"
@@ -280,6 +283,38 @@ def test_the_first_cell_is_the_courses(learner):
     assert learner.place.update().lessons == ()
 
 
+# --------------------------------------------------------------------------------------- as it is told
+
+def told(done, width=80, diff=False):
+    screen = Screen(io.StringIO(), width=width)
+    screen.show(view.updated(done, diff, screen))
+    return screen.file.getvalue()
+
+
+def test_conflicts_are_listed_by_name_and_the_rest_is_counted(learner, upstream):
+    learner.solve(1)
+    edit(upstream, "def after(n):", "def after(n, by=1):")
+    edit(upstream, "twice three is six", "twice 3 is 6")
+    edit(upstream, "After one comes two.", "Two comes after one.")
+    place = under(learner.place, upstream)
+    text = told(place.update(dry=True))
+    assert "1 changed text, 1 changed check, 1 changed by both" in text and "Nothing was changed." in text
+    assert "≈ after  changed by both: yours stays" in text and max(map(len, text.splitlines())) <= 80
+    diff = told(place.update(dry=True), diff=True)
+    assert "-def after(n):" in diff and "+def after(n, by=1):" in diff and "return n + 1" not in diff
+    assert max(map(len, told(place.update(dry=True), 40).splitlines())) <= 40
+    assert "tito undo" in told(place.update()) and "are those of the course" in told(place.update())
+
+
+def test_the_answer_for_programs_names_notebooks_cells_and_conflicts(learner, upstream):
+    learner.solve(1)
+    edit(upstream, "def after(n):", "def after(n, by=1):")
+    answer = json.loads(envelope("update", view.of_update(under(learner.place, upstream).update())))
+    one, = answer["lessons"]
+    assert answer["changed"] and (one["lesson"], one["conflicts"]) == ("counting", ["after"])
+    assert [(cell["name"], cell["what"]) for cell in one["cells"]] == [("after", "yours")]
+
+
 # ------------------------------------------------------------------------------- from earlier courses
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -303,7 +338,7 @@ def test_a_workspace_of_every_earlier_course_can_be_updated_and_brought_back(tmp
         folder = tmp_path / f"course{number}"
         folder.mkdir()
         archive = git("archive", "--format=tar", commit, "modules")
-        tarfile.open(fileobj=io.BytesIO(archive)).extractall(folder, filter="data")
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files: files.extractall(folder, filter="data")
         old = create_workspace(tmp_path / f"ws{number}", Course(folder))
         mine = write_into(old)
         before = everything(old.root)

@@ -36,8 +36,8 @@ class Note:
     name: str                           # of the exercise or definition; else the id
     role: str                           # exercise, check, code, text, demonstration
     what: What
-    before: str = ""                    # its text in the notebook
-    after: str = ""
+    before: str = ""                    # its text in the notebook; of "yours", in the course before
+    after: str = ""                     # … in the course now
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Merging:
         if kind == "exercise":
             blank = was is None and TURN in text        # nobody knows whether it was given like this
             if not blank and (was is None or same(was, cell)): return [mine]
-            self.note(cell, "yours", text, cell.source)
+            self.note(cell, "yours", was.source if was else text, cell.source)      # what the course did
             return [mine, self.beside(cell.id, "course", NEW_BLANK, cell)]
         if was is not None and same(was, cell):
             return [mine]

@@ -60,11 +60,17 @@ def counted(one: Updated) -> str:
     if one.problem: return "left alone"
     if one.created: return "a new notebook"
     counts = Counter((note.what, note.role) for note in one.notes if note not in one.conflicts)
-    parts = [f"{number} {role}{'s' if number > 1 and role != 'code' else ''} {SAID[what]}".strip()
-             if role else SAID[what] for (what, role), number in counts.items()]
+    parts = [told(what, role, number) for (what, role), number in counts.items()]
     if one.renamed: parts.insert(0, f"was {one.renamed}")
     if one.conflicts: parts.append(f"{len(one.conflicts)} changed by both")
     return ", ".join(parts)
+
+
+def told(what: str, role: str, number: int) -> str:
+    """2 new checks, 1 exercise brought back"""
+    things = f"{role}s" if number > 1 and role != "code" else role
+    if what == "moved": return SAID[what]
+    return f"{number} {SAID[what]} {things}" if what in ("new", "changed") else f"{number} {things} {SAID[what]}"
 
 
 def lines(notes: tuple[Note, ...]) -> Iterator[RenderableType]:
