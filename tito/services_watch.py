@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,7 @@ from tito.core.errors import EnvironmentProblem, TitoError
 from tito.core.plan import Kind, Limits, Outcome, Plan, Run, Unit
 from tito.core.results import Report, Result
 from tito.core.watching import Scene
-from tito.ports.files import stage
+from tito.ports.files import stage, write_tree
 from tito.ports.keys import Keyboard, Keys
 from tito.ports.runner import Heard, Runner, Said, Stopped, Warm, nobody
 from tito.ports.saves import OnDisk, Saves
@@ -99,16 +100,15 @@ class Staged(Tests):
             with super().staged(files, kind) as place: yield place
             return
         self.own(self.root / "tinytorch")
-        before, place = self.written.get(kind, {}), self.folder / kind
+        before, place = self.written.pop(kind, {}), self.folder / kind      # not known until it is written
+        if not before: shutil.rmtree(place / "tinytorch", ignore_errors=True)
         news = {name: text for name, text in files.items() if before.get(name) != text}
         gone = before.keys() - files.keys()
         if news or gone: self.changed(kind)
         for name in (*news, *gone):
             path = place / "tinytorch" / name
             for old in (path, Path(cache_from_source(str(path)))): old.unlink(missing_ok=True)
-            if name in news:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(news[name], "utf-8", newline="\n")
+        write_tree(place / "tinytorch", news)
         self.written[kind] = dict(files)
         yield place.resolve()
 
@@ -250,7 +250,8 @@ class Watching:
         match what:
             case Result(): self.scene = watching.heard(self.scene)
             case Report():
-                complete = self.place.standing().lesson(self.scene.lesson.name).mark == "done"
+                record = self.place.progress().lesson(self.scene.lesson.name)
+                complete = bool(record.completed) and record.digest == what.digest and not record.news
                 self.scene = watching.judged(self.scene, what, complete)
             case None: self.scene = replace(self.scene, running=False, trouble="", cure="")
             case TitoError(): self.scene = watching.unjudged(self.scene, what.message, what.cure)

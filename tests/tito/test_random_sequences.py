@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -283,3 +284,25 @@ def test_a_few_random_sequences(sequences): run(sequences, 6, 12)
 
 @pytest.mark.slow
 def test_two_hundred_random_sequences(sequences): run(sequences, 200, 30)
+
+
+@pytest.mark.slow
+def test_real_processes_that_are_killed_leave_what_doctor_mends(graduate, tito):
+    place, path = graduate.place, graduate.place.notebook(1)
+    for number in range(30):
+        graduate.solve(1, twice=f"#| export exercise\ndef twice(n):\n    return n + n     # word{number};")
+        mine = path.read_bytes()
+        process = tito(place, *(("module", "reset", "01"), ("export", "01"), ("update",))[number % 3])
+        began = wait_until((place.root / ".tito/lock.holder").exists, process)
+        time.sleep(number / 2000)
+        process.kill()
+        process.wait()
+        assert all(f.status == "ok" or f.fixed for f in Doctor(place).of_workspace(fix=True)), began
+        assert place.standing().lessons and not place.state.changes.unfinished()
+        backups = place.root.glob(".tito/backups/*/files/01_counting.ipynb")
+        assert mine in {path.read_bytes(), *(backup.read_bytes() for backup in backups)}
+
+
+def wait_until(true, process):
+    while not true() and process.poll() is None: time.sleep(0.001)
+    return true()

@@ -6,7 +6,6 @@ import os
 import queue
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -26,7 +25,6 @@ from tito.services_watch import Affected, Judge, Watching
 from tito.view import watch as view
 from tito.view.screen import Screen
 
-ROOT = Path(__file__).resolve().parents[2]
 RIGHT = "#| export exercise\ndef after(n):\n    return n + 1"
 WRONG = RIGHT.replace("+", "-")
 ENDLESS = RIGHT.replace("return n + 1", "while True: pass")
@@ -400,40 +398,26 @@ def test_without_a_terminal_each_verdict_is_written_once(lesson):
 
 # ------------------------------------------------------------------------------------ as a learner has it
 
-def command(place, *words):
-    code = ("import sys; from pathlib import Path; import tito.app, tito.services_course as c\n"
-            f"tito.app.open_course = lambda: c.Course(Path({str(place.course.root)!r}))\n"
-            "from tito.cli import main; sys.exit(main(sys.argv[1:]))")
-    return [sys.executable, "-c", code, "watch", *words]
-
-
 @pytest.mark.slow
-def test_in_a_pipe_it_writes_json_lines_until_it_is_stopped(learner):
+def test_in_a_pipe_it_writes_json_lines_until_it_is_stopped(learner, tito):
     learner.solve(1, after=WRONG)
-    process = subprocess.Popen(command(learner.place, "01", "--json"), cwd=learner.root, text=True, bufsize=1,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               env={**os.environ, "PYTHONPATH": str(ROOT)})
-    try:
-        assert json.loads(process.stdout.readline())["status"] == "failed"
-        learner.solve(1)
-        assert json.loads(process.stdout.readline())["status"] == "passed"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=20)
-    assert process.returncode == 128 + signal.SIGTERM
+    process = tito(learner.place, "watch", "01", "--json")
+    assert json.loads(process.stdout.readline())["status"] == "failed"
+    learner.solve(1)
+    assert json.loads(process.stdout.readline())["status"] == "passed"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 128 + signal.SIGTERM
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no pty")
-def test_in_a_terminal_a_save_is_seen_and_q_gives_the_terminal_back(learner):
+def test_in_a_terminal_a_save_is_seen_and_q_gives_the_terminal_back(learner, tito):
     import pty
     import termios
 
     learner.solve(1, after=WRONG)
     main, end = pty.openpty()
-    before = termios.tcgetattr(end)
-    process = subprocess.Popen(
-        command(learner.place), cwd=learner.root, stdin=end, stdout=end, stderr=end,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "LINES": "24", "TERM": "xterm"})
+    before, terminal = termios.tcgetattr(end), {"COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
+    process = tito(learner.place, "watch", stdin=end, stdout=end, stderr=end, env=terminal)
     try:
         screen = Typist(main)
         screen.until("after one comes two")
@@ -445,7 +429,6 @@ def test_in_a_terminal_a_save_is_seen_and_q_gives_the_terminal_back(learner):
         assert termios.tcgetattr(end) == before and "\x1b[?25h" in screen.text, "as it was, with its cursor"
     finally:
         process.kill()
-        process.wait()
         for number in (main, end): os.close(number)
 
 

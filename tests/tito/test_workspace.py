@@ -579,17 +579,6 @@ def test_what_a_killed_tito_left_half_done_is_taken_back_by_the_next_one(learner
     assert snapshot(learner.root) == before and change.id not in {c.id for c in place.changes()}
 
 
-def tito(place, *words):
-    """A tito of its own, in the workspace, on the sample course."""
-    code = ("import signal, sys; from pathlib import Path; import tito.app, tito.services_course as c\n"
-            "signal.signal(signal.SIGINT, signal.default_int_handler)     # `make test &` has it ignored\n"
-            f"course = lambda: c.Course(Path({str(place.course.root)!r}))\n"
-            "tito.app.open_course = course\nfrom tito.cli import main; sys.exit(main(sys.argv[1:]))")
-    return subprocess.Popen([sys.executable, "-c", code, *words], cwd=place.root, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-                            env={**os.environ, "PYTHONPATH": str(ROOT)})
-
-
 def worker_of(process):
     """The process that runs the learner's code, once there is one."""
     for _ in range(200):
@@ -612,7 +601,7 @@ def gone(pid):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("sign, code", [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_ctrl_c_and_kill_end_the_learners_code_too_and_leave_the_work_alone(learner, sign, code):
+def test_ctrl_c_and_kill_end_the_learners_code_too_and_leave_the_work_alone(learner, tito, sign, code):
     learner.solve(1, after="#| export exercise\ndef after(n):\n    while True: pass")
     before = snapshot(learner.root)
     process = tito(learner.place, "module", "complete", "01")

@@ -70,7 +70,8 @@ def told(what: str, role: str, number: int) -> str:
     """2 new checks, 1 exercise brought back"""
     things = f"{role}s" if number > 1 and role != "code" else role
     if what == "moved": return SAID[what]
-    return f"{number} {SAID[what]} {things}" if what in ("new", "changed") else f"{number} {things} {SAID[what]}"
+    words = (SAID[what], things) if what in ("new", "changed") else (things, SAID[what])
+    return " ".join(filter(None, (str(number), *words)))
 
 
 def lines(notes: tuple[Note, ...]) -> Iterator[RenderableType]:
