@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.util import cache_from_source
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tito.core import watching
 from tito.core.curriculum import Lesson
 from tito.core.errors import EnvironmentProblem, TitoError
+from tito.core.lesson import NotebookCell
 from tito.core.plan import Kind, Limits, Outcome, Plan, Run, Unit
 from tito.core.results import Report, Result
 from tito.core.watching import Scene
@@ -119,13 +120,13 @@ class Judge:
     """The verdict on a lesson, as often as it is asked for."""
 
     def __init__(
-        self, place: Workspace, folder: Path, runner: Any = None,
+        self, place: Workspace, folder: Path, runner: Warm | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ):
         self.place, self.warm, self.sleep = place, runner or Warm(), sleep
         self.affected = Affected(self.warm)
         self.tests = Staged(place.course, place.root, self.affected, folder=folder, changed=self.outdated)
-        self.last: tuple[str, object] = ("", None)
+        self.last: tuple[str, object] | None = None     # what the last verdict was about
 
     def outdated(self, kind: Kind) -> None:
         if kind != "cells": return          # those wait without having imported the package
@@ -135,11 +136,13 @@ class Judge:
     def report(self, lesson: Lesson, everything: bool, limits: Limits, listen: Listen) -> Report | None:
         """None if nothing has changed that a verdict depends on: the last one holds."""
         self.place.progress()                   # before anything is run: can it be noted?
+        last, self.last = self.last, None       # nothing holds, until this has come to its end
         what = (lesson.name, self.subject(lesson))
-        if what == self.last and not everything: return None
-        if everything: self.affected.forget()
-        report = self.tests.lesson(lesson, limits, listen).report
-        self.place.note(lesson, report)
+        report = None
+        if what != last or everything:
+            if everything: self.affected.forget()
+            report = self.tests.lesson(lesson, limits, listen).report
+            self.place.note(lesson, report)
         self.last = what
         return report
 
@@ -149,7 +152,7 @@ class Judge:
         code = [row for row in rows if row.kind == "code"]
         return code, self.tests.before(lesson)
 
-    def read(self, lesson: Lesson) -> list[Any]:
+    def read(self, lesson: Lesson) -> list[NotebookCell]:
         path = self.place.notebook(lesson)
         try:
             return self.place.course.notebooks.read(path)
@@ -174,7 +177,7 @@ class Pressed:
 class Came:
     """Something of the run with this number: a result, a verdict, or what went wrong."""
 
-    run: int
+    number: int
     what: Result | Report | BaseException | None
 
 
@@ -190,7 +193,7 @@ class Watching:
         self.limits = limits or Limits()
         self.scene = Scene(lesson)
         self.events: queue.SimpleQueue[Saved | Pressed | Came] = queue.SimpleQueue()
-        self.run, self.thread = 0, threading.Thread()
+        self.number, self.thread = 0, threading.Thread()
 
     def watch(self, saves: Saves, keys: Keys) -> Scene:
         """Until somebody wants to quit; the last scene."""
@@ -222,7 +225,7 @@ class Watching:
         match event:
             case Saved(paths): self.saved(paths)
             case Pressed(key): return self.pressed(key)
-            case Came(run, what) if run == self.run: self.came(what)
+            case Came(number, what) if number == self.number: self.came(what)
         return True
 
     def saved(self, paths: frozenset[Path]) -> None:
@@ -262,10 +265,10 @@ class Watching:
     def check(self, lesson: Lesson, everything: bool = False) -> None:
         """Begins a run; one that goes on is ended: it is about what was there before."""
         self.halt()
-        self.run += 1
+        self.number += 1
         self.scene = watching.begun(self.scene, lesson)
         self.judge.warm.begin()
-        self.thread = threading.Thread(target=self.work, args=(self.run, lesson, everything), daemon=True)
+        self.thread = threading.Thread(target=self.work, args=(self.number, lesson, everything), daemon=True)
         self.thread.start()
 
     def halt(self) -> None:
@@ -273,8 +276,8 @@ class Watching:
         self.judge.warm.stop()
         self.thread.join()
 
-    def work(self, run: int, lesson: Lesson, everything: bool) -> None:
-        def listen(result: Result) -> None: self.events.put(Came(run, result))
+    def work(self, number: int, lesson: Lesson, everything: bool) -> None:
+        def listen(result: Result) -> None: self.events.put(Came(number, result))
 
         try:
             what: Report | BaseException | None = self.judge.report(lesson, everything, self.limits, listen)
@@ -282,7 +285,7 @@ class Watching:
             return
         except BaseException as problem:        # whoever waits for the events has to know
             what = problem
-        self.events.put(Came(run, what))
+        self.events.put(Came(number, what))
 
 
 def watch(
@@ -291,5 +294,5 @@ def watch(
 ) -> Scene:
     """Watches the workspace and shows what is found, until `q` or Ctrl-C."""
     with stage(place.root / ".tito" / "stage") as folder:
-        watching = Watching(place, lesson, show, Judge(place, folder), follow, limits)
-        return watching.watch(saves or OnDisk(), keys or Keyboard())
+        loop = Watching(place, lesson, show, Judge(place, folder), follow, limits)
+        return loop.watch(saves or OnDisk(), keys or Keyboard())

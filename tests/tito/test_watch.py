@@ -283,7 +283,8 @@ def test_a_notebook_saved_halfway_is_read_again_and_a_broken_one_gives_a_sentenc
     scene = loop.save(path.name)
     assert "cannot be read as a notebook" in scene.trouble and not scene.report
     path.write_text(whole, "utf-8")
-    assert not loop.save(path.name).trouble
+    assert not loop.save(path.name).trouble and loop.watch.scene.report, "the same as before is judged again"
+    assert loop.save(path.name).report, "and what is judged stays"
     path.unlink()
     assert "is not in" in loop.save(path.name).trouble
 
