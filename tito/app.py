@@ -14,7 +14,7 @@ from tito.core import exercises
 from tito.core.curriculum import Lesson, Milestone
 from tito.core.errors import EnvironmentProblem, Locked, NotFound, UsageProblem
 from tito.core.faces import installed
-from tito.core.lesson import Cell, Chapter, lifted, notebook, recognised
+from tito.core.lesson import lifted, notebook, recognised
 from tito.core.milestones import Standing, opened, ready, standing
 from tito.core.outcomes import Completion, Gate, Hint, Started
 from tito.core.plan import Limits
@@ -22,6 +22,7 @@ from tito.core.progress import MilestoneRecord, Progress
 from tito.core.results import Report
 from tito.services_course import Course, digest, open_course, package_files
 from tito.services_state import State, is_workspace, now
+from tito.services_update import given_file, remember
 
 if TYPE_CHECKING:       # loaded when a verb needs them: `tito status` is quick
     from tito.core.compare import Solution
@@ -31,6 +32,7 @@ if TYPE_CHECKING:       # loaded when a verb needs them: `tito status` is quick
     from tito.ports.editor import Editor
     from tito.ports.runner import Runner
     from tito.services_testing import Listen, Say, Tests, Trial
+    from tito.services_update import Update
 
 __all__ = ["Completion", "Course", "Gate", "Hint", "Started", "Workspace", "create_workspace", "open_course",
            "open_workspace"]
@@ -142,9 +144,9 @@ class Workspace:
         given = {} if record.completed else self.course.sources(lesson, lesson.given)
         if record.started and not created and not self.news(self.course.package(self.sources() | given)):
             return Started(lesson, path, False, (), False)
-        with self._exporting("start", lesson, given, [path.name] if created else []) as change:
-            if created:
-                self.course.notebooks.write(notebook(self.course.chapter(lesson)), path)
+        new = [path.name, given_file(lesson)] if created else []
+        with self._exporting("start", lesson, given, new) as change:
+            if created: self._fresh(lesson)
             started = record.started or now()
             self.state.save(self.progress().with_lesson(lesson.name, started=started))
         modules = {f"{PACKAGE}/{self.course.curriculum.file_of(module)}" for module in given}
@@ -181,14 +183,17 @@ class Workspace:
         """Tests a lesson, and notes how it went."""
         self.progress()                 # before minutes are spent: can it be noted?
         trial = self.tests.lesson(lesson, limits or Limits(), listen)
-        report = trial.report
+        self.note(lesson, trial.report)
+        return trial
+
+    def note(self, lesson: Lesson, report: Report) -> None:
+        """Notes how a test went: where the learner is stuck, and what a hint is about."""
         stuck = next((t.exercise for t in report.tests if not t.ok and t.exercise), "")
         passed, total = sum(t.ok for t in report.tests), len(report.tests)
         self.state.update(f"test {lesson.label}", lambda p: p.with_lesson(
             lesson.name, started=p.lesson(lesson.name).started or now(), tested=now(),
             passed=passed, total=total, stuck_at=stuck))
         self.state.keep(report)
-        return trial
 
     def complete(
         self,
@@ -212,7 +217,7 @@ class Workspace:
         with self._exporting("complete", lesson, trial.sources) as change:
             self.state.save(self.progress().with_lesson(
                 lesson.name, completed=now(), digest=report.digest, points=points, possible=possible,
-                seconds=round(report.seconds, 2), versions=self.versions()))
+                seconds=round(report.seconds, 2), versions=self.versions(), news={}))
         after = self.standing()
         exported = tuple(f"{PACKAGE}/{self.course.curriculum.file_of(module)}" for module in lesson.modules)
         return Completion(lesson, report, points, possible, exported, change,
@@ -301,13 +306,19 @@ class Workspace:
         chapter = self.course.chapter(lesson)
         cell = exercises.cell_of(lesson, chapter, exercise, exercise_only=False) if exercise else None
         what = f"reset {lesson.label}" + (f" {exercise}" if exercise else "")
+        files = [lesson.notebook] if cell else [lesson.notebook, given_file(lesson)]
         with self.state.alone(what), \
-                self.state.changing("reset", lesson.name, what, [lesson.notebook]) as change:
+                self.state.changing("reset", lesson.name, what, files) as change:
             if cell is None:
-                self.course.notebooks.write(notebook(chapter), self.notebook(lesson))
+                self._fresh(lesson)
             else:
                 self._blank(lesson, chapter, cell)
         return change
+
+    def _fresh(self, lesson: Lesson) -> None:
+        """The lesson's notebook as the course has it."""
+        self.course.notebooks.write(notebook(self.course.chapter(lesson)), self.notebook(lesson))
+        remember(self.root, self.course, lesson)
 
     def _blank(self, lesson: Lesson, chapter: Chapter, cell: Cell) -> None:
         """One cell as it was at the start; where it is gone, it comes back behind the cell it followed."""
@@ -340,6 +351,13 @@ class Workspace:
     def _settled(self) -> AbstractContextManager[None]:
         """What was interrupted is taken back before anybody looks."""
         return self.state.alone("undo") if self.state.changes.unfinished() else nullcontext()
+
+    def update(self, lesson: str | Lesson | None = None, dry: bool = False) -> Update:
+        """New course content into the notebooks (or one of them); `dry` only says what would happen."""
+        from tito.services_update import Updating
+
+        updating, wanted = Updating(self), self._lesson(lesson) if lesson else None
+        return updating.look(wanted) if dry else updating.update(wanted)
 
     # ------------------------------------------------------------------------------------- being helped
 

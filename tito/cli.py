@@ -19,8 +19,9 @@ from tito.core.errors import INTERRUPTED, OK, EnvironmentProblem, TitoError, Usa
 BROKEN_PIPE = 141                   # what a shell reports for a program whose reader went away
 
 SECTIONS = {
-    "The course": ("status", "module", "quiz", "milestone", "capstone", "report"),
-    "Your workspace": ("init", "notebook", "export", "bench", "show", "serve", "package", "undo", "doctor"),
+    "The course": ("status", "module", "watch", "quiz", "milestone", "capstone", "report"),
+    "Your workspace": ("init", "update", "notebook", "export", "bench", "show", "serve", "package", "undo",
+                       "doctor"),
     "Your shell": ("completion",),
 }
 

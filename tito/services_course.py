@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
 from tito.core.curriculum import Curriculum, Lesson, Milestone, module_of, parse
 from tito.core.errors import EnvironmentProblem, NotFound
+from tito.core.given import Given, given
 from tito.core.lesson import Chapter, defined_names, directives
 from tito.ports.notebooks import Notebooks, NotebooksOnDisk
 from tito.ports.package import PackageFolder
@@ -122,6 +123,14 @@ class Course:
         return found
 
 
+    def given(self, lesson: Lesson) -> Given:
+        """What a learner gets of a lesson now."""
+        texts = {module_of(file): self.file(lesson, file).read_text("utf-8")
+                 for file in lesson.files if file != lesson.name}
+        codes = {module: "".join(exported_cells(text)) for module, text in texts.items()}
+        return given(self.chapter(lesson), codes)
+
+
 def unreadable(curriculum: Curriculum, sources: Mapping[str, str]) -> EnvironmentProblem:
     """Which module of a package somebody changed so that it is no Python any more."""
     for lesson in curriculum:
@@ -145,8 +154,11 @@ def package_files(folder: Path) -> dict[str, str]:
 
 def exported_names(text: str) -> tuple[str, ...]:
     """The names that the exported cells of a percent file define."""
-    cells = (cell for cell in CELL.split(text) if "#| export" in cell and "export" in directives(cell)[0])
-    return tuple(dict.fromkeys(name for cell in cells for name in defined_names(cell)))
+    return tuple(dict.fromkeys(name for cell in exported_cells(text) for name in defined_names(cell)))
+
+
+def exported_cells(text: str) -> Iterator[str]:
+    return (cell for cell in CELL.split(text) if "#| export" in cell and "export" in directives(cell)[0])
 
 
 def digest(lesson: Lesson, sources: Mapping[str, str]) -> str:

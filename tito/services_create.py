@@ -15,6 +15,7 @@ from tito.core.progress import Progress, to_json
 from tito.ports.files import drop, write, write_tree
 from tito.services_course import Course
 from tito.services_state import FORMAT, is_workspace, now
+from tito.services_update import remember
 
 OWN = ("modules", "milestones", "datasets", "tests", "tito", "tinytorch")    # folders of the course
 
@@ -34,6 +35,7 @@ def make_folder(root: Path, course: Course, tutor: str | None = None) -> None:
         give_datasets(root, course)
         for lesson in lessons:
             course.notebooks.write(notebook(course.chapter(lesson)), root / lesson.notebook)
+            remember(root, course, lesson)
         write(root / ".tito" / "progress.json", to_json(Progress()))
         write(root / ".tito" / "progress.json.bak", to_json(Progress()))
         write(root / ".tito" / "workspace.json", marker(course))      # last: from now on it is a workspace
@@ -65,9 +67,10 @@ def whole(root: Path, names: list[str]) -> Iterator[None]:
         raise EnvironmentProblem(said, "Name another folder.") from problem
 
 
-def marker(course: Course) -> str:
+def marker(course: Course, created: str = "") -> str:
     """What says that a folder is a workspace."""
-    return json.dumps({"format": FORMAT, "course": course.version, "created": now()}, indent=2) + "\n"
+    facts = {"format": FORMAT, "course": course.version, "created": created or now()}
+    return json.dumps(facts, indent=2) + "\n"
 
 
 def refuse_unfit(root: Path, course: Course) -> None:
@@ -114,6 +117,7 @@ The notebooks are lessons; what I write in them becomes the package `tinytorch/`
     tito                    where am I, what is next
     tito module start 01    open a lesson
     tito module test        check what I wrote
+    tito watch              check it each time I save
     tito module complete    put it into tinytorch/
     tito undo               take the last change back
 

@@ -1,68 +1,40 @@
-"""What is well and what is not: Python, packages, editor, disk, and everything in a workspace."""
+"""What is well in a workspace and what is not, and the repairs that are safe."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sys
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tito.core.curriculum import Lesson
 from tito.core.errors import NotFound, TitoError
+from tito.core.lesson import NotebookCell
+from tito.core.merge import Merged, merge
 from tito.core.outcomes import Finding
 from tito.core.progress import Progress
 from tito.ports.files import locked, write
+from tito.services_surroundings import environment
+from tito.services_update import given_file, known, remember
 
 if TYPE_CHECKING:
     from tito.app import Workspace
 
-OLDEST = (3, 11)
-NEEDED = ("numpy", "click", "rich", "jupytext", "nbformat", "pytest", "filelock", "packaging",
-          "hatchling")
 LITTLE, VERY_LITTLE = 500, 50           # MiB of free disk
-INSTALL = "pip install --force-reinstall tinytorch-tito"
-
 
 Look = Callable[[], Finding]
 Repair = Callable[[], None]
-
-
-def environment() -> list[Finding]:
-    """What can be said without a workspace."""
-    return [python(), packages(), editor()]
 
 
 def without_workspace(problem: TitoError) -> list[Finding]:
     """The same, and why there is no more to say; to stand outside of a workspace is no illness."""
     status: Literal["warn", "bad"] = "warn" if isinstance(problem, NotFound) else "bad"
     return [*environment(), Finding("workspace", status, problem.message, problem.cure)]
-
-
-def python() -> Finding:
-    version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < OLDEST:
-        return Finding("Python", "bad", f"{version} is too old.", "Install Python 3.11 or newer.")
-    return Finding("Python", "ok", f"{version}, {sys.executable}")
-
-
-def packages() -> Finding:
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        return Finding("packages", "bad", f"{', '.join(missing)} cannot be imported.", INSTALL)
-    return Finding("packages", "ok", ", ".join(NEEDED))
-
-
-def editor() -> Finding:
-    found = {"VS Code": shutil.which("code"), "Jupyter Lab": find_spec("jupyterlab")}
-    names = [name for name, there in found.items() if there]
-    if not names:
-        return Finding("editor", "warn", "Neither VS Code nor Jupyter Lab is here.", "pip install jupyterlab")
-    return Finding("editor", "ok", " and ".join(names))
 
 
 class Doctor:
@@ -86,6 +58,7 @@ class Doctor:
         return [
             ("disk", self.disk, nothing),
             ("folder", self.writable, nothing),
+            ("permissions", self.permissions, self.permit),
             ("workspace", self.marker, self.write_marker),
             ("progress", self.progress, self.bring_progress_back),
             ("journal", self.journal, self.settle_journal),
@@ -120,11 +93,35 @@ class Doctor:
             return Finding("folder", "ok", str(self.root))
         return Finding("folder", "bad", f"{self.root} cannot be written.", "Look at its permissions.")
 
+    def permissions(self) -> Finding:
+        if found := list(self.closed()):
+            some = ", ".join(path.relative_to(self.root).as_posix() for path in found[:3])
+            return Finding("permissions", "bad", f"{some}{' …' if len(found) > 3 else ''} cannot be written.",
+                           "`tito doctor --fix` makes them yours to write.", fixable=True)
+        return Finding("permissions", "ok", "all files can be written")
+
+    def closed(self) -> Iterator[Path]:
+        """What tito may have to write, and may not."""
+        package, state = self.root / "tinytorch", self.state.folder
+        kept = (path for path in state.rglob("*") if "stage" not in path.relative_to(state).parts)
+        for path in (*self.root.glob("*.ipynb"), package, *package.rglob("*.py"), state, *kept):
+            if path.exists() and not path.stat().st_mode & stat.S_IWUSR: yield path
+
+    def permit(self) -> None:
+        for path in self.closed(): path.chmod(path.stat().st_mode | stat.S_IWUSR)
+
     def leftovers(self) -> Finding:
-        if found := list(self.stages()):
-            return Finding("leftovers", "warn", f"{len(found)} folders of runs that were cut off.",
+        if found := [*self.stages(), *self.halves()]:
+            return Finding("leftovers", "warn", f"{len(found)} files and folders of runs that were cut off.",
                            "tito doctor --fix", fixable=True)
         return Finding("leftovers", "ok", "none")
+
+    def halves(self) -> Iterator[Path]:
+        """Files that did not take their place, because whoever wrote them was cut off."""
+        for folder in (self.root, *self.state.folder.rglob("."), *(self.root / "tinytorch").rglob(".")):
+            for path in folder.glob(".*.new"):
+                process = path.name.split(".")[-2]
+                if process.isdecimal() and not alive(int(process)): yield path
 
     def stages(self) -> Iterator[Path]:
         """Stages whose process is no more."""
@@ -135,6 +132,9 @@ class Doctor:
 
     def clear(self) -> None:
         for path in self.stages(): shutil.rmtree(path)
+        for path in self.halves():
+            if path.is_dir(): shutil.rmtree(path)
+            else: path.unlink()
 
     # --------------------------------------------------------------------------------------------- .tito/
 
@@ -217,13 +217,55 @@ class Doctor:
         if not path.exists():
             cure = "`tito doctor --fix` makes a new one."
             return Finding(lesson.notebook, "warn", "It is not here.", cure, fixable=True)
-        cells = self.course.notebooks.read(path)
-        return Finding(lesson.notebook, "ok", f"{len(cells)} cells")
+        try:
+            rows = self.course.notebooks.read(path)
+        except TitoError as problem:
+            if not path.is_file(): raise
+            return Finding(lesson.notebook, "bad", problem.message, SAVES, fixable=True)
+        if damage := self.damage(lesson, rows):
+            said = ", ".join(damage[:3]) + (" …" if len(damage) > 3 else "")
+            cure = "`tito doctor --fix` mends it."
+            return Finding(lesson.notebook, "warn", f"{said}.", cure, fixable=True)
+        return Finding(lesson.notebook, "ok", f"{len(rows)} cells")
+
+    def damage(self, lesson: Lesson, rows: list[NotebookCell]) -> list[str]:
+        """What has happened to the course's cells. The lesson itself is read only if something has."""
+        base = known(self.root, lesson)
+        ids = [row.id for row in rows]
+        wanted = {cell.id for cell in base.cells if cell.source.startswith("#|")} if base else set()
+        if base and wanted <= set(ids) and len(set(ids)) == len(ids) and "" not in ids: return []
+        notes = self.mended(lesson, rows).notes
+        found = [f"{note.name} {SAID[note.what]}" for note in notes if note.what in SAID]
+        return found + ["cells have lost their ids"] * ("" in ids)
+
+    def mended(self, lesson: Lesson, rows: list[NotebookCell]) -> Merged:
+        """The notebook made whole, with nothing new in it."""
+        return merge(self.course.given(lesson), self.course.chapter(lesson), rows)
 
     def make_notebook(self, lesson: Lesson) -> None:
+        """A new one; what is left of a damaged one; or one that is made whole."""
         from tito.core.lesson import notebook
 
-        self.course.notebooks.write(notebook(self.course.chapter(lesson)), self.root / lesson.notebook)
+        path, notebooks, what = self.root / lesson.notebook, self.course.notebooks, f"mend {lesson.label}"
+        names = (path.with_suffix(f".damaged{n if n > 1 else ''}") for n in count(1))
+        beside = next(name for name in names if not name.exists())
+        files = [lesson.notebook, beside.name, given_file(lesson)]
+        with self.state.alone(what), self.state.changing("mend", lesson.name, what, files):
+            if not path.exists():
+                notebooks.write(notebook(self.course.chapter(lesson)), path)
+                remember(self.root, self.course, lesson)
+                return
+            try:
+                rows = notebooks.read(path)
+            except TitoError:
+                write(beside, path.read_bytes())
+                notebooks.rescue(path)
+                rows = notebooks.read(path)
+            notebooks.arrange(path, self.mended(lesson, rows).rows)
+
+
+SAVES = "`tito doctor --fix` saves the cells that can be read, and keeps the damaged file beside them."
+SAID = {"back": "is gone", "twin": "is there twice"}
 
 
 def seen(name: str, look: Look) -> Finding:

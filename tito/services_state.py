@@ -99,15 +99,15 @@ class State:
                    "milestones": {name: progress.entry("milestones", name) for name in milestones}}
         change = self.changes.begin(verb, subject, what, files, records)
         try:
-            yield change
+            with self.changes.noting(change): yield change
         except BaseException:           # Ctrl-C, too
             self.take_back(change)
             raise
         self.changes.note(change, "done")
 
     def take_back(self, change: Change) -> None:
-        """Undoes a change that did not come to its end."""
-        self.restore(self.changes.restore(change))
+        """Undoes a change that did not come to its end; what was edited since then stays."""
+        self.restore(self.changes.restore(change, own=True))
         self.changes.note(change, "taken back")
 
     def restore(self, records: Records) -> None:

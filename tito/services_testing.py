@@ -76,7 +76,7 @@ class Tests:
                 listen(result)
 
         sources = self.before(lesson) | self.course.sources(lesson, lesson.given)
-        with self.staged(self.course.package(sources)) as place:
+        with self.staged(self.course.package(sources), "cells") as place:
             plan = self.plan("cells", place, tested.limits, folder=self.root, units=units(tested))
             run = self.honest(self.runner.run(plan, lambda outcome: tell(verdicts.take(outcome))))
         tell(verdicts.rest())
@@ -102,7 +102,7 @@ class Tests:
         """Phase 2: the tests that the learner does not see, on the package as it would be exported."""
         sources = self.before(lesson) | {module: source_of(some) for module, some in lines.items()}
         files, tests = self.course.package(sources), self.course.tests(lesson)
-        with self.staged(files) as place:
+        with self.staged(files, "tests") as place:
             plan = self.plan("tests" if tests else "import", place, limits, path=str(tests or ""))
             run = self.honest(self.runner.run(plan))
             named = {self.course.curriculum.file_of(module): some for module, some in lines.items()}
@@ -167,7 +167,7 @@ class Tests:
     # -------------------------------------------------------------------------------------- the stage
 
     @contextmanager
-    def staged(self, files: Mapping[str, str]) -> Iterator[Path]:
+    def staged(self, files: Mapping[str, str], kind: Kind = "import") -> Iterator[Path]:
         """A copy of a package in a folder of its own, while this lasts."""
         self.own(self.root / "tinytorch")
         with stage(self.root / ".tito" / "stage") as place:

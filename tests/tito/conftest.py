@@ -1,7 +1,10 @@
 """A course of two lessons, a workspace of it, and a learner who writes into its notebooks."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +73,27 @@ class Learner:
     def test(self, number, limits=None):
         """name -> Result."""
         return {result.name: result for result in self.place.test(number, limits).tests}
+
+
+@pytest.fixture
+def tito():
+    """Start a tito of its own, in a workspace, on the sample course."""
+    started = []
+
+    def start(place, *words, env=(), **how):
+        code = ("import signal, sys; from pathlib import Path; import tito.app, tito.services_course as c\n"
+                "signal.signal(signal.SIGINT, signal.default_int_handler)   # `make test &` has it ignored\n"
+                f"tito.app.open_course = lambda: c.Course(Path({str(place.course.root)!r}))\n"
+                "from tito.cli import main; sys.exit(main(sys.argv[1:]))")
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} if not how else {}
+        started.append(subprocess.Popen(
+            [sys.executable, "-c", code, *words], cwd=place.root, start_new_session=True, **pipes, **how,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **dict(env)}))
+        return started[-1]
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -202,7 +202,8 @@ def test_every_example_parses(path, command):
 def test_all_commands_of_the_plan_are_there():
     names = {" ".join(path[1:]) for path, _ in COMMANDS}
     assert names >= set(
-        ["init", "status", "doctor", "export", "notebook", "undo", "completion", "module", "milestone"]
+        ["init", "status", "doctor", "export", "notebook", "undo", "completion", "module", "milestone",
+         "watch", "update"]
     )
     assert names >= {
         f"module {c}"

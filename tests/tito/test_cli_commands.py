@@ -311,7 +311,8 @@ def test_outside_a_workspace_the_doctor_looks_at_the_rest_and_says_so(tito, monk
     assert "≈ workspace  /home is not in a workspace." in out and "tito init mytorch" in out
     code, out, _ = tito("doctor --json")
     found = json.loads(out)["findings"]
-    assert code == 0 and [f["name"] for f in found] == ["Python", "packages", "editor", "workspace"]
+    assert code == 0 and [f["name"] for f in found] == [
+        "Python", "packages", "editor", "kernel", "GPU", "PyTorch", "workspace"]
 
 
 def test_without_a_course_the_doctor_says_how_to_get_one(tito, monkeypatch):

@@ -17,6 +17,7 @@ from tito.app import Workspace, create_workspace, open_workspace
 from tito.core.errors import EnvironmentProblem, Locked, NotFound, UsageProblem
 from tito.core.plan import Limits, Outcome, Run
 from tito.ports.editor import Shown
+from tito.ports.files import write
 from tito.ports.runner import Recorded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -591,28 +592,31 @@ def test_interrupted_at_any_write_the_work_is_as_before_or_as_after(graduate, mo
     assert snapshot(graduate.root) == before != done     # all of it was done, and all of it can be undone
 
 
-def test_what_a_killed_tito_left_half_done_is_taken_back_by_the_next_one(learner):
+def cut_off(place):
     """As after a power cut: the journal says begun, and half of the files are new."""
+    change = place.state.changes.begin("reset", "counting", "reset 01 counting", ["01_counting.ipynb"],
+                                       {"lessons": {"counting": None}})
+    with place.state.changes.noting(change): write(place.notebook(1), "half")
+    return change
+
+
+def test_what_a_killed_tito_left_half_done_is_taken_back_by_the_next_one(learner):
     place = learner.place
     learner.solve(1)
     before = snapshot(learner.root)
-    change = place.state.changes.begin("reset", "counting", "reset 01 counting", ["01_counting.ipynb"],
-                                       {"lessons": {"counting": None}})
-    place.notebook(1).write_text("half")
+    change = cut_off(place)
     assert "journal" in {f.name for f in place.doctor() if f.status == "warn"}
     place.start(1)
     assert snapshot(learner.root) == before and change.id not in {c.id for c in place.changes()}
 
 
-def tito(place, *words):
-    """A tito of its own, in the workspace, on the sample course."""
-    code = ("import signal, sys; from pathlib import Path; import tito.app, tito.services_course as c\n"
-            "signal.signal(signal.SIGINT, signal.default_int_handler)     # `make test &` has it ignored\n"
-            f"course = lambda: c.Course(Path({str(place.course.root)!r}))\n"
-            "tito.app.open_course = course\nfrom tito.cli import main; sys.exit(main(sys.argv[1:]))")
-    return subprocess.Popen([sys.executable, "-c", code, *words], cwd=place.root, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-                            env={**os.environ, "PYTHONPATH": str(ROOT)})
+def test_what_was_edited_since_a_tito_was_killed_is_not_taken_back(learner):
+    place = learner.place
+    cut_off(place)
+    place.course.notebooks.write([], place.notebook(1))
+    mine = place.notebook(1).read_bytes()
+    place.start(1)
+    assert place.notebook(1).read_bytes() == mine and not place.state.changes.unfinished()
 
 
 def worker_of(process):
@@ -637,7 +641,7 @@ def gone(pid):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("sign, code", [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_ctrl_c_and_kill_end_the_learners_code_too_and_leave_the_work_alone(learner, sign, code):
+def test_ctrl_c_and_kill_end_the_learners_code_too_and_leave_the_work_alone(learner, tito, sign, code):
     learner.solve(1, after="#| export exercise\ndef after(n):\n    while True: pass")
     before = snapshot(learner.root)
     process = tito(learner.place, "module", "complete", "01")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tito.core.milestones import LessonStanding, MilestoneStanding, Standing
+from tito.core.progress import LessonRecord
 
 Step = tuple[str, str]              # what to type, what it does
 
@@ -27,7 +28,7 @@ def of_lesson(standing: LessonStanding) -> Advice:
     number, record = f"{standing.lesson.number:02}", standing.record
     test, complete = f"tito module test {number}", f"tito module complete {number}"
     if standing.mark == "stale":
-        return Advice("Your code has changed since it passed.", (
+        return Advice(why_stale(record), (
             (test, "check it again"), (complete, "put it into your package")))
     if standing.mark == "open":
         return Advice("", ((f"tito module start {number}", "open the lesson"),))
@@ -37,6 +38,12 @@ def of_lesson(standing: LessonStanding) -> Advice:
         return Advice(f"{record.stuck_at} is next.", (
             (test, "check what you wrote"), (f"tito module hint {number} {record.stuck_at}", "a hint")))
     return Advice("", ((test, "check what you wrote"),))
+
+
+def why_stale(record: LessonRecord) -> str:
+    if not record.news: return "Your code has changed since it passed."
+    some = [f"{name} ({what})" for name, what in record.news.items()]
+    return f"The course has changed since yours passed: {', '.join(some[:4])}{' …' if len(some) > 4 else ''}."
 
 
 def of_gate(standing: MilestoneStanding) -> Advice:

@@ -15,7 +15,7 @@ Mark = Literal["done", "stale", "started", "open", "locked", "unwritten"]
 @dataclass(frozen=True)
 class LessonStanding:
     lesson: Lesson
-    mark: Mark                      # stale: complete, but the code in ./tinytorch is not what passed
+    mark: Mark                      # stale: complete, but its code or the course has changed since
     missing: tuple[Lesson, ...]     # the lessons it needs that are not complete
     record: LessonRecord
 
@@ -105,7 +105,8 @@ def mark_of(
     if lesson.name not in written:
         return "unwritten"
     if record.completed:
-        return "done" if digests.get(lesson.name) == record.digest else "stale"
+        met = digests.get(lesson.name) == record.digest and not record.news
+        return "done" if met else "stale"
     if record.started:
         return "started"
     return "locked" if missing else "open"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from tito.core.curriculum import Lesson, Milestone
+from tito.core.merge import Note, conflicts
 from tito.core.progress import MilestoneRecord
 from tito.core.results import Report
 
@@ -64,6 +66,36 @@ class Gate:
     report: Report
     record: MilestoneRecord | None = None
     opens: tuple[Lesson, ...] = ()      # lessons of the next milestone
+
+
+@dataclass(frozen=True)
+class Updated:
+    """One notebook: what happens to its cells, or why nothing can."""
+
+    lesson: Lesson
+    notes: tuple[Note, ...] = ()
+    created: bool = False
+    renamed: str = ""                       # from this name: the lesson has another number now
+    news: Mapping[str, str] = field(default_factory=dict)   # what a completed lesson has not met yet
+    problem: str = ""
+    cure: str = ""
+
+    @property
+    def conflicts(self) -> tuple[Note, ...]: return conflicts(self.notes)
+
+    @property
+    def happens(self) -> bool:
+        return bool(self.notes or self.created or self.renamed or self.problem or self.news)
+
+
+@dataclass(frozen=True)
+class Update:
+    version: str                            # of the course
+    lessons: tuple[Updated, ...]            # those to which something happens
+    change: Change | None = None            # None: nothing was done
+
+    @property
+    def problems(self) -> tuple[Updated, ...]: return tuple(x for x in self.lessons if x.problem)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class LessonRecord:
     seconds: float = 0.0            # how long the tests that passed took
     step: float = 0.0               # CPU seconds of one training step afterwards; 0 while nothing can train
     versions: Mapping[str, str] = field(default_factory=dict)   # of tito, Python, NumPy
+    news: Mapping[str, str] = field(default_factory=dict)       # in the course since it passed: cell -> what
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
     .tito/journal.jsonl             one line when a change begins, one when it is done or was taken back
     .tito/backups/ID/change.json    what it is about, and which records of the progress it had before it
     .tito/backups/ID/files/…        the files as they were
+    .tito/backups/ID/written        digests of what was written, each noted before it took its place
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any, Literal
 
 from tito.core.errors import NotFound
 from tito.core.outcomes import Change
-from tito.ports.files import append, drop, sync, unwritten, write
+from tito.ports.files import LEDGER, append, digest_of, drop, sync, unwritten, write
 
 FORMAT = 1
 Event = Literal["begun", "done", "taken back"]
@@ -57,16 +59,33 @@ class Changes:
         """The records of the progress as they were before the change."""
         return self._manifest(change.backup)["records"]
 
-    def restore(self, change: Change) -> Records:
-        """Puts the files back as they were before the change, and says what the records were."""
+    @contextmanager
+    def noting(self, change: Change) -> Iterator[None]:
+        """While this lasts, what is written is known to be the change's own."""
+        token = LEDGER.set(change.backup / "written")
+        try:
+            yield
+        finally:
+            LEDGER.reset(token)
+
+    def restore(self, change: Change, own: bool = False) -> Records:
+        """Puts the files back as they were before the change, and says what the records were.
+
+        With `own`, only what the change wrote: what somebody has edited since stays as it is.
+        """
         manifest = self._manifest(change.backup)
         for name, there in manifest["files"].items():
-            path = self.root / name
+            path, copy = self.root / name, change.backup / "files" / name
+            if own and path.exists() and digest_of(path) not in self._written(change): continue
             if not there:
                 drop(path)
-            elif not path.exists() or path.read_bytes() != (change.backup / "files" / name).read_bytes():
-                write(path, (change.backup / "files" / name).read_bytes())
+            elif not path.exists() or path.read_bytes() != copy.read_bytes():
+                write(path, copy.read_bytes())
         return manifest["records"]
+
+    def _written(self, change: Change) -> set[str]:
+        ledger = change.backup / "written"
+        return set(ledger.read_text("utf-8").split()) if ledger.exists() else set()
 
     def unfinished(self) -> list[Change]:
         """What was begun and not ended, the newest first: Ctrl-C or a power cut came between."""

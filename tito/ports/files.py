@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 
 from tito.core.errors import EnvironmentProblem
 
 WAIT = 4.0                      # seconds that a second tito waits for the first
+
+# While a change is made, where the digests of all that is written are noted, before it takes its place:
+# what a later tito finds with another digest was written by somebody else, and is not to be taken back.
+LEDGER: ContextVar[Path | None] = ContextVar("ledger", default=None)
 
 
 def write(path: Path, data: str | bytes) -> None:
@@ -30,6 +36,8 @@ def write_all(files: Mapping[Path, str | bytes]) -> None:
             path = path.resolve() if path.is_symlink() else path
             news[path] = path.with_name(f".{path.name}.{os.getpid()}.new")
             put(news[path], data, like=path)
+        if ledger := LEDGER.get():
+            append(ledger, "\n".join(map(digest_of, news.values())))
         for path, new in news.items():
             new.replace(path)
         for folder in {path.parent for path in news}:
@@ -62,6 +70,9 @@ def append(path: Path, line: str) -> None:
             os.fsync(file.fileno())
     except OSError as problem:
         raise unwritten(path, problem) from problem
+
+
+def digest_of(path: Path) -> str: return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def drop(path: Path) -> None:

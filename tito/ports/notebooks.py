@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from tito.core.errors import EnvironmentProblem, NotFound
 from tito.core.lesson import Chapter, Kind, NotebookCell, chapter
+from tito.core.merge import Placed
 from tito.ports.files import write
 
 METADATA = {
@@ -32,6 +33,10 @@ class Notebooks(Protocol):
         """A cell in the place of the one at `place`; every other cell stays as it is."""
     def insert(self, path: Path, place: int, cell: NotebookCell) -> None:
         """A cell before the one at `place`; every other cell stays as it is."""
+    def arrange(self, path: Path, rows: Iterable[Placed]) -> None:
+        """These cells and no others; one that is as it was keeps its outputs and metadata."""
+    def rescue(self, path: Path) -> None:
+        """A notebook of the cells that can still be read in what is at `path`."""
 
 
 class NotebooksOnDisk:
@@ -70,6 +75,18 @@ class NotebooksOnDisk:
         notebook["cells"].insert(place, _for(notebook, _as_json(cell, {})))
         _save(notebook, path)
 
+    def arrange(self, path: Path, rows: Iterable[Placed]) -> None:
+        notebook = _loaded(path)
+        old = notebook["cells"]
+        notebook["cells"] = [_arranged(cell, {} if place is None else old[place]) for cell, place in rows]
+        if notebook.get("nbformat") == 4 and notebook.get("nbformat_minor", 0) < 5:
+            notebook["nbformat_minor"] = 5          # the first in which cells have ids
+        _save(notebook, path)
+
+    def rescue(self, path: Path) -> None:
+        cells = list(_cells_in(path.read_text("utf-8-sig", errors="replace")))
+        _save({"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}, path)
+
 
 @dataclass
 class NotebooksInMemory:
@@ -85,6 +102,9 @@ class NotebooksInMemory:
     def replace(self, path: Path, place: int, cell: NotebookCell) -> None: self.notebooks[path][place] = cell
     def insert(self, path: Path, place: int, cell: NotebookCell) -> None:
         self.notebooks[path].insert(place, cell)
+    def arrange(self, path: Path, rows: Iterable[Placed]) -> None:
+        self.notebooks[path] = [cell for cell, _ in rows]
+    def rescue(self, path: Path) -> None: self.notebooks.setdefault(path, [])
 
 
 def round_trip_differences(text: str) -> list[str]:
@@ -130,6 +150,19 @@ def _is_cell(data: Any) -> bool:
     return isinstance(source, str | list) and all(isinstance(line, str) for line in source)
 
 
+def _cells_in(text: str) -> Iterator[dict[str, Any]]:
+    """The cells of a notebook that broke off, or into which something was written."""
+    decoder, place = json.JSONDecoder(), text.find("{")
+    while place >= 0:
+        try:
+            found, end = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            found, end = None, place + 1
+        whole = isinstance(found, dict) and "cell_type" in found and _is_cell(found)
+        if whole: yield found
+        place = text.find("{", end if whole else place + 1)
+
+
 def _row(cell: dict[str, Any]) -> NotebookCell:
     source = cell["source"]
     text = source if isinstance(source, str) else "".join(source)
@@ -149,6 +182,12 @@ def _as_json(cell: NotebookCell, metadata: Mapping[str, Any]) -> dict[str, Any]:
     outputs: dict[str, Any] = {"execution_count": None, "outputs": []} if cell.kind == "code" else {}
     return {"cell_type": cell.kind, "id": cell.id, "metadata": dict(metadata), **outputs,
             "source": cell.source.splitlines(keepends=True)}
+
+
+def _arranged(cell: NotebookCell, old: dict[str, Any]) -> dict[str, Any]:
+    """A cell as it was if its text is, else a new one with the old one's metadata."""
+    if old and _row(old).source == cell.source: return {**old, "id": cell.id}
+    return _as_json(cell, old.get("metadata", {}))
 
 
 def _for(notebook: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:

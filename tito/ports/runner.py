@@ -24,6 +24,7 @@ WORKER = Path(__file__).with_name("worker.py")
 GRACE = 5.0             # seconds after which a process that should have ended itself is ended
 LAST_WORDS = 1.0        # seconds in which what an ended process said must have come through
 STARTS_IN = 60.0        # seconds that Python may take to start, on the coldest of disks
+WARMS_IN = 20.0         # seconds that one which has been started before may take until it is ready
 NOISE = 20_000          # characters
 
 # What would make the learner's code behave otherwise than in a notebook, or than with another learner.
@@ -49,13 +50,11 @@ class Processes:
     """The adapter: a fresh Python for each plan."""
 
     def run(self, plan: Plan, heard: Heard = nobody, said: Said = nobody) -> Run:
-        process = subprocess.Popen(
-            [sys.executable, "-P", str(WORKER)], cwd=plan.folder, env=environment(plan.environment),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **alone())
+        python = Python(plan)
         try:
-            return Conversation(process, plan, heard, said).held()
+            return Conversation(python, plan, heard, said).held()
         finally:
-            end(process)
+            end(python.process)
 
     def imported(self, folder: Path) -> str:
         code = "import tinytorch; print(tinytorch.__file__)"
@@ -65,6 +64,55 @@ class Processes:
         except subprocess.TimeoutExpired:
             return "import tinytorch does not end"
         return found.stdout.strip() if found.returncode == 0 else found.stderr.strip().rpartition("\n")[2]
+
+
+class Stopped(Exception):
+    """Somebody does not want to know the verdict any more."""
+
+
+class Warm(Processes):
+    """The adapter for one run after the other: the Python for the next plan waits, with its imports done.
+
+    It is as fresh as any: it is used once, and was started for the stage on which the plan plays.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, Spare] = {}         # by the kind of plan
+        self.running: subprocess.Popen[bytes] | None = None
+        self.stopped, self.hand = False, threading.Lock()
+
+    def run(self, plan: Plan, heard: Heard = nobody, said: Said = nobody) -> Run:
+        spare = self.waiting.pop(plan.kind, None)
+        if spare and not spare.serves(plan):
+            end(spare.process)
+            spare = None
+        python = spare or Python(plan)
+        with self.hand:
+            self.running = python.process
+            if self.stopped: kill(python.process)
+        try:
+            found = Conversation(python, plan, heard, said).held()
+        finally:
+            with self.hand: self.running = None
+            end(python.process)
+        if self.stopped: raise Stopped
+        self.waiting[plan.kind] = Spare(plan)
+        return found
+
+    def begin(self) -> None: self.stopped = False
+
+    def stop(self) -> None:
+        """Ends what runs, from another thread; until `begin`, nothing runs any more."""
+        with self.hand:
+            self.stopped = True
+            if self.running: kill(self.running)
+
+    def forget(self, kind: str) -> None:
+        """The stage of these plans has changed: what waits there has imported the old one."""
+        if spare := self.waiting.pop(kind, None): end(spare.process)
+
+    def close(self) -> None:
+        for kind in list(self.waiting): self.forget(kind)
 
 
 @dataclass
@@ -96,14 +144,59 @@ def alone() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+class Python:
+    """A worker that has been started, and what it says, as it comes."""
+
+    words: tuple[str, ...] = ()
+
+    def __init__(self, plan: Plan):
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", str(WORKER), *self.words], cwd=plan.folder,
+            env=environment(plan.environment),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **alone())
+        self.lines = queue.SimpleQueue[bytes | None]()
+        threading.Thread(target=read, args=(self.process.stdout, self.lines), daemon=True).start()
+
+
+class Spare(Python):
+    """A worker that has not been told its plan yet, and imports meanwhile what plans like this one need."""
+
+    words = ("--warm",)
+
+    def __init__(self, plan: Plan):
+        super().__init__(plan)
+        self.like = (plan.kind, plan.stage, plan.folder, dict(plan.environment))
+        facts = {"kind": plan.kind, "stage": plan.stage, "memory": plan.limits.memory}
+        assert self.process.stdin
+        try:
+            self.process.stdin.write(json.dumps(facts).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:         # it has ended already: `serves` will notice
+            return
+
+    def serves(self, plan: Plan) -> bool:
+        """Whether it is made for such a plan, and ready for it."""
+        if self.like != (plan.kind, plan.stage, plan.folder, dict(plan.environment)): return False
+        try:
+            line = self.lines.get(timeout=WARMS_IN)
+        except queue.Empty:
+            return False
+        return (parsed(line or b"") or {}).get("warm") is True
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process that has not been waited for, and those that it started."""
     if sys.platform == "win32":
         process.kill()
-    else:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):   # all of the group have ended (macOS says the second)
-            process.kill()
+        return
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):   # all of the group have ended (macOS says the second)
+        process.kill()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    kill(process)
     process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe: pipe.close()
@@ -112,17 +205,17 @@ def end(process: subprocess.Popen[bytes]) -> None:
 class Conversation:
     """One plan told, and the records that come back."""
 
-    def __init__(self, process: subprocess.Popen[bytes], plan: Plan, heard: Heard, said: Said):
-        self.process, self.plan, self.heard, self.said = process, plan, heard, said
-        self.key, self.lines = secrets.token_hex(16), queue.SimpleQueue[bytes | None]()
+    def __init__(self, python: Python, plan: Plan, heard: Heard, said: Said):
+        self.process, self.lines = python.process, python.lines
+        self.plan, self.heard, self.said = plan, heard, said
+        self.key = secrets.token_hex(16)
         self.unit, self.began, self.started = "", 0.0, time.monotonic()
         self.outcomes: list[Outcome] = []
         self.noise: list[str] = []
         self.facts: dict[str, Any] = {}
 
     def held(self) -> Run:
-        assert self.process.stdin and self.process.stdout
-        threading.Thread(target=read, args=(self.process.stdout, self.lines), daemon=True).start()
+        assert self.process.stdin
         self.tell(self.process.stdin)
         killed = not self.listen()
         noise = "".join(self.noise)[:NOISE]

@@ -227,13 +227,13 @@ def optional(name: str) -> types.ModuleType | None:
 # --------------------------------------------------------------------------------------------- running
 
 class Worker:
-    def __init__(self, plan: dict[str, Any], channel: Channel):
+    def __init__(self, plan: dict[str, Any], channel: Channel, unchanged: Unchanged):
+        self.unchanged = unchanged
         self.plan, self.channel, limits = plan, channel, plan["limits"]
         self.printed = Printed(limits["output"])
         self.printed.redirect()
         self.asserts = loaded("tito_asserts", plan["asserts"])
         self.judge = self.asserts.Judge()
-        self.unchanged = Unchanged()
         self.watch = Watch(channel, self.printed, limits["test"], now() + limits["lesson"])
         self.watch.start()
         limit_memory(limits["memory"])      # last: what is ours has its room
@@ -452,14 +452,33 @@ def package() -> str:
     return str(Path(file).parent) if isinstance(file, str) else ""
 
 
+def warm_up(facts: dict[str, Any], out: int) -> None:
+    """Imports what a plan will need, before there is one; what goes wrong is left for the plan to tell."""
+    for number in (1, 2): os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    limit_memory(facts["memory"])
+    sys.dont_write_bytecode = False     # a stage that is kept: what it compiled is read again
+    sys.path.insert(0, facts["stage"])
+    try:
+        importlib.import_module("pytest" if facts["kind"] == "tests" else "tinytorch")
+    except BaseException:               # the learner's own, too
+        for name in [n for n in sys.modules if n.partition(".")[0] == "tinytorch"]: del sys.modules[name]
+    sys.path.remove(facts["stage"])
+    write(out, b'{"warm": true}\n')
+
+
 def main() -> None:
-    plan = json.loads(sys.stdin.buffer.read())
-    channel = Channel(plan["key"], os.dup(1))
+    out, unchanged, warm = os.dup(1), Unchanged(), "--warm" in sys.argv
+    sys.dont_write_bytecode = True
+    if warm and (facts := sys.stdin.buffer.readline()): warm_up(json.loads(facts), out)
+    text = sys.stdin.buffer.read()
+    if warm and not text: leave(0)              # nobody needed us
+    plan = json.loads(text)
+    channel = Channel(plan["key"], out)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     faulthandler.enable(file=channel.out)       # a crash says in which line, into the channel, as plain text
-    sys.stdin, sys.dont_write_bytecode = io.TextIOWrapper(io.BytesIO()), True
+    sys.stdin = io.TextIOWrapper(io.BytesIO())
     try:
-        Worker(plan, channel).run()
+        Worker(plan, channel, unchanged).run()
     except BaseException:       # ours, not the learner's: said as plain text, after which nothing counts
         write(channel.out, traceback.format_exc().encode())
         leave(1)
