@@ -289,6 +289,11 @@ def solutions(cell: Cell) -> list[str]:
     return [textwrap.dedent("\n".join(lines[start + 1:stop])) for start, stop in _regions(cell.source)]
 
 
+def solution_lines(cell: Cell) -> set[int]:
+    """The lines (from 1) of a cell's source that are a solution."""
+    return {line + 1 for start, stop in _regions(cell.source) for line in range(start + 1, stop)}
+
+
 def solved(cell: Cell) -> Cell:
     """The cell without the solution's markers."""
     dropped = marks(cell.source)
