@@ -21,6 +21,7 @@ BROKEN_PIPE = 141                   # what a shell reports for a program whose r
 SECTIONS = {
     "The course": ("status", "module", "milestone"),
     "Your workspace": ("init", "notebook", "export", "bench", "serve", "undo", "doctor"),
+    "The course's own checkout": ("check-course",),
     "Your shell": ("completion",),
 }
 
@@ -33,7 +34,8 @@ class Tito(Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.list_commands(ctx): return None
-        return getattr(import_module(f"tito.commands.{name}"), name)
+        place = name.replace("-", "_")
+        return getattr(import_module(f"tito.commands.{place}"), place)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(len(name) for name in self.list_commands(ctx))

@@ -1,8 +1,7 @@
-"""Trying what might be written for an exercise, many times over: a lesson is made once, its attempts are forks."""
+"""Trying what might be written for an exercise: a lesson is made once, and its attempts are forks."""
 
 from __future__ import annotations
 
-import compileall
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,8 @@ from tito.ports.files import write_tree
 from tito.ports.runner import Runner
 from tito.services_course import Course
 
-T, U = TypeVar("T"), TypeVar("U")
+T = TypeVar("T")
+U = TypeVar("U")
 LIMITS = Limits(test=10, lesson=1800)
 AT_ONCE = 2                         # processes
 
@@ -77,7 +77,6 @@ class Attempts:
     def stage(self, lesson: Lesson) -> Path:
         """A folder with the package of one who begins this lesson."""
         write_tree(self.folder / lesson.folder / "tinytorch", before(self.course, lesson))
-        compileall.compile_dir(self.folder / lesson.folder, quiet=1)        # once, and not in each process
         return self.folder / lesson.folder
 
 

@@ -1,4 +1,4 @@
-"""An exercise written in another way than the course's: left blank, with a mistake planted, or mutated. Pure."""
+"""An exercise written otherwise than the course does: left blank, with a mistake in it, or mutated. Pure."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ def judged(tested: Tested, attempt: Attempt, base: Sequence[Outcome], own: Itera
     for outcome in base:
         if outcome.unit == attempt.exercise: break
         for _ in told.take(outcome): pass
-    while told.waiting and told.waiting[0].id != attempt.exercise: told.waiting.pop(0)  # earlier checks: not asked
+    while told.waiting and told.waiting[0].id != attempt.exercise:
+        told.waiting.pop(0)                         # checks before it: they were not asked
     return [result for outcome in own for result in told.take(outcome)]
 
 

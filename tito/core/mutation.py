@@ -1,4 +1,4 @@
-"""Small wrong turns of a solution, made by rule: an operator for another, an axis, a dropped statement. Pure."""
+"""Small wrong turns of a solution, made by rule: another operator or axis, a dropped statement. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMPARISONS: dict[type[ast.cmpop], tuple[str, ...]] = {
     ast.NotEq: ("==",), ast.Is: ("is not",), ast.IsNot: ("is",), ast.In: ("not in",), ast.NotIn: ("in",),
 }
 AXES = ("axis", "dim", "axes")
-ORDERLESS = ("max", "min", "maximum", "minimum", "add", "mul", "isinstance", "gcd", "lcm")  # f(a, b) is f(b, a)
+ORDERLESS = ("max", "min", "maximum", "minimum", "add", "mul", "gcd", "lcm")      # f(a, b) is f(b, a)
 
 
 class Edit(NamedTuple):
@@ -42,7 +42,7 @@ class Mutant(NamedTuple):
 
 
 def mutants(cell: Cell) -> list[Mutant]:
-    """Every mutant of an exercise, in the order of its text; none that Python would not read or compiles to the same."""
+    """Every mutant of an exercise, in the order of its text; those that Python reads, and differently."""
     found, seen = list[Mutant](), {compiled(cell.source)}
     for edit in sorted(set(edits(cell)), key=lambda e: (e.start, e.stop, e.kind, e.new)):
         source = cell.source[:edit.start] + edit.new + cell.source[edit.stop:]
@@ -55,7 +55,8 @@ def mutants(cell: Cell) -> list[Mutant]:
             number = cell.source.count("\n", 0, edit.start)
             lines, news = cell.source.split("\n"), source.split("\n")
             after = " ".join(x.strip() for x in news[number:number + 1 + edit.new.count("\n")])
-            found.append(Mutant(replace(cell, source=source), edit.kind, number + 1, lines[number].strip(), after))
+            changed = replace(cell, source=source)
+            found.append(Mutant(changed, edit.kind, number + 1, lines[number].strip(), after))
     return found
 
 
@@ -74,6 +75,7 @@ def edits(cell: Cell) -> Iterator[Edit]:
 def reading(node: ast.AST) -> Iterator[ast.AST]:
     """Every node that decides what a program does: no annotations, no docstrings, no words of an error."""
     yield node
+    parts: list[ast.AST]
     match node:
         case ast.Raise() | ast.Assert() | ast.JoinedStr(): return
         case ast.AnnAssign(): parts = [node.target, node.value] if node.value else [node.target]
@@ -136,18 +138,19 @@ def changes(node: ast.AST, text: Text) -> Iterator[Edit]:
             yield Edit("constant", *text.span(node), repr(value * 2 if value else 1.0))
         case ast.Call():
             yield from of_call(node, text)
-        case ast.Subscript(slice=ast.Tuple(elts=[first, second, *_])) if not isinstance(node.slice, ast.Slice):
+        case ast.Subscript(slice=ast.Tuple(elts=[first, second, *_])):
             yield exchanged(first, second, text)
-    if isinstance(node, ast.If | ast.While | ast.IfExp) and isinstance(node.test, ast.Name | ast.Attribute | ast.Call):
+    plain = ast.Name | ast.Attribute | ast.Call
+    if isinstance(node, ast.If | ast.While | ast.IfExp) and isinstance(node.test, plain):
         yield Edit("condition", *text.span(node.test), f"(not {text.of(node.test)})")
-    if droppable(node):
-        yield Edit("dropped", *text.span(node), "pass")         # type: ignore[arg-type]
+    if isinstance(node, ast.stmt) and droppable(node):
+        yield Edit("dropped", *text.span(node), "pass")
 
 
 def of_call(node: ast.Call, text: Text) -> Iterator[Edit]:
     """Arguments in another order, on another axis, or left out."""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    if len(node.args) > 1 and name not in ORDERLESS and not any(isinstance(a, ast.Starred) for a in node.args[:2]):
+    if len(node.args) > 1 and name not in ORDERLESS:
         yield exchanged(node.args[0], node.args[1], text)
     for keyword in node.keywords:
         if keyword.arg is None: continue
@@ -161,14 +164,15 @@ def of_call(node: ast.Call, text: Text) -> Iterator[Edit]:
 
 def says(node: ast.expr) -> bool:
     """Whether it is words: texts are added without harm."""
-    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
+    if isinstance(node, ast.Constant): return isinstance(node.value, str | bytes)
+    return isinstance(node, ast.JoinedStr)
 
 
-def droppable(node: ast.AST) -> bool:
-    """Statements whose loss leaves a program that still runs; a name that is never made would be no riddle."""
+def droppable(node: ast.stmt) -> bool:
+    """Statements without which a program still runs; to miss a name would be no riddle."""
     match node:
-        case ast.Expr(value=ast.Call()) | ast.AugAssign() | ast.Raise() | ast.Break() | ast.Continue(): return True
-        case ast.Expr(value=ast.Await() | ast.Yield() | ast.YieldFrom()): return True
+        case ast.AugAssign() | ast.Raise() | ast.Break() | ast.Continue(): return True
+        case ast.Expr(value=ast.Call() | ast.Await() | ast.Yield() | ast.YieldFrom()): return True
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]): return True
     return False
 
