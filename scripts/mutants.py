@@ -1,16 +1,15 @@
 """Try every mistake in every exercise, and write the table of tests/mutants/README.md.
 
-    python scripts/mutants.py [LESSON ...]          (default: all; a table of some keeps the rows of the others)
+    python scripts/mutants.py [LESSON ...]      (default: all; a table of some keeps the others' rows)
 
-Mistakes come from two hands: those planted in tests/mutants/*.toml, whose message has to name the idea, and
-mutants that tito/core/mutation.py makes of the course's own solutions. A mutant that no check finds either
-behaves as the solution does, and stands with the reason in tests/mutants/survivors.toml, or is a gap.
+Some are planted by hand, in tests/mutants/*.toml: the message of the check that finds them has to name the
+idea. The others are mutants that tito/core/mutation.py makes of the course's own solutions. One that no check
+finds behaves as the solution does, and stands with the reason in tests/mutants/survivors.toml, or is a gap.
 Exit code 1 when a planted mistake passes, or when a lesson finds fewer than 95 % of the mutants that matter.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import tomllib
@@ -27,7 +26,7 @@ from tito.services_course import open_course
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / "tests" / "mutants"
-SURVIVORS, TABLE, COUNTS = PLACE / "survivors.toml", PLACE / "README.md", PLACE / "counts.json"
+SURVIVORS, TABLE = PLACE / "survivors.toml", PLACE / "README.md"
 LEAST = 0.95
 
 
@@ -56,9 +55,10 @@ def key(lesson: Lesson, cell: str, mutant: Mutant) -> str: return f"{lesson.fold
 def tried(attempts: Attempts, lesson: Lesson, reasons: dict[str, str], used: set[str]) -> Row:
     chapter = attempts.course.chapter(lesson)
     by_hand = {str(m): m for m in mistakes((PLACE / f"{lesson.folder}.toml").read_text("utf-8"))}
-    by_rule = {name: (cell.id, *pair) for cell in chapter.exercises() for name, pair in mutated(cell).items()}
+    by_rule = {name: (cell.id, *pair) for cell in chapter.exercises()
+               for name, pair in mutated(cell).items()}
     first = attempts.results({lesson.name: [planted(chapter, m) for m in by_hand.values()]})[lesson.name]
-    then = attempts.results({lesson.name: [one for _, _, one in by_rule.values()]}, to_the_end=True)[lesson.name]
+    then = attempts.results({lesson.name: [one for _, _, one in by_rule.values()]}, True)[lesson.name]
     named = 0
     for name, mistake in by_hand.items():
         told = problem(first[name])
@@ -74,7 +74,8 @@ def tried(attempts: Attempts, lesson: Lesson, reasons: dict[str, str], used: set
             gaps += 1
             print(f"  survives: {where}")
     found = len(by_rule) - equivalent - gaps
-    return Row(lesson.folder, len(chapter.exercises()), len(by_hand), named, len(by_rule), found, equivalent, gaps)
+    return Row(lesson.folder, len(chapter.exercises()), len(by_hand), named, len(by_rule), found, equivalent,
+               gaps)
 
 
 def table(rows: list[Row], reasons: dict[str, str]) -> str:
@@ -88,11 +89,11 @@ def table(rows: list[Row], reasons: dict[str, str]) -> str:
 HEAD = """\
 # Mistakes, and who finds them
 
-Made by `make mutants`. The files beside this page hold **planted** mistakes: wrong but plausible solutions, five or
-more for each exercise, each with the misconception it stands for. A mistake counts as *named* when the lesson's own
-checks find it and the first message says the idea that was missed. **Mutants** are made from the course's solutions
-by rule: another operator, axis, constant or comparison, arguments exchanged, a statement dropped. The rate is of
-the mutants that change what the code does; at least 95 % of them have to be found.
+Made by `make mutants`. The files beside this page hold **planted** mistakes: wrong but plausible solutions,
+five or more for each exercise, each with the misconception it stands for. A mistake counts as *named* when the
+lesson's own checks find it and the first message says the idea that was missed. **Mutants** are made from the
+course's solutions by rule: another operator, axis, constant or comparison, arguments exchanged, a statement
+dropped. The rate is of the mutants that change what the code does; at least 95 % of them have to be found.
 
 | lesson | exercises | planted | named | mutants | found | equivalent | gaps | rate |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|"""
@@ -103,25 +104,30 @@ TAIL = """\
 From `survivors.toml`, with the reason:"""
 
 
+def written(page: str) -> dict[str, Row]:
+    """The rows that an earlier table has."""
+    cells = [[part.strip() for part in line.strip("|").split("|")] for line in page.split("\n")]
+    return {row[0]: Row(row[0], *map(int, row[1:-1])) for row in cells if row[0][:2].isdigit()}
+
+
 def main(names: list[str]) -> int:
     course, used = open_course(), set[str]()
     reasons = {row["mutant"]: row["reason"] for row in tomllib.loads(SURVIVORS.read_text("utf-8"))["survivor"]}
     chosen = [course.curriculum.lesson(name) for name in names] or \
         [lesson for lesson in course.curriculum if lesson.name in course.written()]
-    rows = {row[0]: Row(*row) for row in json.loads(COUNTS.read_text("utf-8"))} if COUNTS.exists() else {}
+    rows = written(TABLE.read_text("utf-8")) if TABLE.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         attempts = Attempts(course, Path(folder), Processes())
         for lesson in chosen:
             rows[lesson.folder] = row = tried(attempts, lesson, reasons, used)
             print(f"{lesson.label}: {row.named} of {row.planted} named, {row.found} of {row.mutants} found, "
                   f"{row.equivalent} equivalent: {row.rate:.1%}", flush=True)
-            ordered = [rows[name] for name in sorted(rows)]
-            COUNTS.write_text(json.dumps(ordered, indent=0) + "\n", "utf-8")
-            TABLE.write_text(table(ordered, reasons), "utf-8")
+            TABLE.write_text(table([rows[name] for name in sorted(rows)], reasons), "utf-8")
     folders = {lesson.folder for lesson in chosen}
     stale = [where for where in reasons if where.split()[0] in folders and where not in used]
     for where in stale: print(f"  found by now, and still excused in survivors.toml: {where}")
-    bad = [row for row in rows.values() if row.lesson in folders and (row.named < row.planted or row.rate < LEAST)]
+    bad = [row for row in rows.values()
+           if row.lesson in folders and (row.named < row.planted or row.rate < LEAST)]
     return 1 if bad or stale else 0
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from tito.checkout import Checkout
 from tito.core import rules
 from tito.core.attempts import blank, mistakes, right
-from tito.core.curriculum import Lesson, module_of
+from tito.core.curriculum import Lesson
 from tito.core.errors import TitoError
-from tito.core.export import module_source
 from tito.core.lesson import Chapter, notebook
 from tito.core.plan import Limits, Plan, Run, Unit
 from tito.core.prose import Page, heading_ids, links, prose, typed
@@ -206,8 +204,8 @@ class Inspection:
         def judge(run: Run) -> Iterator[Fault]:
             told = Verdicts(blanks)
             found = [r for outcome in run.outcomes for r in told.take(outcome)] + list(told.rest())
-            checks = {c.id for c in blanks.chapter.checks() if (about := blanks.chapter.about(c)) and about.exercise}
-            asked = {o.unit: o for o in run.outcomes if o.unit in checks}
+            about = {check.id: blanks.chapter.about(check) for check in blanks.chapter.checks()}
+            asked = {o.unit: o for o in run.outcomes if (cell := about.get(o.unit)) and cell.exercise}
             yield from rules.of_blank_notebook(lesson.folder, asked, found)
         plan = self.plan(lesson, "cells", units=units(blanks))
         return Trial(lesson, "a blank notebook earns nothing", plan, judge)
@@ -233,9 +231,7 @@ class Inspection:
 
     def exported(self, lesson: Lesson) -> Trial:
         """What it needs and the lesson itself, exported into an empty folder: its tests pass there."""
-        lessons = [*self.course.curriculum.needs_closure(lesson), lesson]
-        sources = {m: s for one in lessons for m, s in self.sources[one].items()}
-        files = self.course.package(sources)
+        files = self.attempts.package(lesson, lesson.files)
         place = self.folder / "after" / lesson.folder
         write_tree(place / "tinytorch", files)
         tests = self.course.tests(lesson)
@@ -252,15 +248,6 @@ class Inspection:
             yield from self.ended(lesson, run)
         plan = replace(plan, stage=str(place), folder=str(place))
         return Trial(lesson, "its tests on what it exports", plan, judge)
-
-    @cached_property
-    def sources(self) -> Mapping[Lesson, dict[str, str]]:
-        """Modules as learners export them, by lesson."""
-        found: dict[Lesson, dict[str, str]] = {}
-        for (lesson, file), chapter in self.course.chapters.items():
-            source = module_source(chapter.cells, "# a learner's", file)
-            found.setdefault(lesson, {})[module_of(file)] = source
-        return found
 
     def plan(self, lesson: Lesson, kind: str, **more: object) -> Plan:
         stage = str(self.attempts.stage(lesson))

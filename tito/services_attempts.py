@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tito.core.attempts import Attempt, judged, own_check, variant
-from tito.core.curriculum import Lesson
+from tito.core.curriculum import Lesson, module_of
 from tito.core.errors import ChecksFailed, EnvironmentProblem
 from tito.core.lesson import Chapter, lifted, notebook
 from tito.core.plan import Limits, Plan, Run
@@ -73,10 +73,22 @@ class Attempts:
         chapter = self.course.chapter(lesson)
         return tested(lesson, chapter, self.limits, solutions=True)
 
+    def package(self, lesson: Lesson, files: Iterable[str]) -> dict[str, str]:
+        """The package a learner has: all that the lesson needs, and these of its own files."""
+        own = {module_of(file) for file in files}
+        sources = {module: text for module, text in self.modules(lesson).items() if module in own}
+        for one in self.course.curriculum.needs_closure(lesson): sources |= self.modules(one)
+        return self.course.package(sources)
+
+    @cache                              # noqa: B019
+    def modules(self, lesson: Lesson) -> dict[str, str]:
+        """What a lesson exports: module -> source."""
+        return self.course.sources(lesson, lesson.files)
+
     @cache                              # noqa: B019
     def stage(self, lesson: Lesson) -> Path:
         """A folder with the package of one who begins this lesson."""
-        write_tree(self.folder / lesson.folder / "tinytorch", before(self.course, lesson))
+        write_tree(self.folder / lesson.folder / "tinytorch", self.package(lesson, lesson.given))
         return self.folder / lesson.folder
 
 
@@ -84,13 +96,6 @@ def tested(lesson: Lesson, chapter: Chapter, limits: Limits, solutions: bool) ->
     """A lesson's notebook, solved or blank, as it would be tested."""
     rows = notebook(chapter, solutions)
     return Tested(lesson.label, lesson.notebook, chapter, lifted(chapter, rows), rows, limits)
-
-
-def before(course: Course, lesson: Lesson) -> dict[str, str]:
-    """The package a learner has who begins a lesson: all that it needs, and what it gives."""
-    sources = course.sources(lesson, lesson.given)
-    for one in course.curriculum.needs_closure(lesson): sources |= course.sources(one, one.files)
-    return course.package(sources)
 
 
 def side_by_side(work: Callable[[T], U], of: Iterable[T]) -> dict[T, U]:

@@ -18,7 +18,6 @@ COURSE = open_course()
 MISTAKES = [(file.stem, mistake) for file in sorted(MUTANTS.glob("*.toml"))
             for mistake in mistakes(file.read_text("utf-8"))]
 LESSONS = [lesson for lesson in COURSE.curriculum if lesson.name in COURSE.written()]
-SAMPLE = 8              # mutants by rule that are tried every time, spread over the course
 
 tried = {lesson.folder: COURSE.chapter(lesson) for lesson in LESSONS}
 BY_RULE = [(lesson.folder, attempt) for lesson in LESSONS for cell in tried[lesson.folder].exercises()[::3]
@@ -57,7 +56,7 @@ def test_a_planted_mistake_is_found_and_its_idea_named(lesson, mistake, judgemen
     assert mistake.idea.lower() in said.lower(), f"`{problems[0].name}` says only: {said}"
 
 
-@pytest.mark.parametrize(("lesson", "mistake"), [pytest.param(*row, id=f"{row[0]}-{row[1].name}") for row in BY_RULE])
+@pytest.mark.parametrize(("lesson", "mistake"), [pytest.param(*r, id=f"{r[0]}-{r[1].name}") for r in BY_RULE])
 def test_a_mutant_of_the_sample_is_found(lesson, mistake, judgements):
     """All of them are tried by `make mutants`, which lists the survivors with their reasons."""
     assert any(not r.ok for r in judgements[lesson, mistake.name])

@@ -79,8 +79,8 @@ def test_nothing_is_wrong_with_it(original, tmp_path):
 READ = [                # what is done to it, the file, what stands there, what comes in its place, the rule
     ("a check deleted", COUNTING, TWICE_CHECKS, "", "checks"),
     ("a check without a sentence", ADDING, ', "two and two make four"', "", "checks"),
-    ("a solution in a hint", ADDING, "hint Count on from x.", f"hint together = x; {SOLUTION[:-1]}"
-     .replace("\n    ", "; "), "leak"),
+    ("a solution in a hint", ADDING, "hint Count on from x.",
+     "hint together = x; " + SOLUTION.strip().replace("\n    ", "; "), "leak"),
     ("a solution in a test that is shipped", "tests/lessons/02_adding/test_adding.py", "def test",
      f"def add(x, y):\n    {SOLUTION}\n\ndef test", "leak"),
     ("a solution in a demonstration", ADDING, "# %%\n#| check 2",
@@ -91,17 +91,15 @@ READ = [                # what is done to it, the file, what stands there, what 
      "format"),
     ("two lessons exchanged", CURRICULUM, "number = 1\n", "number = 9\n", "order"),
     ("a stale file in the package", "tinytorch/counting.py", "return n + 1", "return n + 2", "generated"),
-    ("a file that no list names", CURRICULUM, 'files = ["appendix_words", "counting"]', 'files = ["counting"]',
-     "exports"),
+    ("a file that no list names", CURRICULUM, '["appendix_words", "counting"]', '["counting"]', "exports"),
     ("a broken link", ADDING, "Two and two make four.", "[Two](two.md) and two make four.", "links"),
     ("a picture that is gone", ADDING, "Two and two", "![two](figures/two.svg) Two and two", "links"),
     ("a lesson that does not exist", ADDING, "Two and two make four.", "As lesson 12 says.", "links"),
-    ("a command that does not exist", ADDING, "Two and two make four.", "Type `tito modul test`.", "commands"),
+    ("a command that does not exist", ADDING, "Two and two make four.", "`tito modul test`", "commands"),
     ("an option that does not exist", ADDING, "Two and two make four.", "`tito undo --all`", "commands"),
     ("a lesson of ten hours", CURRICULUM, "minutes = 5", "minutes = 600", "size"),
     ("no objectives", CURRICULUM, 'objectives = ["count to two", "know when to stop"]\n', "", "size"),
-    ("prose that jupytext writes otherwise", ADDING, "# %% [markdown]\n# # Adding", "# %% [md]\n# # Adding",
-     "round trip"),
+    ("prose that jupytext writes otherwise", ADDING, "# Two and two", "#Two and two", "round trip"),
 ]
 
 
@@ -141,26 +139,27 @@ def test_too_few_planted_mistakes_are_seen(original, tmp_path):
 RUN = [                 # …, the lesson, the trial, the rule
     ("an answer that is wrong", COUNTING, "return n + n", "return n * n", 1, "top_to_bottom", "solved"),
     ("an answer that is a constant", COUNTING, "return n + n", "return 6", 1, "top_to_bottom", "solved"),
-    ("a demonstration that fails", COUNTING, "# %%\n#| export\ndef word", "# %%\n1 / 0\n\n# %%\n#| export\ndef word",
-     1, "top_to_bottom", "runs"),
+    ("a demonstration that fails", COUNTING, "# %%\n#| export\ndef word",
+     "# %%\n1 / 0\n\n# %%\n#| export\ndef word", 1, "top_to_bottom", "runs"),
     ("a name of a later lesson", COUNTING, "from tinytorch.words import WORDS",
      "from tinytorch.adding import add\nfrom tinytorch.words import WORDS", 1, "top_to_bottom", "solved"),
     ("a later lesson in the lesson's tests", "tests/lessons/01_counting/test_counting.py", "    assert",
      "    assert tinytorch.add(1, 1) == 2\n    assert", 1, "exported", "tests"),
     ("an export that its tests need", CURRICULUM, '["after", "twice"]', '["twice"]', 1, "exported", "tests"),
-    ("a check that asks nothing", ADDING, "assert add(2, 2) == 4", "assert 2 + 2 == 4", 2, "one_by_one", "stripped"),
-    ("a check that gives points for nothing", ADDING, "assert add(2, 2) == 4", "assert callable(add)", 2, "untouched",
-     "blank"),
+    ("a check that asks nothing", ADDING, "assert add(2, 2)", "assert 2 + 2", 2, "one_by_one", "stripped"),
+    ("a check that gives points for nothing", ADDING, "assert add(2, 2) == 4", "assert callable(add)",
+     2, "untouched", "blank"),
     ("a check that needs the one before it", COUNTING, "assert twice(3) == 6, \"twice three is six\"\n",
      "import builtins\nbuiltins.three = 3\nassert twice(3) == 6, \"twice three is six\"\n\n# %%\n"
-     "#| export exercise\ndef thrice(n):\n    ### BEGIN SOLUTION\n    return 3 * n\n    ### END SOLUTION\n\n# %%\n"
-     "#| check 1\nassert thrice(three) == 9, \"thrice three is nine\"\n", 1, "one_by_one", "solved"),
+     "#| export exercise\ndef thrice(n):\n    ### BEGIN SOLUTION\n    return 3 * n\n    ### END SOLUTION\n\n"
+     "# %%\n#| check 1\nassert thrice(three) == 9, \"thrice three is nine\"\n", 1, "one_by_one", "solved"),
     ("a check that crashes on a blank", ADDING, "assert add(2, 2) == 4",
      "try: add(2, 2)\nexcept NotImplementedError: [][0]\nassert add(2, 2) == 4", 2, "one_by_one", "stripped"),
 ]
 
 
-@pytest.mark.parametrize("file, old, new, number, trial, rule", [pytest.param(*row, id=what) for what, *row in RUN])
+@pytest.mark.parametrize("file, old, new, number, trial, rule",
+                         [pytest.param(*row, id=what) for what, *row in RUN])
 def test_what_has_to_be_run_is_seen(file, old, new, number, trial, rule, course, tmp_path):
     change(course, file, old, new)
     found = run(inspection(course, tmp_path), number, trial)
@@ -180,7 +179,7 @@ def test_the_command_says_what_is_wrong_and_ends_with_one(course):
     found = {one["label"]: one for one in json.loads(done.stdout)["found"]}
     assert done.returncode == 1 and not json.loads(done.stdout)["ok"]
     links = [fault for fault in found["02 adding"]["faults"] if fault["rule"] == "links"]
-    assert links == [{"rule": "links", "where": "02_adding/adding.py", "what": "the link two.md leads nowhere"}]
+    assert [fault["what"] for fault in links] == ["the link two.md leads nowhere"]
 
 
 def test_a_list_that_cannot_be_followed_is_a_fault_too(course):

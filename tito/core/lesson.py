@@ -158,6 +158,7 @@ def _matches(pattern: re.Pattern[str], text: str) -> dict[int, re.Match[str]]:
     return {number: match for number, match in found.items() if number not in quoted}
 
 
+@lru_cache(10_000)
 def defined_names(source: str) -> tuple[str, ...]:
     """The top-level names that def, class and assignments give, in order; imports are not among them."""
     return tuple(dict.fromkeys(_definitions(ast.parse(source).body)))

@@ -262,6 +262,6 @@ def of_blank_exercise(where: str, exercise: str, outcomes: Sequence[Outcome]) ->
     problem, place = next((o for o in outcomes if o.outcome != "passed"), None), f"{where}, {exercise}"
     if problem is None:
         yield Fault("stripped", place, "its checks pass without an answer")
-    elif not (turn(problem) or problem.outcome == "failed" and problem.text):
+    elif not turn(problem) and not (problem.outcome == "failed" and problem.text):
         how = f"{problem.type}: {problem.text}" if problem.type else problem.text or problem.outcome
         yield Fault("stripped", place, f"without an answer `{problem.unit}` crashes: {how}")
