@@ -80,8 +80,7 @@ def tried(attempts: Attempts, lesson: Lesson, reasons: dict[str, str], used: set
 
 def table(rows: list[Row], reasons: dict[str, str]) -> str:
     total = Row("all", *(sum(row[n] for row in rows) for n in range(1, len(Row._fields))))
-    lines = [f"| {r.lesson} | {r.exercises} | {r.planted} | {r.named} | {r.mutants} | {r.found} | {r.equivalent} "
-             f"| {r.gaps} | {r.rate:.1%} |" for r in [*rows, total]]
+    lines = [f"| {' | '.join(map(str, row))} | {row.rate:.1%} |" for row in [*rows, total]]
     told = [f"- `{where}`: {why}" for where, why in reasons.items()]
     return "\n".join([HEAD, *lines, "", TAIL, "", *told, ""])
 
@@ -90,10 +89,10 @@ HEAD = """\
 # Mistakes, and who finds them
 
 Made by `make mutants`. The files beside this page hold **planted** mistakes: wrong but plausible solutions,
-five or more for each exercise, each with the misconception it stands for. A mistake counts as *named* when the
-lesson's own checks find it and the first message says the idea that was missed. **Mutants** are made from the
-course's solutions by rule: another operator, axis, constant or comparison, arguments exchanged, a statement
-dropped. The rate is of the mutants that change what the code does; at least 95 % of them have to be found.
+five or more for each exercise, each with the misconception it stands for. A mistake counts as *named* when
+the lesson's own checks find it and the first message says the idea that was missed. **Mutants** are made from
+the course's solutions by rule: another operator, axis, constant or comparison, arguments exchanged, a
+statement dropped. The rate is of the mutants that change what the code does; at least 95 % of them have to be found.
 
 | lesson | exercises | planted | named | mutants | found | equivalent | gaps | rate |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|"""
@@ -112,7 +111,8 @@ def written(page: str) -> dict[str, Row]:
 
 def main(names: list[str]) -> int:
     course, used = open_course(), set[str]()
-    reasons = {row["mutant"]: row["reason"] for row in tomllib.loads(SURVIVORS.read_text("utf-8"))["survivor"]}
+    listed = tomllib.loads(SURVIVORS.read_text("utf-8"))["survivor"]
+    reasons = {row["mutant"]: row["reason"] for row in listed}
     chosen = [course.curriculum.lesson(name) for name in names] or \
         [lesson for lesson in course.curriculum if lesson.name in course.written()]
     rows = written(TABLE.read_text("utf-8")) if TABLE.exists() else {}
