@@ -92,7 +92,8 @@ Made by `make mutants`. The files beside this page hold **planted** mistakes: wr
 five or more for each exercise, each with the misconception it stands for. A mistake counts as *named* when
 the lesson's own checks find it and the first message says the idea that was missed. **Mutants** are made from
 the course's solutions by rule: another operator, axis, constant or comparison, arguments exchanged, a
-statement dropped. The rate is of the mutants that change what the code does; at least 95 % of them have to be found.
+statement dropped. The rate is of the mutants that change what the code does; at least 95 % of them have to
+be found.
 
 | lesson | exercises | planted | named | mutants | found | equivalent | gaps | rate |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|"""
