@@ -23,7 +23,7 @@ from tito.core.rules import Fault, Inspected
 from tito.core.verdicts import Verdicts, units
 from tito.ports.files import write_tree
 from tito.ports.notebooks import round_trip_differences
-from tito.ports.runner import Runner
+from tito.ports.runner import Processes, Runner
 from tito.services_attempts import AT_ONCE, Attempts, tested
 
 LIMITS = Limits(test=120, lesson=600)
@@ -45,14 +45,14 @@ class Inspection:
     def __init__(
         self,
         course: Checkout,
-        runner: Runner,
         folder: Path,                       # for what is written meanwhile
         problem: Problem,
         bounds: rules.Bounds = USUAL,
+        runner: Runner | None = None,
     ):
-        self.course, self.runner, self.folder = course, runner, folder
+        self.course, self.runner, self.folder = course, runner or Processes(), folder
         self.problem, self.bounds = problem, bounds
-        self.attempts = Attempts(course, folder / "before", runner, FORK_LIMITS)
+        self.attempts = Attempts(course, folder / "before", self.runner, FORK_LIMITS)
         self.ran: dict[str, int] = {}
 
     def look(

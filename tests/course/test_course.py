@@ -1,16 +1,17 @@
 """`tito check-course` is content with every lesson, and the package that is made of them is whole."""
 
 import ast
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tito.checkout import open_checkout
+from tito.cli import tito
 from tito.commands.check_course import problem_with
 from tito.core.faces import installed
 from tito.core.lesson import defined_names
 from tito.inspection import Inspection
-from tito.ports.runner import Processes
 
 ROOT = Path(__file__).resolve().parents[2]
 COURSE = open_checkout(ROOT)
@@ -21,7 +22,7 @@ LESSONS = [lesson for lesson in COURSE.curriculum if lesson.name in COURSE.writt
 def found(tmp_path_factory, request):
     """What is found about the lessons that are asked for, by their names."""
     asked = {item.callspec.params["label"] for item in request.session.items if "found" in item.fixturenames}
-    look = Inspection(COURSE, Processes(), tmp_path_factory.mktemp("course"), problem_with)
+    look = Inspection(COURSE, tmp_path_factory.mktemp("course"), partial(problem_with, tito=tito))
     return {one.label: one for one in look.look([lesson for lesson in LESSONS if lesson.label in asked])}
 
 

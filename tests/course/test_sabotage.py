@@ -4,16 +4,17 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tito.checkout import Checkout
+from tito.cli import tito
 from tito.commands.check_course import problem_with
 from tito.core.rules import Bounds
 from tito.inspection import Inspection
 from tito.ports.notebooks import NotebooksOnDisk
-from tito.ports.runner import Processes
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ROOT / "tests/tito/sample"
@@ -53,7 +54,7 @@ def change(course: Path, file: str, old: str, new: str):
 def inspection(course: Path, tmp_path: Path, notebooks=None) -> Inspection:
     work = tmp_path / "work"
     work.mkdir()
-    return Inspection(Checkout(course, notebooks), Processes(), work, problem_with, BOUNDS)
+    return Inspection(Checkout(course, notebooks), work, partial(problem_with, tito=tito), BOUNDS)
 
 
 def read(look: Inspection):

@@ -35,7 +35,7 @@ def texts(path: Path):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_what_a_message_says_to_type_exists(path):
     lines = [line for text in texts(path) for line in commands_in(text)]
-    assert {line: problem for line in lines if (problem := problem_with(line))} == {}
+    assert {line: problem for line in lines if (problem := problem_with(line, tito))} == {}
 
 
 def leaves(group: click.Group, path="tito"):
@@ -67,7 +67,7 @@ def test_the_page_names_every_variable_with_its_default():
 @pytest.mark.parametrize("line, problem", [
     ("tito", ""), ("tito modul test", "there is no command modul"), ("tito module test 02 --nonsense",
     "it has no option --nonsense"), ("tito undo --list", ""), ("tito …", ""), ("tito module x", "")])
-def test_and_this_test_can_fail(line, problem): assert problem_with(line) == problem
+def test_and_this_test_can_fail(line, problem): assert problem_with(line, tito) == problem
 
 
 def test_commands_are_found_where_they_stand():

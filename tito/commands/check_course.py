@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
@@ -31,7 +32,6 @@ def check_course(lessons: tuple[str, ...], fast: bool, as_json: bool) -> int:
     """
     from tito.checkout import open_checkout
     from tito.inspection import Inspection
-    from tito.ports.runner import Processes
     from tito.view.live import watching
 
     course = open_checkout(Path.cwd())
@@ -46,8 +46,9 @@ def check_course(lessons: tuple[str, ...], fast: bool, as_json: bool) -> int:
     written = [lesson for lesson in chosen if lesson.name in course.written()]
     if not written:
         raise NotFound(f"Lesson {chosen[0].label} is still being written.", "tito module list")
+    tito = click.get_current_context().find_root().command
     with tempfile.TemporaryDirectory() as folder, watching("checking the course", quiet=as_json) as watch:
-        inspection = Inspection(course, Processes(), Path(folder), problem_with)
+        inspection = Inspection(course, Path(folder), partial(problem_with, tito=tito))
         found = list(inspection.look(written, fast, watch.line))
     found = found[:1] + sorted(found[1:], key=lambda one: one.label)
     return report(found, fast, as_json)
@@ -61,13 +62,12 @@ def report(found: list[Inspected], fast: bool, as_json: bool) -> int:
     return CHECKS_FAILED if broken else OK
 
 
-def problem_with(line: str) -> str:
+def problem_with(line: str, tito: click.Command) -> str:
     """Why a command line of the documentation cannot be typed; "" if it can."""
-    from tito.cli import tito
     from tito.core.prose import PLACE
 
     words: list[str] = PLACE.sub("x", line).split()[1:]
-    command: click.Command = tito
+    command = tito
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         found = command.get_command(click.Context(command), words[0])
         if found is None:
