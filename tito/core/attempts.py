@@ -93,7 +93,8 @@ def judged(tested: Tested, attempt: Attempt, base: Sequence[Outcome], own: Itera
         for _ in told.take(outcome): pass
     while told.waiting and told.waiting[0].id != attempt.exercise:
         told.waiting.pop(0)                         # checks before it: they were not asked
-    return [result for outcome in own for result in told.take(outcome)]
+    found = [result for outcome in own for result in told.take(outcome)]
+    return [*found, *told.held.values()]            # … on a cell that ended before its check
 
 
 def written(cell: Cell, attempt: Attempt) -> Cell:
