@@ -356,8 +356,7 @@ class Worker:
             os.killpg(child, signal.SIGKILL)            # what it started ends with it
         if code not in (0, TIMEOUT):
             how = f"the process ended (exit code {code})" if code > 0 else f"Python crashed (signal {-code})"
-            self.channel.tell(event="end", unit=variant["unit"], variant=variant["name"], outcome="lost",
-                              text=how)
+            self.channel.tell(event="end", unit="", variant=variant["name"], outcome="lost", text=how)
 
     def tests(self) -> None:
         import pytest
