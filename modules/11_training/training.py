@@ -843,7 +843,7 @@ assert list(told[1]) == ["state"], "after an accident the draft is removed"
 told = failing(KeyboardInterrupt())
 assert told == (KeyboardInterrupt, {"state": b"new!"}), "Ctrl-C is an accident like any other"
 with patch.object(Path, "open", side_effect=OSError("the disk is full")): told = failing(ValueError())
-assert told[0] is not FileNotFoundError, "where there is no draft yet, there is none to remove: missing_ok=True"
+assert told[0] is not FileNotFoundError, "before there is a draft, there is none to remove: missing_ok"
 folder.cleanup()
 
 # %% [markdown]
