@@ -171,7 +171,7 @@ assert zero_point.item() == 0, "in a symmetric grid of int8, 0 stands at 0"
 scale, zero_point = choose_qparams(tensor([-510.0, -1.0]), tensor([1.0, 5.1]), 0, 255, symmetric=True)
 assert np.allclose(scale.array, [4.0, 0.04]), "the larger side may be the one below 0"
 assert zero_point.tolist() == [128, 128], "in the middle of 0 to 255 is 128, whatever the scale"
-assert choose_qparams(tensor(-1.0), tensor(1.0), -127, 127, True)[1].item() == 0, "and 0 is that of -127 to 127"
+assert choose_qparams(tensor(-1.0), tensor(1.0), -127, 127, True)[1].item() == 0, "0 is that of -127 to 127"
 scale, zero_point = choose_qparams(tensor(-1.0), tensor(1.55), 0, 255)
 assert zero_point.item() == 100, \
     "the grid may be another one: with places from 0 to 255, 0 stands at 100"
