@@ -1,8 +1,9 @@
 # make demo        plays a learner through every lesson that exists
 # make test        all tests but the slow ones
 # make lint        style, types and generated files
-# make check       the same, the architecture and tito's own tests, in two minutes
+# make check       the same, what the text of the course promises, the architecture and tito's own tests
 # make test-slow   the tests that build, install or train for minutes
+# make mutants     tries every mistake in every exercise, and writes the table of tests/mutants/README.md
 # make book        every lesson as a notebook with its solutions, in build/book
 # make bench       measures, and writes the tables of benchmarks/README.md
 # make clean       removes what these made
@@ -17,7 +18,7 @@ BIN    := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint check test-slow book bench clean
+.PHONY: help demo test lint check test-slow mutants book bench clean
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
 
@@ -36,7 +37,11 @@ lint: $(VENV)/ready-dev
 	$(BIN)/tito export --check
 
 check: lint
+	$(BIN)/tito check-course --fast
 	$(BIN)/python -m pytest -m "not slow" tests/test_architecture.py tests/tito
+
+mutants: $(VENV)/ready-dev
+	$(BIN)/python scripts/mutants.py
 
 book: $(VENV)/ready
 	mkdir -p build/book

@@ -56,10 +56,14 @@ class Checkout(Course):
         """What an author may have forgotten, one sentence each."""
         found = [f"lesson {label} lists in no face: {', '.join(some)}"
                  for label, some in unlisted(self.curriculum, self.names).items()]
-        return found + [f"modules/{lesson.folder}/{file.name} is not in the files of lesson {lesson.label}"
-                        for lesson in self.curriculum
-                        for file in sorted((self.modules / lesson.folder).glob("*.py"))
-                        if file.stem not in lesson.files]
+        return found + self.strays()
+
+    def strays(self) -> list[str]:
+        """Files in a lesson's folder that no list names."""
+        return [f"modules/{lesson.folder}/{file.name} is not in the files of lesson {lesson.label}"
+                for lesson in self.curriculum
+                for file in sorted((self.modules / lesson.folder).glob("*.py"))
+                if file.stem not in lesson.files]
 
     @property
     def chapters(self) -> dict[tuple[Lesson, str], Chapter]:

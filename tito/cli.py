@@ -22,6 +22,7 @@ SECTIONS = {
     "The course": ("status", "module", "watch", "quiz", "milestone", "capstone", "report"),
     "Your workspace": ("init", "update", "notebook", "export", "bench", "show", "serve", "package", "undo",
                        "doctor"),
+    "The course's own checkout": ("check-course",),
     "Your shell": ("completion",),
 }
 
@@ -37,7 +38,8 @@ class Tito(Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.list_commands(ctx): return None
-        return getattr(import_module(f"tito.commands.{FILES.get(name, name)}"), name)
+        file = FILES.get(name, name.replace("-", "_"))
+        return getattr(import_module(f"tito.commands.{file}"), name.replace("-", "_"))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(len(name) for name in self.list_commands(ctx))

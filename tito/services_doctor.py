@@ -19,7 +19,7 @@ from tito.core.merge import Merged, merge
 from tito.core.outcomes import Finding
 from tito.core.progress import Progress
 from tito.ports.files import locked, write
-from tito.services_surroundings import environment
+from tito.services_surroundings import INSTALL, environment
 from tito.services_update import given_file, known, remember
 
 if TYPE_CHECKING:

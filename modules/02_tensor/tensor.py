@@ -247,6 +247,7 @@ assert Tensor(np.zeros((2, 3), np.float32)).stride() == (3, 1), "strides count n
 assert Tensor(np.zeros((2, 3), np.float64)).stride() == (3, 1), "a number may take 1, 2, 4 or 8 bytes"
 assert Tensor(np.zeros((2, 3), np.float64).T).stride() == (1, 3), "a transpose swaps the strides"
 assert Tensor(np.zeros((2, 3), np.int16)).stride(0) == 3, "stride(dim) is the step along that dimension alone"
+assert isinstance(Tensor(np.zeros(3)).stride(0), int), "a step is a whole number"
 
 # %%
 #| export exercise
@@ -265,6 +266,7 @@ def is_contiguous(tensor: Tensor) -> bool:
 #| check 2
 assert Tensor(np.zeros((2, 3))).is_contiguous(), "freshly made numbers lie in order"
 assert not Tensor(np.zeros((2, 3)).T).is_contiguous(), "a transposed walk jumps"
+assert not Tensor(np.zeros((2, 2)).T).is_contiguous(), "a transposed walk jumps, however short it is"
 assert not Tensor(np.zeros((4, 6))[:, ::2]).is_contiguous(), "a walk over every second number leaves gaps"
 assert not Tensor(np.zeros((4, 6))[:, :3]).is_contiguous(), "a walk over half of each row leaves gaps"
 assert Tensor(np.zeros((1, 5)).T).is_contiguous(), "the stride of a dimension of length 1 does not matter"
@@ -348,6 +350,8 @@ assert view_strides((4, 3), (1, 4), (2, 2, 3)) == (2, 1, 4), "each run may be cu
 assert view_strides((4, 3), (1, 4), (2, 6)) is None, \
     "no dimension may take a piece of one run and a piece of the next"
 assert view_strides((2, 3), (3, 1), (2, 1, 3)) == (3, 3, 1), "a new dimension of length 1 costs nothing"
+assert view_strides((4, 3), (1, 4), (4, 1, 3)) == (1, 12, 4), "nor does one between two runs"
+assert view_strides((1, 1), (1, 1), (1,)) == (1,), "one number can be seen in any shape of ones"
 
 # %% [markdown]
 # > **Note.** `x.view(shape)` promises never to copy, and refuses when your function says None.
@@ -401,6 +405,7 @@ assert meet((4,), (3, 1)) == (3, 4), "ones stretch in whichever shape they are"
 assert meet((5, 1, 3), (4, 1), ()) == (5, 4, 3), "any number of shapes may meet, single numbers too"
 assert "do not meet" in meet((2, 3), (2,)), "3 and 2 do not meet, though the shapes look alike at the front"
 assert meet((0, 3), (1, 3)) == (0, 3), "a 1 meets a 0 by vanishing, not by filling it"
+assert meet() == (), "no shapes at all meet as single numbers do"
 
 # %% [markdown]
 # ## When kinds of number meet
@@ -435,6 +440,9 @@ assert promote_types(int64, float16) is float16, "a float beats every integer, a
 assert promote_types(float16, float32) is float32, "within a category the wider type wins"
 assert promote_types(uint8, int8).name == "int16", "uint8 and int8 need an int16 to hold both"
 assert promote_types(as_dtype(bool), uint8) is uint8, "True and False become 1 and 0 of any counting type"
+try: both = promote_types(int64, as_dtype(np.uint64))
+except RuntimeError: both = None
+assert both is None, "no integer holds both int64 and uint64: refuse, rather than answer with a float"
 
 # %% [markdown]
 # Three sorts of operands meet, though: tensors with dimensions, single-number tensors, and Python numbers. It
@@ -742,7 +750,7 @@ x, y = tensor([1.0]), tensor([2.0])
 assert add(x, y).item() == add(x, y).item() == 3.0, "an op never changes its inputs"
 assert (tensor([[1.0], [2.0]]) + tensor([10.0, 20.0])).tolist() == [[11.0, 21.0], [12.0, 22.0]], \
     "shapes meet by broadcasting"
-assert add(tensor([1.0]), tensor([2.0]), alpha=3).item() == 7.0, "alpha scales what is added"
+assert add(tensor([1.0]), tensor([2.0]), alpha=2).item() == 5.0, "alpha scales what is added"
 assert (tensor([1, 2]) + 0.5).dtype.name == "float32", \
     "whole numbers and a Python float meet in float32, not in float64"
 
@@ -918,8 +926,12 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=1):
 table = tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 9.0]])
 assert table.mean(1).tolist() == [2.0, 6.0], "dim 1 is the one that disappears: each row has its own mean"
 assert table.mean(dim=0, keepdim=True).shape == (1, 3), "keepdim leaves a 1 behind"
+assert tensor([1, 2]).mean(dtype=as_dtype(np.float32)).dtype.name == "float32", \
+    "with dtype=, whole numbers have a mean too, of that kind"
 assert var(table, 1).tolist() == [1.0, 7.0], "the variance divides by n - 1, unless told otherwise"
 assert abs(var(table, 1, correction=0).tolist()[1] - 14 / 3) < 1e-5, "correction=0 divides by n"
+assert var(table).item() == 8.0, "without dim, all numbers share one mean"
+assert math.isnan(var(tensor([1.0])).item()), "one number alone has no variance: 0 / 0"
 assert var(table, 1, keepdim=True).shape == (2, 1), "keepdim leaves a 1 behind"
 assert table.tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 9.0]], "an op never changes its input"
 

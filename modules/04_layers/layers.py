@@ -88,6 +88,7 @@ assert isinstance(p, Tensor) and p.tolist() == [1.0, 2.0], \
     "a parameter is a tensor with the numbers it was given"
 x[0] = 5.0
 assert p.tolist() == [5.0, 2.0], "a parameter shares the memory it is given: it makes no copy"
+assert Parameter(x.array).tolist() == [5.0, 2.0], "a bare array will do, too"
 assert p.requires_grad is True and x.requires_grad is False, \
     "a parameter wants a gradient; the tensor it is made of does not"
 assert Parameter(x, requires_grad=False).requires_grad is False, \

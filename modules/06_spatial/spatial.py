@@ -244,6 +244,7 @@ assert np.array_equal(im2col(view)[13], x[1, 0:2, 1:3].reshape(-1)), "a row is a
 room = np.zeros(24 * 12)
 assert np.shares_memory(im2col(view, room), room), "given room to write in, it makes no memory of its own"
 assert im2col(windows(x[:, 0], (3,), (1,), (1,))).shape == (6, 9), "lines have windows too"
+assert im2col(windows(x[:0], (2, 2), (1, 1), (1, 1))).shape == (0, 12), "no pictures make no rows"
 
 # %% [markdown]
 # Then a convolution of stride 1 without padding is this. (The filters have to be turned like the windows:
@@ -972,6 +973,8 @@ assert np.allclose(standardize_channels(x, w, b).array.std((0, 2, 3)), w.array, 
 mean, var = out.kept
 assert np.allclose(mean, x.array.mean((0, 2, 3))) and np.allclose(var, x.array.var((0, 2, 3))), \
     "the mean and the variance are kept for the rule"
+assert np.allclose(standardize_channels(x, eps=12.0).array.var((0, 2, 3)), var / (var + 12), atol=1e-4), \
+    "eps is added to the variance"
 assert np.allclose(standardize_channels(tensor([[2.0], [2.0]])).array, 0), \
     "eps goes under the root: a channel that is the same everywhere becomes 0, not nan"
 same = rescale_channels(x, tensor(mean), tensor(var), w, b)
@@ -1135,6 +1138,7 @@ for p in net.parameters(): p.data.zero_()
 star = np.zeros((2, 1, 28, 28), np.float32)
 star[0, 0, 10, 10] = 4.0
 assert net(Tensor(star)).shape == (2, 10), "two pictures in, twice ten scores out"
+assert net.conv1(Tensor(star)).shape == (2, 6, 28, 28), "margins of 2 keep the first pictures at 28 x 28"
 net.conv1.weight.data[0, 0, 2, 2] = net.conv2.weight.data[0, 0, 2, 2] = 1.0
 net.fc1.weight.data[0, 6] = net.fc2.weight.data[0, 0] = net.fc3.weight.data[3, 0] = 1.0
 assert net(Tensor(star)).array[:, 3].tolist() == [4.0, 0.0], \

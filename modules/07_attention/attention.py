@@ -435,6 +435,8 @@ assert pieces[0, 0, 1].tolist() == [8.0, 9.0, 10.0, 11.0], "the row of place 1 s
 assert np.shares_memory(pieces.array, x.array), "nothing moves: the heads are a view"
 assert merge_heads(pieces).tolist() == x.tolist(), "merging undoes splitting"
 assert merge_heads(Tensor(2, 5, 3, 4)).shape == (2, 3, 20), "the pieces of a row stand side by side again"
+assert split_heads(x[0], 2).tolist() == pieces[0].tolist(), "counted from the end: one sentence has no B"
+assert merge_heads(pieces[0]).tolist() == x[0].tolist(), "counted from the end, here too"
 
 # %% [markdown]
 # The rows that look, are looked at and are handed out all come from `x`, through one matrix that makes three
@@ -485,6 +487,10 @@ assert np.allclose(look(changed).array[:, :3], look(x).array[:, :3], atol=1e-6),
 assert np.allclose(look(x).array, want, atol=1e-4), \
     "queries, keys and values in this order, one look a head, heads side by side, then c_proj"
 assert look(x[:1]).tolist() == look(x)[:1].tolist(), "the sentences of a batch know nothing of each other"
+blind = CausalSelfAttention(8, 2, dropout=1.0)
+blind.resid_dropout.p = 0.0
+seen = [np.ptp(blind(x).array, (0, 1)).any(), np.ptp(blind.eval()(x).array, (0, 1)).any()]
+assert seen == [False, True], "weights are dropped in training, and only there"
 
 # %% [markdown]
 # ## A block

@@ -363,6 +363,8 @@ assert iris["note"].tolist() == [0, 1, 0], "a comma in quotes belongs to the cel
 assert iris["kind"].dtype is int64 and iris["length"].dtype.name == "float32", \
     "numbers become floats, words whole numbers"
 assert table("a,b\n1,2\n3\n") == "refused", "a row that is too short is refused: its cells would slip"
+assert table("a,b\n1,2\n3,4,5\n") == "refused", "a row that is too long is refused as well"
+assert table("a,b\n1\n2\n") == "refused", "every name needs a column"
 
 # %% [markdown]
 # ## Samples by number
@@ -431,6 +433,7 @@ assert len(pairs) == 3, "there are as many samples as rows, not as many as tenso
 assert isinstance(pairs[1], tuple), "a sample is a tuple"
 assert pairs[1][0].tolist() == [3.0, 4.0] and pairs[1][1].item() == 8, "sample i is row i of every tensor"
 assert len(TensorDataset(x)[0]) == 1, "one tensor makes tuples of one"
+assert len(TensorDataset(x)) == 3, "one tensor has a length, too"
 assert pairs[-1][1].item() == 9, "samples are counted from the end as everywhere"
 try: refused = not TensorDataset(x, y[:2])
 except ValueError: refused = True
@@ -540,6 +543,8 @@ assert len(longer) == 10 and sorted(longer[:4]) == sorted(longer[4:8]) == [0, 1,
     "when more are asked for, whole shuffles follow each other, and part of one more"
 manual_seed(1)
 assert len(set(RandomSampler(range(100), True))) < 80, "with replacement some come twice, others not at all"
+thrown = list(RandomSampler(range(3), True, num_samples=50))
+assert len(thrown) == 50 and set(thrown) == {0, 1, 2}, "dice of n sides are thrown num_samples times"
 behind = []
 for n in (5, 500):
     manual_seed(7)
@@ -951,6 +956,8 @@ assert mirrored(grid).tolist() == [[[2.0, 1.0, 0.0], [5.0, 4.0, 3.0]]], \
     "a mirror swaps left and right, not up and down"
 assert mirrored(grid.array[0]).tolist() == [[2.0, 1.0, 0.0], [5.0, 4.0, 3.0]], \
     "in an array of bytes the width is the second dimension"
+assert isinstance(mirrored(grid), Tensor) and isinstance(mirrored(grid.array[0]), np.ndarray), \
+    "a tensor stays a tensor, an array an array"
 assert mirrored(np.arange(12).reshape(1, 4, 3))[0, :, 0].tolist() == [9, 6, 3, 0], \
     "colours stay in their order"
 manual_seed(0)

@@ -421,6 +421,7 @@ g = np.ones((2, 3, 4), np.float32)
 assert unbroadcast(g, (2, 3, 4)) is g, "what was not stretched stays as it is"
 assert unbroadcast(g, (4,)).tolist() == [6.0] * 4, "dimensions that appeared in front are summed away"
 assert unbroadcast(g, (3, 1)).tolist() == [[8.0]] * 3, "a 1 that has grown is summed, and stays a 1"
+assert unbroadcast(g, (1, 3, 4)).shape == (1, 3, 4), "a 1 that has become 2 is summed as well"
 assert unbroadcast(g, ()).item() == 24.0, "a single number is paid for by all its copies"
 assert unbroadcast(np.ones((2, 0), np.float32), (2, 1)).tolist() == [[0.0], [0.0]], \
     "copied to no place, it is not paid for"
@@ -658,6 +659,7 @@ assert agrees(lambda x: x.sum(1), (2, 3)) and agrees(lambda x: x.sum((0, -1)), (
 assert agrees(lambda x: x.sum(0, keepdim=True), (2, 3)), "with keepdim, the 1 is there already"
 assert agrees(lambda x: x.mean(), (2, 3)) and agrees(lambda x: x.mean((0, 2)), (2, 3, 2)), \
     "each of n numbers moves their average by one n-th"
+assert agrees(lambda x: x.mean(1), (3, 1)), "a number alone is its own average"
 
 # %% [markdown]
 # A product of matrices. Look at the shapes, and hardly anything is left to find: `g` is `(n, m)`, `x` is `(n,
@@ -852,6 +854,7 @@ def linear_rule(g, _out, x, weight, _bias):
 assert agrees(linear, (5, 3), (2, 3), (2,)), "inputs and weights meet each other, the bias meets every row"
 assert agrees(linear, (2, 5, 3), (2, 3), (2,)), "dimensions in front are more rows"
 assert agrees(linear, (5, 3), (2, 3)), "a layer may have no bias"
+assert agrees(linear, (5, 3), (3,), ()), "nor more than one neuron: its weight is a row, its bias a number"
 
 # %% [markdown]
 # The surprise at the right class, `-log softmax(x)[label]`, has the loveliest gradient of all: the shares

@@ -207,9 +207,9 @@ class Shift(Linear):
         return super().forward(x)
 
 class Seen(Mean):
-    def update(self, answers, target): super().update(len(answers) + len(target), 0.5)
+    def update(self, answers, target): super().update((answers - target).sum().item(), 0.5)
 
-def distance(answers, target): return (answers - target).abs().mean()
+def distance(answers, target): return (answers - target).mean()
 
 shift = Shift(1, 1)
 for p in shift.parameters(): p.data.fill_(1.0)
@@ -220,7 +220,7 @@ assert shift.noted[1] is False, "what is judged does not learn: no_grad, or ever
 assert shift.training is True, "afterwards the network trains on: its mode is as it was before"
 assert found["loss"] == 4.0, \
     "distances 2, 3, 4 and 7: a batch of three counts three times as much as one of one"
-assert seen.total == 4, \
+assert seen.total == 8, \
     "every score that was asked for is fed every batch: the answers, and what should be said"
 shift.eval()
 evaluate(shift, batches, distance)
@@ -842,6 +842,8 @@ assert told[1].get("state") == b"new!", "after an accident the old file is there
 assert list(told[1]) == ["state"], "after an accident the draft is removed"
 told = failing(KeyboardInterrupt())
 assert told == (KeyboardInterrupt, {"state": b"new!"}), "Ctrl-C is an accident like any other"
+with patch.object(Path, "open", side_effect=OSError("the disk is full")): told = failing(ValueError())
+assert told[0] is not FileNotFoundError, "before there is a draft, there is none to remove: missing_ok"
 folder.cleanup()
 
 # %% [markdown]

@@ -168,6 +168,10 @@ assert choose_qparams(tensor(0.0), tensor(0.0))[0].item() > 0, \
 scale, zero_point = choose_qparams(tensor(-1.0), tensor(5.1), symmetric=True)
 assert abs(scale.item() - 0.04) < 1e-8, "in a symmetric grid the larger side decides: 5.1 / 127.5"
 assert zero_point.item() == 0, "in a symmetric grid of int8, 0 stands at 0"
+scale, zero_point = choose_qparams(tensor([-510.0, -1.0]), tensor([1.0, 5.1]), 0, 255, symmetric=True)
+assert np.allclose(scale.array, [4.0, 0.04]), "the larger side may be the one below 0"
+assert zero_point.tolist() == [128, 128], "in the middle of 0 to 255 is 128, whatever the scale"
+assert choose_qparams(tensor(-1.0), tensor(1.0), -127, 127, True)[1].item() == 0, "0 is that of -127 to 127"
 scale, zero_point = choose_qparams(tensor(-1.0), tensor(1.55), 0, 255)
 assert zero_point.item() == 100, \
     "the grid may be another one: with places from 0 to 255, 0 stands at 100"
@@ -215,7 +219,7 @@ assert channels(x).shape == (24,), "without an axis there is one line, of all nu
 assert channels(x, 0).tolist() == [list(range(12)), list(range(12, 24))], "a row for each channel"
 assert channels(x, 1).tolist()[2] == [8, 9, 10, 11, 20, 21, 22, 23], \
     "a row holds the numbers of one channel and no others: bring the channels to the front, then reshape"
-assert channels(x, -1).shape == (4, 6), "the axis may be counted from the end"
+assert channels(x, -1).tolist()[1] == [1, 5, 9, 13, 17, 21], "the axis may be counted from the end"
 each = tensor([1.0, 2.0, 3.0])
 assert facing(each, 3, 1).shape == (1, 3, 1), "the numbers stand along the axis of the channels, among ones"
 assert facing(each, 2, -1).shape == (1, 3), "the axis may be counted from the end"

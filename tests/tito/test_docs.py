@@ -1,4 +1,4 @@
-"""What the documentation and the messages tell people to type exists: commands, options, codes, variables."""
+"""What messages tell people to type exists, and the page about tito names all there is to type."""
 
 import ast
 import re
@@ -10,21 +10,17 @@ import click
 import pytest
 
 from tito.cli import tito
+from tito.commands.check_course import problem_with
 from tito.core import errors
 from tito.core.plan import VARIABLES, Limits
+from tito.core.prose import Page, typed
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = [path for folder in ("tito", "modules") for path in sorted((ROOT / folder).rglob("*.py"))]
 TABLES = (ROOT / "docs/tito.md").read_text("utf-8")
 
-SPAN = re.compile(r"`((?:\.venv/bin/)?tito(?: [^`\n]+)?)`")                         # `tito module test 02`
-TYPED = re.compile(r"^(?:\$ | {4})?((?:\.venv/bin/)?tito(?: .+)?)$", re.MULTILINE)     # alone on its line
-PLACE = re.compile(r"\{[^{}]*\}|…")
 
-
-def commands_in(text: str) -> list[str]:
-    return [re.split(r" {2,}| && | [<>|#]", line)[0] for line in SPAN.findall(text) + TYPED.findall(text)]
+def commands_in(text: str) -> list[str]: return typed(Page("", text))
 
 
 def texts(path: Path):
@@ -38,29 +34,10 @@ def texts(path: Path):
             yield node.value
 
 
-def problem_with(line: str) -> str:
-    """Why a command line of the documentation cannot be typed; "" if it can."""
-    words, command = PLACE.sub("x", line).split()[1:], tito
-    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        found = command.get_command(click.Context(command), words[0])
-        if found is None:
-            return "" if words[0] == "x" else f"there is no command {words[0]}"
-        command, words = found, words[1:]
-    known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
-    wrong = [w for w in words if w.startswith("-") and w.partition("=")[0] not in known | {"--help", "-h"}]
-    return f"it has no option {wrong[0]}" if wrong else ""
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_what_a_page_says_to_type_exists(path):
-    lines = commands_in(path.read_text("utf-8"))
-    assert {line: problem for line in lines if (problem := problem_with(line))} == {}
-
-
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_what_a_message_says_to_type_exists(path):
     lines = [line for text in texts(path) for line in commands_in(text)]
-    assert {line: problem for line in lines if (problem := problem_with(line))} == {}
+    assert {line: problem for line in lines if (problem := problem_with(line, tito))} == {}
 
 
 def leaves(group: click.Group, path="tito"):
@@ -92,7 +69,7 @@ def test_the_page_names_every_variable_with_its_default():
 @pytest.mark.parametrize("line, problem", [
     ("tito", ""), ("tito modul test", "there is no command modul"), ("tito module test 02 --nonsense",
     "it has no option --nonsense"), ("tito undo --list", ""), ("tito …", ""), ("tito module x", "")])
-def test_and_this_test_can_fail(line, problem): assert problem_with(line) == problem
+def test_and_this_test_can_fail(line, problem): assert problem_with(line, tito) == problem
 
 
 def test_commands_are_found_where_they_stand():

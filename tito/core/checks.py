@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from tito.core.lesson import Cell, defined_names
 from tito.core.plan import Frame, Limits, Outcome
@@ -30,6 +31,7 @@ def turn(outcome: Outcome) -> str:
 def plain(text: str) -> list[str]: return [line.rstrip() for line in text.strip().split("\n") if line.strip()]
 
 
+@lru_cache(1000)
 def names_in(source: str) -> tuple[str, ...]:
     try:
         return defined_names(source)
@@ -37,6 +39,7 @@ def names_in(source: str) -> tuple[str, ...]:
         return ()
 
 
+@lru_cache(1000)
 def imported_in(source: str) -> tuple[str, ...]:
     """The names that the import statements of a cell bring."""
     try:

@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import count
 from typing import Any, Literal, NamedTuple
 
@@ -153,10 +154,11 @@ def _matches(pattern: re.Pattern[str], text: str) -> dict[int, re.Match[str]]:
     """Where a pattern stands on a line of its own, outside of strings."""
     lines = enumerate(text.split("\n"), 1)
     found = {number: match for number, line in lines if (match := pattern.match(line))}
-    quoted = _inside_strings(text) if found else set()
+    quoted = _inside_strings(text) if found else frozenset[int]()
     return {number: match for number, match in found.items() if number not in quoted}
 
 
+@lru_cache(10_000)
 def defined_names(source: str) -> tuple[str, ...]:
     """The top-level names that def, class and assignments give, in order; imports are not among them."""
     return tuple(dict.fromkeys(_definitions(ast.parse(source).body)))
@@ -289,6 +291,11 @@ def solutions(cell: Cell) -> list[str]:
     return [textwrap.dedent("\n".join(lines[start + 1:stop])) for start, stop in _regions(cell.source)]
 
 
+def solution_lines(cell: Cell) -> set[int]:
+    """The lines (from 1) of a cell's source that are a solution."""
+    return {line + 1 for start, stop in _regions(cell.source) for line in range(start + 1, stop)}
+
+
 def solved(cell: Cell) -> Cell:
     """The cell without the solution's markers."""
     dropped = marks(cell.source)
@@ -332,14 +339,15 @@ def _place(cell: Cell, line: int) -> str:
     return ".".join(names) if "".join(names).strip("_") else cell.name
 
 
-def _inside_strings(source: str) -> set[int]:
+@lru_cache(10_000)
+def _inside_strings(source: str) -> frozenset[int]:
     """The lines (from 1) that begin inside a multi-line string: what they hold is text, not directives."""
     try:
         tree = ast.parse(source)
     except SyntaxError:             # a demonstration with a %magic, or a learner's unfinished line
-        return set()
+        return frozenset()
     strings = (n for n in ast.walk(tree) if isinstance(n, ast.Constant | ast.JoinedStr))
-    return {line for n in strings for line in range(n.lineno + 1, (n.end_lineno or n.lineno) + 1)}
+    return frozenset(line for n in strings for line in range(n.lineno + 1, (n.end_lineno or n.lineno) + 1))
 
 
 # ------------------------------------------------------------------------------- the learner's notebook

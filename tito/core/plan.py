@@ -60,7 +60,17 @@ class Unit:
     names: tuple[str, ...] = ()     # what it has to define
 
 
-Kind = Literal["cells", "tests", "program", "import"]
+@dataclass(frozen=True)
+class Variant:
+    """Another text for one of the units, tried in a fork of its own, with the units after it."""
+
+    name: str
+    unit: str                       # the cell that it takes the place of
+    source: str
+    until: str                      # the last unit that is run; it ends sooner with the first that fails
+
+
+Kind = Literal["cells", "tests", "program", "import", "variants"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,8 @@ class Plan:
     stage: str                      # the folder whose tinytorch is tested
     folder: str                     # where the process stands
     limits: Limits = Limits()
-    units: tuple[Unit, ...] = ()    # cells: what to run, in order
+    units: tuple[Unit, ...] = ()    # cells, variants: what to run, in order
+    variants: tuple[Variant, ...] = ()
     path: str = ""                  # tests: the folder of lesson tests; program: the file
     argv: tuple[str, ...] = ()
     reference: str = ""             # the folder of the reference package, which nobody may borrow from
@@ -101,6 +112,7 @@ class Outcome:
     undefined: tuple[str, ...] = () # names that a cell did not define though it should
     output: str = ""
     seconds: float = 0.0
+    variant: str = ""               # in whose fork
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ prints, even into the same pipe, is taken for a result. What it prints goes to a
 from __future__ import annotations
 import __future__
 
+import ast
 import faulthandler
 import importlib
 import importlib.util
@@ -15,6 +16,7 @@ import io
 import json
 import linecache
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -22,7 +24,7 @@ import time
 import traceback
 import types
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +45,17 @@ class Channel:
     """Where results go: the old standard output, under another number."""
 
     def __init__(self, key: str, out: int):
-        self.key, self.out, self.lock, self.owner = key, out, threading.Lock(), os.getpid()
+        self.key, self.out, self.variant = key, out, ""
+        self.claim()
+
+    def claim(self, variant: str = "") -> None:
+        """From now on this process is the one that speaks."""
+        self.lock, self.owner, self.variant = threading.Lock(), os.getpid(), variant
 
     def tell(self, **record: Any) -> None:
         if os.getpid() != self.owner:   # a learner's fork must not speak for us
             leave(0)
-        data = (encode({"key": self.key, **record}) + "\n").encode()
+        data = (encode({"key": self.key, "variant": self.variant, **record}) + "\n").encode()
         with self.lock:
             while data:
                 data = data[write(self.out, data):]
@@ -234,13 +241,20 @@ class Worker:
         self.printed.redirect()
         self.asserts = loaded("tito_asserts", plan["asserts"])
         self.judge = self.asserts.Judge()
-        self.watch = Watch(channel, self.printed, limits["test"], now() + limits["lesson"])
-        self.watch.start()
+        self.until = now() + limits["lesson"]
+        self.space, self.flags = types.ModuleType("__main__"), 0
+        self.look()
         limit_memory(limits["memory"])      # last: what is ours has its room
+
+    def look(self) -> None:
+        """Begins to watch the time: of a fork, too, to which no thread comes along."""
+        self.watch = Watch(self.channel, self.printed, self.plan["limits"]["test"], self.until)
+        self.watch.start()
 
     def run(self) -> None:
         kinds: dict[str, Callable[[], None]] = {
-            "cells": self.cells, "tests": self.tests, "program": self.program, "import": lambda: None}
+            "cells": self.cells, "tests": self.tests, "program": self.program, "import": lambda: None,
+            "variants": self.variants}
         sys.path[:0] = [self.plan["stage"]]
         if self.unit("import", lambda: importlib.import_module("tinytorch")):
             kinds[self.plan["kind"]]()
@@ -296,20 +310,53 @@ class Worker:
 
     def cells(self) -> None:
         """The learner's cells in one namespace; each of the course's checks in a copy of it."""
-        space = sys.modules["__main__"] = types.ModuleType("__main__")
-        flags = 0
-        for unit in self.plan["units"]:
-            source, file = unit["source"], unit["file"]
-            linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-            with self.judged(unit["id"]) as facts:
-                if unit["kind"] == "check":
-                    code = compile(self.asserts.rewritten(source, file), file, "exec", flags, True, 0)
-                    exec(code, {**vars(space), self.asserts.JUDGE: self.judge})
-                else:
-                    code = compile(source, file, "exec", flags, True, 0)
-                    flags |= code.co_flags & FLAGS      # `from __future__` holds for the cells after it
-                    exec(code, vars(space))
-                    facts["undefined"] = [n for n in unit["names"] if n not in vars(space)]
+        sys.modules["__main__"] = self.space
+        for unit in self.plan["units"]: self.cell(unit)
+
+    def cell(self, unit: dict[str, Any]) -> bool:
+        source, file, space = unit["source"], unit["file"], vars(self.space)
+        linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+        with self.judged(unit["id"]) as facts:
+            if unit["kind"] == "check":
+                code = compile(self.asserts.rewritten(source, file), file, "exec", self.flags, True, 0)
+                exec(code, {**space, self.asserts.JUDGE: self.judge})
+            else:
+                code = compile(source, file, "exec", self.flags, True, 0)
+                self.flags |= code.co_flags & FLAGS     # `from __future__` holds for the cells after it
+                exec(code, space)
+                facts["undefined"] = [n for n in unit["names"] if n not in space]
+        return facts["outcome"] == "passed"
+
+    def variants(self) -> None:
+        """The cells once, and before each the variants of it, in forks: what came before is there already.
+
+        The checks are run in the forks only; what they import is imported here, once for all.
+        """
+        sys.modules["__main__"] = self.space
+        units, variants = self.plan["units"], self.plan["variants"]
+        for unit in units:
+            if unit["kind"] == "check": exec(imports_of(unit["source"]), {})
+        for place, unit in enumerate(units):
+            for variant in variants:
+                if variant["unit"] == unit["id"]:
+                    self.in_a_fork(variant, [{**unit, "source": variant["source"]}, *units[place + 1:]])
+            if unit["kind"] != "check": self.cell(unit)
+
+    def in_a_fork(self, variant: dict[str, Any], units: list[dict[str, Any]]) -> None:
+        child = os.fork()
+        if not child:
+            os.setpgid(0, 0)
+            self.channel.claim(variant["name"])
+            self.look()
+            for unit in units:
+                if not self.cell(unit) or unit["id"] == variant["until"]: leave(0)
+            leave(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child, signal.SIGKILL)            # what it started ends with it
+        if code not in (0, TIMEOUT):
+            how = f"the process ended (exit code {code})" if code > 0 else f"Python crashed (signal {-code})"
+            self.channel.tell(event="end", unit="", variant=variant["name"], outcome="lost", text=how)
 
     def tests(self) -> None:
         import pytest
@@ -402,6 +449,12 @@ def plugin(worker: Worker) -> Any:
                     self.found["outcome"] = "skipped"
 
     return Stream()
+
+
+def imports_of(source: str) -> types.CodeType:
+    """The import statements of a piece of code, and nothing else of it."""
+    body: list[ast.stmt] = [n for n in ast.parse(source).body if isinstance(n, ast.Import | ast.ImportFrom)]
+    return compile(ast.Module(body, []), "imports", "exec")
 
 
 def title(item: Any) -> str:

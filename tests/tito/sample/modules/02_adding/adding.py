@@ -13,9 +13,9 @@ def add(x, y):
     """As many as x and y together."""
     #| hint Count on from x.
     ### BEGIN SOLUTION
-    for _ in range(y):
-        x = after(x)
-    return x
+    together = x
+    for _ in range(y): together = after(together)
+    return together
     ### END SOLUTION
 
 # %%
