@@ -17,10 +17,11 @@ from threading import Condition, Lock, Thread
 import numpy as np
 
 from .attention import GPT
-from .capstone import Batcher, Refused, Shelf, Text, Writer
+from .capstone import Batcher, Refused, Shelf, Text
 from .dataloader import CharTokenizer
 from .layers import Module
 from .modes import no_grad
+from .quick import QuickWriter
 from .safetensors import load_file, save_file
 from .tensor import Tensor
 from .wire import DATATYPES, Port, strings
@@ -92,7 +93,7 @@ class Scribe:
     """Continues the texts of many, together."""
 
     def __init__(self, model: GPT, at_once: int = 16, bound: int = 64, clock=time.monotonic):
-        self.writer, self.at_once, self.bound, self.clock = Writer(model), at_once, bound, clock
+        self.writer, self.at_once, self.bound, self.clock = QuickWriter(model), at_once, bound, clock
         self.line, self.listeners, self.closed, self.stirred = deque(), {}, False, Condition()
         self.told = lambda texts, seconds: None
         self.thread = Thread(target=self.work, daemon=True)
@@ -146,7 +147,7 @@ class Scribe:
 
     def give_up(self, error: Exception) -> None:
         """A step failed: everybody who was being written for is told, and the writer starts anew."""
-        self.writer = Writer(self.writer.model)
+        self.writer = QuickWriter(self.writer.model)
         for hear, _ in self.listeners.values(): hear(error)
         self.listeners.clear()
 

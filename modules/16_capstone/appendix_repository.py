@@ -49,10 +49,11 @@ from threading import Condition, Lock, Thread
 import numpy as np
 
 from tinytorch.attention import GPT
-from tinytorch.capstone import Batcher, Refused, Shelf, Text, Writer
+from tinytorch.capstone import Batcher, Refused, Shelf, Text
 from tinytorch.dataloader import CharTokenizer
 from tinytorch.layers import Module
 from tinytorch.modes import no_grad
+from tinytorch.quick import QuickWriter
 from tinytorch.safetensors import load_file, save_file
 from tinytorch.tensor import Tensor
 from tinytorch.wire import DATATYPES, Port, strings
@@ -133,7 +134,7 @@ class Scribe:
     """Continues the texts of many, together."""
 
     def __init__(self, model: GPT, at_once: int = 16, bound: int = 64, clock=time.monotonic):
-        self.writer, self.at_once, self.bound, self.clock = Writer(model), at_once, bound, clock
+        self.writer, self.at_once, self.bound, self.clock = QuickWriter(model), at_once, bound, clock
         self.line, self.listeners, self.closed, self.stirred = deque(), {}, False, Condition()
         self.told = lambda texts, seconds: None
         self.thread = Thread(target=self.work, daemon=True)
@@ -187,7 +188,7 @@ class Scribe:
 
     def give_up(self, error: Exception) -> None:
         """A step failed: everybody who was being written for is told, and the writer starts anew."""
-        self.writer = Writer(self.writer.model)
+        self.writer = QuickWriter(self.writer.model)
         for hear, _ in self.listeners.values(): hear(error)
         self.listeners.clear()
 
