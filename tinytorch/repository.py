@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from threading import Condition, Lock, Thread
@@ -17,7 +17,7 @@ from threading import Condition, Lock, Thread
 import numpy as np
 
 from .attention import GPT
-from .capstone import Batcher, Refused, Shelf, Text
+from .capstone import Batcher, Loan, Refused, Shelf, Text
 from .dataloader import CharTokenizer
 from .layers import Module
 from .modes import no_grad
@@ -279,12 +279,15 @@ class Repository:
     @contextmanager
     def lent(self, name: str, version: str | None = None) -> Iterator:
         """A version of a model, the newest if none is named; Refused, 404, if there is none."""
-        with ExitStack() as stack:
-            while True:
-                try: model = stack.enter_context(self.shelf.lent(self.key(name, version)))
-                except KeyError: continue                       # removed just now: look again
-                break
-            yield model
+        loan = self.loan(name, version)
+        try: yield loan.thing
+        finally: loan.leave()
+
+    def loan(self, name: str, version: str | None = None) -> Loan:
+        """The same for those who say themselves when they leave."""
+        while True:
+            loan = self.shelf.loans.get(self.key(name, version))
+            if loan is not None and loan.enter(): return loan   # else it was replaced just now: look again
 
     def key(self, name: str, version: str | None) -> str:
         versions = self.versions.get(name)
