@@ -30,7 +30,7 @@ KNOWN = {GPT, ModuleDict, ModuleList, Block, CausalSelfAttention, MLP, LayerNorm
 
 
 def familiar(model: GPT) -> bool:
-    """Whether this is lesson 07's GPT in float32 on the CPU, and nobody has put something else in or hooked on."""
+    """Whether this is lesson 07's GPT, in float32 and on the CPU, with no other parts and no hooks."""
     for module in model.modules():
         if type(module) not in KNOWN or any([module.__dict__[name] for name in HOOKS]): return False
     return all([type(p.array) is np.ndarray and p.array.dtype == np.float32 for p in model.parameters()])
@@ -136,7 +136,8 @@ def hidden_from(start, columns: int):
 
 def chosen(text: Text, scores) -> int:
     """What text.choose(Tensor(scores)) says.  (vocab) -> a number"""
-    if text.repetition_penalty != 1: scores = discouraged(Tensor(scores), text.ids, text.repetition_penalty).array
+    if text.repetition_penalty != 1:
+        scores = discouraged(Tensor(scores), text.ids, text.repetition_penalty).array
     if text.temperature == 0: return int(scores.argmax())
     if text.temperature != 1: scores = scores / text.temperature
     if 0 < text.top_k < len(scores):

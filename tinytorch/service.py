@@ -34,7 +34,7 @@ __all__ = [
 try:
     import uvicorn
     from starlette.exceptions import HTTPException
-    from starlette.requests import ClientDisconnect, Request
+    from starlette.requests import ClientDisconnect
     from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
     from starlette.routing import Route, Router
 except ImportError as error:
@@ -137,7 +137,8 @@ class Server:
         if wanted: self.repository.key(wanted, request.path_params.get("version"))
         return JSONResponse({"model_stats": [
             {"name": name, "version": number, "inference_count": pulse.count, **pulse.told()}
-            for (name, number), pulse in sorted(self.pulses.items()) if pulse.count and wanted in (None, name)]})
+            for (name, number), pulse in sorted(self.pulses.items())
+            if pulse.count and wanted in (None, name)]})
 
     # ------------------------------------------------------------------------------------- repository
 
@@ -183,9 +184,8 @@ class Server:
 
     async def infer_slowly(self, request):
         """The same, where the path did not look as expected: behind a prefix, say."""
-        which = request.path_params
-        said, headers = await self.infer(which["name"], which.get("version"), dict(request.scope["headers"]),
-                                         request.receive)
+        which, headers = request.path_params, dict(request.scope["headers"])
+        said, headers = await self.infer(which["name"], which.get("version"), headers, request.receive)
         return Response(said, headers={name.decode(): value.decode() for name, value in headers})
 
     async def generate(self, request):
@@ -411,7 +411,7 @@ class Watched:
         log(**told, ms=round(1000 * seconds, 2))
 
     def tallies(self, name: str, version: str, status: int) -> tuple:
-        """Where requests of this kind are counted: looked up once, for the look-up costs more than the count."""
+        """Where requests of this kind are counted; looked up once, which costs more than to count."""
         if (name, version, status) not in self.known:
             metrics, pulses = self.server.metrics, self.server.pulses
             self.known[name, version, status] = (
@@ -424,8 +424,8 @@ class Loop(uvicorn.Server):
     """uvicorn, which tells the server that it is ending."""
 
     def __init__(self, server: Server, **settings):
-        super().__init__(uvicorn.Config(server.app, log_level="warning", access_log=False, proxy_headers=False,
-                                        server_header=False, ws="none", lifespan="on", **settings))
+        lean = {"access_log": False, "proxy_headers": False, "server_header": False, "ws": "none"}
+        super().__init__(uvicorn.Config(server.app, log_level="warning", lifespan="on", **lean, **settings))
         self.serving = server
 
     def handle_exit(self, sig, frame) -> None:

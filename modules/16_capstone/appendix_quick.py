@@ -1,13 +1,14 @@
 # %% [markdown]
 # # Appendix: a word without doors
 #
-# Count what `read` does for one word of a GPT with four layers: 65 ops, each through the door of lesson 02, some
-# 3,000 calls of Python functions, and between them arrays of a few hundred numbers, which NumPy is done with in
-# a microsecond or two. Two thirds of the time go into asking who should do the work.
+# Count what `read` does for one word of a GPT with four layers: 65 ops, each through the door of lesson 02,
+# some 3,000 calls of Python functions, and between them arrays of a few hundred numbers, which NumPy is
+# done with in a microsecond or two. Two thirds of the time go into asking who should do the work.
 #
-# Training cannot do without that: it wants receipts, and layers that somebody may replace. Someone who serves a
-# finished model can. A **sheet** is a layer written out for one purpose, to read one word of each text: bare
-# arrays, weights that lie as the product wants them, and everything that two steps do in a row worked into one.
+# Training cannot do without that: it wants receipts, and layers that somebody may replace. Someone who
+# serves a finished model can. A **sheet** is a layer written out for one purpose, to read one word of each
+# text: bare arrays, weights that lie as the product wants them, and everything that two steps do in a row
+# worked into one.
 #
 # - A layer norm scales by `weight` and shifts by `bias`, and then a linear layer multiplies. Row `i` of that
 #   matrix may as well be scaled beforehand, and what it makes of `bias` be added to its own bias.
@@ -45,7 +46,7 @@ KNOWN = {GPT, ModuleDict, ModuleList, Block, CausalSelfAttention, MLP, LayerNorm
 
 
 def familiar(model: GPT) -> bool:
-    """Whether this is lesson 07's GPT in float32 on the CPU, and nobody has put something else in or hooked on."""
+    """Whether this is lesson 07's GPT, in float32 and on the CPU, with no other parts and no hooks."""
     for module in model.modules():
         if type(module) not in KNOWN or any([module.__dict__[name] for name in HOOKS]): return False
     return all([type(p.array) is np.ndarray and p.array.dtype == np.float32 for p in model.parameters()])
@@ -160,7 +161,8 @@ def hidden_from(start, columns: int):
 #| export
 def chosen(text: Text, scores) -> int:
     """What text.choose(Tensor(scores)) says.  (vocab) -> a number"""
-    if text.repetition_penalty != 1: scores = discouraged(Tensor(scores), text.ids, text.repetition_penalty).array
+    if text.repetition_penalty != 1:
+        scores = discouraged(Tensor(scores), text.ids, text.repetition_penalty).array
     if text.temperature == 0: return int(scores.argmax())
     if text.temperature != 1: scores = scores / text.temperature
     if 0 < text.top_k < len(scores):
@@ -175,8 +177,8 @@ def chosen(text: Text, scores) -> int:
     return int((ends > fractions(text.generator, 1, float32)[0] * ends[-1]).argmax())
 
 # %% [markdown]
-# A **quick writer** reads new texts as the lesson's does, many words at once, and then goes on by sheets. Of a
-# model with parts that it does not know it makes nothing of its own: then it is the lesson's.
+# A **quick writer** reads new texts as the lesson's does, many words at once, and then goes on by sheets.
+# Of a model with parts that it does not know it makes nothing of its own: then it is the lesson's.
 
 # %%
 #| export

@@ -197,9 +197,9 @@ def to_bytes(array) -> bytes:
 # %% [markdown]
 # ## A request
 #
-# A client that sends its numbers in binary sends the same JSON in front of them, every time. Reading it takes longer
-# than all the rest; so what a short one was understood to say is kept, a few hundred of them, and the next request
-# with the same bytes is only numbers.
+# A client that sends its numbers in binary sends the same JSON in front of them, every time. Reading it
+# takes longer than all the rest; so what a short one was understood to say is kept, a few hundred of them,
+# and the next request with the same bytes is only numbers.
 
 # %%
 #| export

@@ -489,7 +489,7 @@ def process(tmp_path):
             for line in process.stderr: process.lines.append(json.loads(line))
         threading.Thread(target=listen, daemon=True).start()
         process.place = f"127.0.0.1:{port}"
-        assert eventually(lambda: answers(process.place), 60)
+        assert eventually(lambda: answers(process.place), 180)
         yield process
         process.kill()
         process.wait()
