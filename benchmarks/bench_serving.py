@@ -3,8 +3,8 @@
     python benchmarks/bench_serving.py      needs the `dev` extra; a few minutes
 
 CPU seconds on one thread where nobody waits for anybody, the best of rounds that take turns; before anything
-is timed, the texts must agree. Over HTTP, the clients are a process of their own (`clients.py`), and the
-servers are two: one with TinyTorch's models, one with PyTorch's, behind the same handler and the same batching.
+is timed, answers must agree. Over HTTP, the clients are a process of their own (`clients.py`), and the
+servers are two: TinyTorch's models and PyTorch's, behind the same handler and with the same batching.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from versus import machine, table, torch_on_one_thread, write  # first: it sets 
 torch = torch_on_one_thread()
 
 import numpy as np  # noqa: E402
+from clients import load, question  # noqa: E402
 
 from tinytorch import manual_seed  # noqa: E402
 from tinytorch.models import GPT, MLP, LeNet5  # noqa: E402
@@ -179,6 +180,12 @@ class Contender:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def answer(self, request: bytes):
+        """The numbers that come back."""
+        found: list = []
+        load(self.port, [request], 1, count=1, hear=lambda which, body: found.append(body[-40:]))
+        return np.frombuffer(found[0], "<f4")
+
     def under(self, file: Path, users: int) -> dict:
         """What so many users see, and what a request costs."""
         before, clients = self.cpu(), Path(__file__).with_name("clients.py")
@@ -204,16 +211,6 @@ def fill(folder: Path) -> None:
         keep(module, folder / f"alone{number}/1", config | {"max_batch": 1})
 
 
-def question(name: str, shape: tuple) -> bytes:
-    """One row, in binary, as real clients send it."""
-    x = np.random.default_rng(0).random((1, *shape), np.float32)
-    one = {"name": "x", "datatype": "FP32", "shape": x.shape, "parameters": {"binary_data_size": x.nbytes}}
-    head = json.dumps({"inputs": [one], "parameters": {"binary_data_output": True}}).encode()
-    return (f"POST /v2/models/{name}/infer HTTP/1.1\r\nHost: h\r\n"
-            f"Inference-Header-Content-Length: {len(head)}\r\n"
-            f"Content-Length: {len(head) + x.nbytes}\r\n\r\n").encode() + head + x.tobytes()
-
-
 def middle(runs: list[dict]) -> dict:
     """The run with the middle p99; of CPU time the least."""
     return sorted(runs, key=lambda run: run["p99"])[len(runs) // 2] | {"cpu": min(run["cpu"] for run in runs)}
@@ -227,11 +224,14 @@ def over_http(rounds: int = 3) -> str:
         servers = {name: Contender(name, folder) for name in ("tinytorch", "torch")}
         try:
             for number, (model, (_, _, shape)) in enumerate(MODELS.items()):
-                runs: dict = {}
+                runs, x = {}, np.random.default_rng(0).random((1, *shape), np.float32)
+                asked = question(f"together{number}", x)
+                ours, theirs = [server.answer(asked) for server in servers.values()]
+                np.testing.assert_allclose(ours, theirs, atol=1e-4)
                 for _ in range(rounds):
                     for users in CROWDS:
                         for way in ("together", "alone"):
-                            file.write_bytes(question(f"{way}{number}", shape))
+                            file.write_bytes(question(f"{way}{number}", x))
                             for name, server in servers.items():
                                 runs.setdefault((name, way, users), []).append(server.under(file, users))
                 found = {key: middle(tries) for key, tries in runs.items()}

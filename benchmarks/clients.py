@@ -22,6 +22,15 @@ from time import perf_counter, process_time
 LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 
 
+def question(model: str, x) -> bytes:
+    """A request with an array, in binary, as real clients send it."""
+    one = {"name": "x", "datatype": "FP32", "shape": x.shape, "parameters": {"binary_data_size": x.nbytes}}
+    head = json.dumps({"inputs": [one], "parameters": {"binary_data_output": True}}).encode()
+    return (f"POST /v2/models/{model}/infer HTTP/1.1\r\nHost: h\r\n"
+            f"Inference-Header-Content-Length: {len(head)}\r\n"
+            f"Content-Length: {len(head) + x.nbytes}\r\n\r\n").encode() + head + x.tobytes()
+
+
 class User:
     """A connection, and the answer that is arriving on it."""
 

@@ -38,7 +38,7 @@ try:
     from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
     from starlette.routing import Route, Router
 except ImportError as error:
-    raise ImportError("serving wants three packages: pip install 'tinytorch-tito[serve]'") from error
+    raise ImportError("serving wants packages of its own: pip install 'tinytorch-tito[serve]'") from error
 
 LARGEST = 16 * 2**20            # bytes of a body
 SLOWEST = 30.0                  # seconds in which a body has to arrive

@@ -18,7 +18,7 @@ __all__ = [
 
 try: from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 except ImportError as error:
-    raise ImportError("serving wants three packages: pip install 'tinytorch-tito[serve]'") from error
+    raise ImportError("serving wants packages of its own: pip install 'tinytorch-tito[serve]'") from error
 
 PROCESS, COUNTER = secrets.token_hex(4), itertools.count(1)     # a system call less for each request
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)

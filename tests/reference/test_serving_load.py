@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.util
-import json
 import os
 import re
 import socket
@@ -24,7 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("clients", ROOT / "benchmarks/clients.py")
 clients = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(clients)
-load = clients.load
 pytestmark = pytest.mark.slow
 
 
@@ -52,22 +50,15 @@ def server(tmp_path):
         assert process.wait(60) == 0
 
 
-def request(x) -> bytes:
-    size = {"binary_data_size": x.nbytes}
-    told = {"inputs": [{"name": "x", "datatype": "FP32", "shape": x.shape, "parameters": size}],
-            "parameters": {"binary_data_output": True}}
-    head = json.dumps(told).encode()
-    return (f"POST /v2/models/m/infer HTTP/1.1\r\nHost: h\r\nInference-Header-Content-Length: {len(head)}\r\n"
-            f"Content-Length: {len(head) + x.nbytes}\r\n\r\n").encode() + head + x.tobytes()
-
-
-QUESTIONS = [request(np.full((1, 64), n / 10, np.float32)) for n in range(50)]
+QUESTIONS = [clients.question("m", np.full((1, 64), n / 10, np.float32)) for n in range(50)]
 
 
 def crowd(port: int, users: int, count: int, answers: list) -> int:
-    """Users who ask one after the other, fifty questions in turn; how many were answered, all of them rightly."""
+    """Users who ask fifty questions in turn; how many were answered, all of them rightly."""
     found = [[] for _ in QUESTIONS]
-    load(port, QUESTIONS, users, count=count, hear=lambda which, body: found[which].append(body[-40:]))
+
+    def hear(which: int, body: bytes) -> None: found[which].append(body[-40:])
+    clients.load(port, QUESTIONS, users, count=count, hear=hear)
     for bodies, answer in zip(found, answers, strict=True):
         numbers = np.frombuffer(b"".join(bodies), "<f4").reshape(-1, 10)
         np.testing.assert_allclose(numbers, np.broadcast_to(answer, numbers.shape), atol=1e-4)
