@@ -1,6 +1,6 @@
 """What serving costs: a word with a cache, a request over HTTP, and both in PyTorch behind the same server.
 
-    python benchmarks/bench_serving.py      needs the `dev` extra; a few minutes
+    python benchmarks/bench_serving.py [words] [http]       needs the `dev` extra; a few minutes
 
 CPU seconds on one thread where nobody waits for anybody, the best of rounds that take turns; before anything
 is timed, answers must agree. Over HTTP, the clients are a process of their own (`clients.py`), and the
@@ -120,7 +120,7 @@ def words() -> str:
 
 def words_with(kernels: str) -> str:
     """The same in a process that has these kernels."""
-    done = subprocess.run([sys.executable, __file__, "words"], stdout=subprocess.PIPE, text=True, check=True,
+    done = subprocess.run([sys.executable, __file__, "times"], stdout=subprocess.PIPE, text=True, check=True,
                           env={**os.environ, "TINYTORCH_KERNELS": kernels})
     return done.stdout.strip()
 
@@ -216,7 +216,7 @@ def middle(runs: list[dict]) -> dict:
     return sorted(runs, key=lambda run: run["p99"])[len(runs) // 2] | {"cpu": min(run["cpu"] for run in runs)}
 
 
-def over_http(rounds: int = 3) -> str:
+def over_http(rounds: int = 2) -> str:
     pages = []
     with tempfile.TemporaryDirectory() as place:
         folder, file = Path(place, "models"), Path(place, "request")
@@ -277,13 +277,16 @@ def added(folder: Path, shape: tuple, found: dict) -> str:
             f"it adds {served - direct:.2f} ms.")
 
 
-def main() -> None:
-    if sys.argv[1:2] == ["serve"]: serve(*sys.argv[2:])
-    elif sys.argv[1:] == ["words"]: print(words())
-    else:
-        parts = [machine(f"PyTorch {torch.__version__}"), "Without kernels:", words_with("numpy"),
-                 "With kernels (`TINYTORCH_KERNELS=fast`):", words_with("fast"), over_http()]
-        write("bench_serving.py", "\n\n".join(parts))
+def main(*parts: str) -> None:
+    if parts[:1] == ("serve",): return serve(*parts[1:])
+    if parts == ("times",): return print(words())
+    about = machine(f"PyTorch {torch.__version__}")
+    if "http" in parts or not parts: write("bench_serving.py http", f"{about}\n\n{over_http()}")
+    if "words" in parts or not parts:
+        plain, fast = [words_with(kernels) for kernels in ("numpy", "fast")]
+        write("bench_serving.py words", f"{about}\n\nWithout kernels:\n\n{plain}\n\n"
+                                        f"With `TINYTORCH_KERNELS=fast`:\n\n{fast}")
+    return None
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__": main(*sys.argv[1:])
