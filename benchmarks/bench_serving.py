@@ -1,30 +1,48 @@
-"""What serving costs: a word with a cache beside PyTorch's, and requests alone and together.
+"""What serving costs: a word with a cache, a request over HTTP, and both in PyTorch behind the same server.
 
-    python benchmarks/bench_serving.py      needs the `dev` extra
+    python benchmarks/bench_serving.py [words] [http]       needs the `dev` extra; a few minutes
 
-CPU seconds on one thread; the best of rounds that take turns. Before anything is timed, the texts must agree.
+CPU seconds on one thread where nobody waits for anybody, the best of rounds that take turns; before anything
+is timed, answers must agree. Over HTTP, the clients are a process of their own (`clients.py`), and the
+servers are two: TinyTorch's models and PyTorch's, behind the same handler and with the same batching.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import socket
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from time import process_time
+from time import perf_counter, process_time, sleep
 
-os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
-import torch
-import torch.nn.functional as F
+from versus import machine, table, torch_on_one_thread, write  # first: it sets how many threads
 
-from tinytorch import Tensor, manual_seed, no_grad
-from tinytorch.models import GPT, MLP, LeNet5
-from tinytorch.serve import Batcher, generate
+torch = torch_on_one_thread()
+
+import numpy as np  # noqa: E402
+from clients import load, question  # noqa: E402
+
+from tinytorch import manual_seed  # noqa: E402
+from tinytorch.models import GPT, MLP, LeNet5  # noqa: E402
+from tinytorch.repository import opened_version  # noqa: E402
+from tinytorch.serve import Answerer, QuickWriter, Repository, Server, generate, keep  # noqa: E402
+from tinytorch.service import TURN, Loop  # noqa: E402
+
+F = torch.nn.functional
 
 VOCABULARY, PLACES, LAYERS, HEADS, WIDTH, WORDS = 65, 256, 4, 4, 128, 100
 ROUNDS = 7
+SECONDS, CROWDS = 2.0, (1, 4, 32)
+MODELS = {
+    "MLP 784-1024-1024-10": ("MLP", [784, 1024, 1024, 10], (784,)),
+    "LeNet-5": ("LeNet5", [], (1, 28, 28)),
+}
 
 
 class Theirs:
@@ -80,49 +98,195 @@ def best(*runs) -> list[float]:
     return [min(times) for times in found]
 
 
-def words() -> None:
+def words() -> str:
+    """A word of a GPT that remembers what it has read, in CPU time."""
     manual_seed(0)
-    model = GPT(VOCABULARY, PLACES, LAYERS, HEADS, WIDTH).eval()
+    model, rows = GPT(VOCABULARY, PLACES, LAYERS, HEADS, WIDTH).eval(), []
     for p in model.parameters(): p.data.normal_(0.0, 0.1)
-    theirs = Theirs(model)
-    print("| a word of a GPT with a cache, 4 layers of 128 | TinyTorch | PyTorch | ratio |")
-    print("|---|---:|---:|---:|")
+    theirs, how = Theirs(model), {"max_new_tokens": WORDS, "temperature": 0.0}
     for texts in (1, 8):
         begun = np.random.default_rng(texts).integers(0, VOCABULARY, (texts, 8)).tolist()
 
-        def ours(begun=begun): return generate(model, begun, max_new_tokens=WORDS, temperature=0.0)
+        def lesson(begun=begun): return generate(model, begun, **how)
+        def quick(begun=begun): return generate(model, begun, QuickWriter, **how)
         def other(begun=begun): return theirs.generate(begun, WORDS)
-        assert ours() == other(), "the texts differ"
-        a, b = [1000 * seconds / WORDS for seconds in best(ours, other)]
-        print(f"| {texts} at once | {a:.2f} ms | {b:.2f} ms | {a / b:.2f} |", flush=True)
+        assert lesson() == quick() == other(), "the texts differ"
+        a, b, c = [1000 * seconds / WORDS for seconds in best(lesson, quick, other)]
+        rows.append([f"{texts} at once", f"{a:.2f} ms", f"{b:.2f} ms", f"{c:.2f} ms", f"{a / c:.2f}",
+                     f"**{b / c:.2f}**", f"{1000 * texts / b:,.0f}"])
+    return table(["a word of a GPT with a cache", "the lesson's writer", "the server's", "PyTorch",
+                  "lesson / PyTorch", "server / PyTorch", "words a second, server's"], rows)
 
 
-def batches(requests: int = 200) -> None:
-    print("\n| a request without HTTP | alone | together, futures included | gain |\n|---|---:|---:|---:|")
-    wide, small = MLP(784, 1024, 1024, 10), MLP(784, 256, 10)
-    for name, model, shape in (("LeNet-5", LeNet5(), (1, 28, 28)), ("MLP 784-1024-1024-10", wide, (784,)),
-                               ("MLP 784-256-10", small, (784,))):
-        crowd = np.random.default_rng(0).random((requests, 1, *shape), np.float32)
+def words_with(kernels: str) -> str:
+    """The same in a process that has these kernels."""
+    done = subprocess.run([sys.executable, __file__, "times"], stdout=subprocess.PIPE, text=True, check=True,
+                          env={**os.environ, "TINYTORCH_KERNELS": kernels})
+    return done.stdout.strip()
 
-        @no_grad()
-        def answers(x, model=model): return model(Tensor(x)).array,
-
-        def alone(answers=answers, crowd=crowd):
-            for x in crowd: answers(x)
-
-        def together(answers=answers, crowd=crowd):
-            batcher = Batcher(answers, max_delay=0.0)
-            futures = [batcher.submit(x) for x in crowd]
-            batcher.close()
-            for future in futures: future.result()
-        one, many = [1e6 * seconds / requests for seconds in best(alone, together)]
-        print(f"| {name} | {one:.0f} µs | {many:.0f} µs | {one / many:.1f} |", flush=True)
+# ------------------------------------------------------------------------------------------ over HTTP
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    words()
-    batches()
+class Torch(Answerer):
+    """The same weights, the same handler, the same line: only the arithmetic is PyTorch's."""
+
+    def __init__(self, name: str, version: str, config: dict, module):
+        weights = [torch.from_numpy(np.array(p.array)) for p in module.parameters()]
+        self.layers = list(zip(weights[::2], weights[1::2]))
+        self.pictures = config["model"] == "LeNet5"
+        super().__init__(name, version, config, module)
+
+    @torch.inference_mode()
+    def function(self, x) -> tuple:
+        x, layers = torch.from_numpy(np.ascontiguousarray(x)), self.layers
+        if self.pictures:
+            x = F.max_pool2d(F.relu(F.conv2d(x, *layers[0], padding=2)), 2)
+            x = F.max_pool2d(F.relu(F.conv2d(x, *layers[1])), 2).flatten(1)
+            layers = layers[2:]
+        for weight, bias in layers[:-1]: x = F.relu(F.linear(x, weight, bias))
+        return F.linear(x, *layers[-1]).numpy(),
 
 
-if __name__ == "__main__": main()
+def opened_with(package: str):
+    def opened(name: str, version: str, folder: Path):
+        model = opened_version(name, version, folder)
+        if package == "tinytorch": return model
+        model.close()
+        return Torch(name, version, json.loads((folder / "config.json").read_text()), model.module)
+    return opened
+
+
+def serve(package: str, folder: str, port: str) -> None:
+    """A server, in this process."""
+    sys.setswitchinterval(TURN)
+    Loop(Server(Repository(folder, opened=opened_with(package))), port=int(port), backlog=2048).run()
+
+
+class Contender:
+    """A server in a process of its own."""
+
+    def __init__(self, package: str, folder: Path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        command = [sys.executable, __file__, "serve", package, str(folder), str(self.port)]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)): break
+            sleep(0.05)
+
+    def cpu(self) -> float:
+        """Seconds of CPU time so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def answer(self, request: bytes):
+        """The numbers that come back."""
+        found: list = []
+        load(self.port, [request], 1, count=1, hear=lambda which, body: found.append(body[-40:]))
+        return np.frombuffer(found[0], "<f4")
+
+    def under(self, file: Path, users: int) -> dict:
+        """What so many users see, and what a request costs."""
+        before, clients = self.cpu(), Path(__file__).with_name("clients.py")
+        command = [sys.executable, str(clients), str(self.port), str(file), str(users), str(SECONDS)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        seen = json.loads(done.stdout)
+        return seen | {"cpu": (self.cpu() - before) / seen["requests"]}
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+def fill(folder: Path) -> None:
+    """Every model twice: together in batches, and one at a time."""
+    manual_seed(0)
+    for number, (builder, arguments, shape) in enumerate(MODELS.values()):
+        module = {"MLP": MLP, "LeNet5": LeNet5}[builder](*arguments)
+        config = {"model": builder, "arguments": arguments, "bound": 10**6,
+                  "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, *shape]}],
+                  "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 10]}]}
+        keep(module, folder / f"together{number}/1", config | {"max_batch": 32})
+        keep(module, folder / f"alone{number}/1", config | {"max_batch": 1})
+
+
+def middle(runs: list[dict]) -> dict:
+    """The run with the middle p99; of CPU time the least."""
+    return sorted(runs, key=lambda run: run["p99"])[len(runs) // 2] | {"cpu": min(run["cpu"] for run in runs)}
+
+
+def over_http(rounds: int = 2) -> str:
+    pages = []
+    with tempfile.TemporaryDirectory() as place:
+        folder, file = Path(place, "models"), Path(place, "request")
+        fill(folder)
+        servers = {name: Contender(name, folder) for name in ("tinytorch", "torch")}
+        try:
+            for number, (model, (_, _, shape)) in enumerate(MODELS.items()):
+                runs, x = {}, np.random.default_rng(0).random((1, *shape), np.float32)
+                asked = question(f"together{number}", x)
+                ours, theirs = [server.answer(asked) for server in servers.values()]
+                np.testing.assert_allclose(ours, theirs, atol=1e-4)
+                for _ in range(rounds):
+                    for users in CROWDS:
+                        for way in ("together", "alone"):
+                            file.write_bytes(question(f"{way}{number}", x))
+                            for name, server in servers.items():
+                                runs.setdefault((name, way, users), []).append(server.under(file, users))
+                found = {key: middle(tries) for key, tries in runs.items()}
+                pages += [rows_of(model, found), gains(found)]
+                pages.append(added(folder / f"together{number}/1", shape, found))
+        finally:
+            for server in servers.values(): server.close()
+    return "\n\n".join(pages)
+
+
+def rows_of(model: str, found: dict) -> str:
+    columns = ["clients", "a second", "p50", "p95", "p99", "CPU a request", "clients' share of a core"]
+    return table([model, *columns], [
+        [f"{name}, {way}", str(users), f"{run['per_second']:,.0f}",
+         *[f"{run[p]:.1f} ms" for p in ("p50", "p95", "p99")],
+         f"{1e6 * run['cpu']:.0f} µs", f"{run['client']:.0%}"]
+        for (name, way, users), run in sorted(found.items(), reverse=True)])
+
+
+def gains(found: dict) -> str:
+    """Requests a second in batches over one at a time, whose p99 is allowed to be what it is in batches."""
+    lines = []
+    for name in ("tinytorch", "torch"):
+        together = found[name, "together", max(CROWDS)]
+        alone = [found[name, "alone", users] for users in CROWDS]
+        fair = [run["per_second"] for run in alone if run["p99"] <= together["p99"]]
+        gain = together["per_second"] / max(fair or [alone[0]["per_second"]])
+        lines.append(f"{name}: {gain:.1f} times the requests a second at equal p99, "
+                     f"{alone[-1]['cpu'] / together['cpu']:.1f} times in CPU time")
+    return "Batches gain, " + "; ".join(lines) + "."
+
+
+def added(folder: Path, shape: tuple, found: dict) -> str:
+    """What the server adds to a call, for one client."""
+    model, x, times = opened_version("m", "1", folder), np.zeros((1, *shape), np.float32), []
+    for _ in range(300):
+        began = perf_counter()
+        model.function(x)
+        times.append(perf_counter() - began)
+    model.close()
+    direct, served = 1000 * sorted(times)[150], found["tinytorch", "together", 1]["p50"]
+    return (f"One client, p50: {served:.2f} ms, and {direct:.2f} ms without a server: "
+            f"it adds {served - direct:.2f} ms.")
+
+
+def main(*parts: str) -> None:
+    if parts[:1] == ("serve",): return serve(*parts[1:])
+    if parts == ("times",): return print(words())
+    about = machine(f"PyTorch {torch.__version__}")
+    if "http" in parts or not parts: write("bench_serving.py http", f"{about}\n\n{over_http()}")
+    if "words" in parts or not parts:
+        plain, fast = [words_with(kernels) for kernels in ("numpy", "fast")]
+        write("bench_serving.py words", f"{about}\n\nWithout kernels:\n\n{plain}\n\n"
+                                        f"With `TINYTORCH_KERNELS=fast`:\n\n{fast}")
+    return None
+
+
+if __name__ == "__main__": main(*sys.argv[1:])

@@ -217,6 +217,7 @@ LATE = {                    # face -> the names whose module waits until one of 
         "generate": ("tinytorch.capstone", "generate"),
         "stream": ("tinytorch.capstone", "stream"),
         "speculate": ("tinytorch.speculation", "speculate"),
+        "QuickWriter": ("tinytorch.quick", "QuickWriter"),
         "Port": ("tinytorch.wire", "Port"),
         "Answerer": ("tinytorch.repository", "Answerer"),
         "Author": ("tinytorch.repository", "Author"),

@@ -227,17 +227,17 @@ def step(writer: Writer) -> list[tuple[Text, int]]:
     return said
 
 
-def stream(model: GPT, ids: Sequence[int], **how) -> Iterator[int]:
+def stream(model: GPT, ids: Sequence[int], writer=Writer, **how) -> Iterator[int]:
     """The words that continue a text, one after the other; `how` are the fields of Text."""
-    writer, text = Writer(model), Text(ids, **how)
+    writer, text = writer(model), Text(ids, **how)
     writer.begin(text)
     while writer.texts: yield writer.step()[0][1]
 
 
-def generate(model: GPT, texts: Sequence[Sequence[int]], **how) -> list[list[int]]:
+def generate(model: GPT, texts: Sequence[Sequence[int]], writer=Writer, **how) -> list[list[int]]:
     """All texts, continued; with a seed, the n-th one is drawn from seed + n."""
     seed, how = how.pop("seed", None), dict(how)
-    writer, whole = Writer(model), [Text(ids, seed=None if seed is None else seed + n, **how)
+    writer, whole = writer(model), [Text(ids, seed=None if seed is None else seed + n, **how)
                                     for n, ids in enumerate(texts)]
     writer.begin(*whole)
     while writer.texts: writer.step()

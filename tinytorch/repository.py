@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from threading import Condition, Lock, Thread
@@ -17,12 +17,13 @@ from threading import Condition, Lock, Thread
 import numpy as np
 
 from .attention import GPT
-from .capstone import Batcher, Refused, Shelf, Text, Writer
+from .capstone import Batcher, Loan, Refused, Shelf, Text
 from .dataloader import CharTokenizer
 from .layers import Module
 from .modes import no_grad
 from .packages import Package, load_package, prepared
 from .qconfigs import load_quantized
+from .quick import QuickWriter
 from .safetensors import load_file, save_file
 from .tensor import Tensor
 from .wire import DATATYPES, Port, strings
@@ -94,7 +95,7 @@ class Scribe:
     """Continues the texts of many, together."""
 
     def __init__(self, model: GPT, at_once: int = 16, bound: int = 64, clock=time.monotonic):
-        self.writer, self.at_once, self.bound, self.clock = Writer(model), at_once, bound, clock
+        self.writer, self.at_once, self.bound, self.clock = QuickWriter(model), at_once, bound, clock
         self.line, self.listeners, self.closed, self.stirred = deque(), {}, False, Condition()
         self.told = lambda texts, seconds: None
         self.thread = Thread(target=self.work, daemon=True)
@@ -148,7 +149,7 @@ class Scribe:
 
     def give_up(self, error: Exception) -> None:
         """A step failed: everybody who was being written for is told, and the writer starts anew."""
-        self.writer = Writer(self.writer.model)
+        self.writer = QuickWriter(self.writer.model)
         for hear, _ in self.listeners.values(): hear(error)
         self.listeners.clear()
 
@@ -280,12 +281,15 @@ class Repository:
     @contextmanager
     def lent(self, name: str, version: str | None = None) -> Iterator:
         """A version of a model, the newest if none is named; Refused, 404, if there is none."""
-        with ExitStack() as stack:
-            while True:
-                try: model = stack.enter_context(self.shelf.lent(self.key(name, version)))
-                except KeyError: continue                       # removed just now: look again
-                break
-            yield model
+        loan = self.loan(name, version)
+        try: yield loan.thing
+        finally: loan.leave()
+
+    def loan(self, name: str, version: str | None = None) -> Loan:
+        """The same for those who say themselves when they leave."""
+        while True:
+            loan = self.shelf.loans.get(self.key(name, version))
+            if loan is not None and loan.enter(): return loan   # else it was replaced just now: look again
 
     def key(self, name: str, version: str | None) -> str:
         versions = self.versions.get(name)

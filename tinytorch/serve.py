@@ -5,6 +5,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:           # each is imported when it is first used; editors see them here
     from .capstone import Ask, Batcher, Cache, Loan, Refused, Shelf, Text, Writer, generate, stream
     from .speculation import speculate
+    from .quick import QuickWriter
     from .wire import Port
     from .repository import Answerer, Author, Scribe, Repository, keep, opened_package
     from .watching import Metrics
@@ -12,8 +13,8 @@ if TYPE_CHECKING:           # each is imported when it is first used; editors se
 
 __all__ = [
     "Ask", "Batcher", "Cache", "Loan", "Refused", "Shelf", "Text", "Writer", "generate", "stream",
-    "speculate", "Port", "Answerer", "Author", "Scribe", "Repository", "keep", "opened_package", "Metrics",
-    "Server", "serve",
+    "speculate", "QuickWriter", "Port", "Answerer", "Author", "Scribe", "Repository", "keep",
+    "opened_package", "Metrics", "Server", "serve",
 ]
 
 

@@ -7,12 +7,15 @@ import argparse
 import asyncio
 import json
 import math
+import re
 import signal
 import sys
 import time
 import traceback
 import zlib
+from collections import deque
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from .capstone import Refused
@@ -22,20 +25,20 @@ from .watching import Metrics, Pulse, log, request_id
 from .wire import parsed, request_of, response_of
 
 __all__ = [
-    "LARGEST", "SLOWEST", "TURN", "MOST_SECONDS", "OWN_ONLY", "EXTENSIONS", "Server", "answered",
-    "nothing_here", "events", "excuse", "details", "event", "check_origin", "version", "Watched", "Loop",
-    "serve", "main",
+    "LARGEST", "SLOWEST", "TURN", "MOST_SECONDS", "OWN_ONLY", "EXTENSIONS", "INFER", "Server", "Bridge",
+    "put_off", "nothing_here", "events", "excuse", "details", "event", "check_origin", "version", "Watched",
+    "Loop", "serve", "main",
 ]
 
 
 try:
     import uvicorn
     from starlette.exceptions import HTTPException
-    from starlette.requests import ClientDisconnect, Request
+    from starlette.requests import ClientDisconnect
     from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
     from starlette.routing import Route, Router
 except ImportError as error:
-    raise ImportError("serving wants three packages: pip install 'tinytorch-tito[serve]'") from error
+    raise ImportError("serving wants packages of its own: pip install 'tinytorch-tito[serve]'") from error
 
 LARGEST = 16 * 2**20            # bytes of a body
 SLOWEST = 30.0                  # seconds in which a body has to arrive
@@ -44,6 +47,7 @@ MOST_SECONDS = 60.0             # that an answer may take, if the client does no
 OWN_ONLY = ("default-src 'none'; connect-src 'self'; img-src data:; "
             "style-src 'unsafe-inline'; script-src 'unsafe-inline'")        # what the page at / may load
 EXTENSIONS = ["model_repository", "binary_tensor_data", "statistics", "generate"]
+INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 
 
 class Server:
@@ -53,7 +57,7 @@ class Server:
                  most_seconds: float = MOST_SECONDS, watch: float = 0.0):
         self.repository, self.largest, self.slowest = repository, largest, slowest
         self.most_seconds, self.watch = most_seconds, watch
-        self.metrics, self.pulses, self.draining = Metrics(), {}, False
+        self.metrics, self.pulses, self.draining, self.bridge = Metrics(), {}, False, Bridge()
         repository.greet = self.listen
         model = "/v2/models/{name}"
         routes = [
@@ -72,7 +76,7 @@ class Server:
                 Route(path, self.metadata),
                 Route(path + "/ready", self.model_ready),
                 Route(path + "/stats", self.statistics),
-                Route(path + "/infer", self.infer, methods=["POST"]),
+                Route(path + "/infer", self.infer_slowly, methods=["POST"]),
                 Route(path + "/generate", self.generate, methods=["POST"]),
                 Route(path + "/generate_stream", self.generate_stream, methods=["POST"]),
             ]
@@ -133,7 +137,8 @@ class Server:
         if wanted: self.repository.key(wanted, request.path_params.get("version"))
         return JSONResponse({"model_stats": [
             {"name": name, "version": number, "inference_count": pulse.count, **pulse.told()}
-            for (name, number), pulse in sorted(self.pulses.items()) if wanted in (None, name)]})
+            for (name, number), pulse in sorted(self.pulses.items())
+            if pulse.count and wanted in (None, name)]})
 
     # ------------------------------------------------------------------------------------- repository
 
@@ -151,7 +156,7 @@ class Server:
     async def unload(self, request): return await self.change(request, self.repository.unload)
 
     async def change(self, request, verb):
-        await self.body(request)
+        await self.sent_with(request)
         await asyncio.to_thread(verb, request.path_params["name"])
         return Response()
 
@@ -160,25 +165,35 @@ class Server:
     def lent(self, request):
         return self.repository.lent(request.path_params["name"], request.path_params.get("version"))
 
-    async def infer(self, request):
-        body = await self.body(request)
-        with self.lent(request) as model:
-            asked = request_of(body, request.headers.get("inference-header-content-length"),
-                               model.inputs, model.outputs)
+    async def infer(self, name: str, version: str | None, headers: dict, receive) -> tuple[bytes, list]:
+        """The body of an answer, and its headers."""
+        body = await self.body(headers, receive)
+        loan = self.repository.loan(name, version)
+        try:
+            model, length = loan.thing, headers.get(b"inference-header-content-length")
+            asked = request_of(body, length and length.decode("latin-1"), model.inputs, model.outputs)
             seconds = self.seconds(asked.parameters)
             future = model.submit(asked.inputs, time.monotonic() + seconds, asked.parameters)
-            arrays = await answered(future, seconds)
+            arrays = await self.bridge.crossed(future, seconds)
             said, length = response_of(asked, model.name, model.version, model.outputs, arrays)
-        if length is None: return Response(said, media_type="application/json")
-        return Response(said, media_type="application/octet-stream",
-                        headers={"Inference-Header-Content-Length": str(length)})
+        finally: loan.leave()
+        size = (b"content-length", b"%d" % len(said))
+        if length is None: return said, [size, (b"content-type", b"application/json")]
+        return said, [size, (b"content-type", b"application/octet-stream"),
+                      (b"inference-header-content-length", b"%d" % length)]
+
+    async def infer_slowly(self, request):
+        """The same, where the path did not look as expected: behind a prefix, say."""
+        which, headers = request.path_params, dict(request.scope["headers"])
+        said, headers = await self.infer(which["name"], which.get("version"), headers, request.receive)
+        return Response(said, headers={name.decode(): value.decode() for name, value in headers})
 
     async def generate(self, request):
-        said = [part async for part in self.written(request, await self.body(request))]
+        said = [part async for part in self.written(request, await self.sent_with(request))]
         return JSONResponse(said[0] | {"text_output": "".join([part["text_output"] for part in said])})
 
     async def generate_stream(self, request):
-        parts = self.written(request, await self.body(request))
+        parts = self.written(request, await self.sent_with(request))
         first = await anext(parts)                              # what is refused is refused before it begins
         return StreamingResponse(events(first, parts), media_type="text/event-stream",
                                  headers={"Cache-Control": "no-store"})
@@ -223,24 +238,35 @@ class Server:
             if writes: self.metrics.words.labels(*names).inc(count)
         (model.scribe if writes else model.batcher).told = told
 
-    async def body(self, request) -> bytes:
+    async def sent_with(self, request) -> bytes:
+        return await self.body(dict(request.scope["headers"]), request.receive)
+
+    async def body(self, headers: dict, receive) -> bytes:
         """All of a body; Refused when it is too large or too slow."""
-        check_origin(request)
-        claimed = request.headers.get("content-length", "0")
-        if claimed.isdecimal() and int(claimed) > self.largest: raise self.too_large()
-        found = bytearray()
+        check_origin(headers)
+        claimed = headers.get(b"content-length", b"0")
+        if claimed.isdigit() and int(claimed) > self.largest: raise self.too_large()
         try:
-            async with asyncio.timeout(self.slowest):
-                async for part in request.stream():
-                    found += part
-                    if len(found) > self.largest: raise self.too_large()
+            async with asyncio.timeout(self.slowest): found = await self.received(receive)
         except TimeoutError: raise Refused(f"no body within {self.slowest:g} seconds", 408) from None
-        return self.unpacked(bytes(found), request.headers.get("content-encoding", "identity"))
+        coding = headers.get(b"content-encoding", b"identity")
+        return found if coding == b"identity" else self.unpacked(found, coding.decode("latin-1"))
+
+    async def received(self, receive) -> bytes:
+        """The parts of a body as one; most bodies have one part, which is not copied."""
+        parts, size, more = [], 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect": raise ClientDisconnect
+            part, more = message.get("body", b""), message.get("more_body", False)
+            size += len(part)
+            if size > self.largest: raise self.too_large()
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def too_large(self) -> Refused: return Refused(f"a body has at most {self.largest} bytes", 413)
 
     def unpacked(self, data: bytes, coding: str) -> bytes:
-        if coding == "identity": return data
         if coding not in ("gzip", "deflate"): raise Refused(f"the coding {coding[:20]!r} is not known", 415)
         reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
         try: found = reader.decompress(data, self.largest + 1)
@@ -250,11 +276,38 @@ class Server:
         return found
 
 
-async def answered(future, seconds: float):
-    """The answer of a thread; who stops waiting takes the question back, if nobody has begun with it."""
-    try:
-        async with asyncio.timeout(seconds): return await asyncio.wrap_future(future)
-    except TimeoutError: raise Refused("the deadline is over", 504) from None
+class Bridge:
+    """Brings answers from the threads that compute to the loop that waits."""
+
+    def __init__(self): self.arrived = deque()
+
+    async def crossed(self, future, seconds: float):
+        """The answer; who stops waiting takes the question back, if nobody has begun with it."""
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        future.add_done_callback(partial(self.arrive, waiter))
+        late = loop.call_later(seconds, put_off, waiter)
+        try: return await waiter
+        finally:
+            late.cancel()
+            future.cancel()                                     # no harm to one that is done
+
+    def arrive(self, waiter, future) -> None:                   # in the thread that answered
+        self.arrived.append((waiter, future))
+        loop = waiter.get_loop()
+        if len(self.arrived) == 1 and not loop.is_closed(): loop.call_soon_threadsafe(self.deliver)
+
+    def deliver(self) -> None:
+        while self.arrived:
+            waiter, future = self.arrived.popleft()
+            if waiter.done(): continue
+            if future.cancelled(): waiter.cancel()
+            elif (error := future.exception()) is None: waiter.set_result(future.result())
+            else: waiter.set_exception(error)
+
+
+def put_off(waiter) -> None:
+    if not waiter.done(): waiter.set_exception(Refused("the deadline is over", 504))
 
 
 async def nothing_here(scope, receive, send):
@@ -284,10 +337,10 @@ def details(error: Exception) -> str: return "".join(traceback.format_exception(
 def event(told: dict) -> bytes: return b"data: " + json.dumps(told).encode() + b"\n\n"
 
 
-def check_origin(request) -> None:
+def check_origin(headers: dict) -> None:
     """A page of somebody else, open in the same browser, may not send requests here."""
-    origin = request.headers.get("origin")
-    if origin and origin.split("://")[-1] != request.headers.get("host"):
+    origin = headers.get(b"origin")
+    if origin and origin.split(b"://")[-1] != headers.get(b"host"):
         raise Refused("requests from pages of another server are refused", 403)
 
 
@@ -299,29 +352,40 @@ def version() -> str:
 class Watched:
     """An app that numbers, times and counts its requests, and turns errors into answers."""
 
-    def __init__(self, app, server: Server): self.app, self.server = app, server
+    def __init__(self, app, server: Server): self.app, self.server, self.known = app, server, {}
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http": return await self.app(scope, receive, send)
-        began, metrics, scope = time.perf_counter(), self.server.metrics, {**scope, "app": self}
-        request = Request(scope)
-        told = {"id": request_id(request.headers.get("x-request-id")), "method": scope["method"],
+        began, server, headers = time.perf_counter(), self.server, dict(scope["headers"])
+        told = {"id": request_id(headers.get(b"x-request-id")), "method": scope["method"],
                 "path": scope["path"][:200], "status": 499}
+        own = b"x-request-id", told["id"].encode()
+        quick = INFER.fullmatch(scope["path"]) if scope["method"] == "POST" else None
+        which = dict(zip(("name", "version"), quick.groups())) if quick else {}
 
         async def answer(message):
             if message["type"] == "http.response.start":
                 told["status"] = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", told["id"].encode())]
+                message["headers"] = [*message.get("headers", ()), own]
             await send(message)
-        metrics.flying.inc()
-        try: await self.app(scope, receive, answer)
+        server.metrics.flying.inc()
+        try:
+            if quick:
+                said, about = await server.infer(*quick.groups(), headers, receive)
+                await answer({"type": "http.response.start", "status": 200, "headers": about})
+                await answer({"type": "http.response.body", "body": said})
+            else:
+                scope = {**scope, "app": self}
+                await self.app(scope, receive, answer)
+                which = scope.get("path_params", {})
         except ClientDisconnect: told["why"] = "the client went away"
         except Exception as error:
             if told["status"] != 499: raise                     # in the middle of an answer
+            which = scope.get("path_params", which)
             await self.answer_to(error, told)(scope, receive, answer)
         finally:
-            metrics.flying.dec()
-            self.note(scope.get("path_params", {}), told, time.perf_counter() - began)
+            server.metrics.flying.dec()
+            self.note(which, told, time.perf_counter() - began)
 
     def answer_to(self, error: Exception, told: dict) -> Response:
         """The answer to a request that went wrong."""
@@ -335,21 +399,33 @@ class Watched:
         return JSONResponse({"error": excuse(error)}, 500)
 
     def note(self, which: dict, told: dict, seconds: float) -> None:
-        name, versions = which.get("name"), self.server.repository.versions
-        if name in versions:
-            number = which.get("version") or versions[name][-1]
-            self.server.metrics.requests.labels(name, number, str(told["status"])).inc()
-            if told["method"] == "POST" and told["path"].startswith("/v2/models/"):
-                self.server.metrics.seconds.labels(name, number).observe(seconds)
-                self.server.pulses.setdefault((name, number), Pulse()).beat(seconds, told["status"] < 400)
+        """Counts and logs a request; what names no model, or a version that is not there, is only logged."""
+        versions = self.server.repository.versions.get(which.get("name")) or [None]
+        version, question = which.get("version") or versions[-1], told["method"] == "POST"
+        if version in versions and version is not None:
+            counter, timer, pulse = self.tallies(which["name"], version, told["status"])
+            counter.inc()
+            if question and told["path"].startswith("/v2/models/"):
+                timer.observe(seconds)
+                pulse.beat(seconds, told["status"] < 400)
         log(**told, ms=round(1000 * seconds, 2))
+
+    def tallies(self, name: str, version: str, status: int) -> tuple:
+        """Where requests of this kind are counted; looked up once, which costs more than to count."""
+        if (name, version, status) not in self.known:
+            metrics, pulses = self.server.metrics, self.server.pulses
+            self.known[name, version, status] = (
+                metrics.requests.labels(name, version, str(status)), metrics.seconds.labels(name, version),
+                pulses.setdefault((name, version), Pulse()))
+        return self.known[name, version, status]
 
 
 class Loop(uvicorn.Server):
     """uvicorn, which tells the server that it is ending."""
 
     def __init__(self, server: Server, **settings):
-        super().__init__(uvicorn.Config(server.app, log_level="warning", access_log=False, **settings))
+        lean = {"access_log": False, "proxy_headers": False, "server_header": False, "ws": "none"}
+        super().__init__(uvicorn.Config(server.app, log_level="warning", lifespan="on", **lean, **settings))
         self.serving = server
 
     def handle_exit(self, sig, frame) -> None:

@@ -42,7 +42,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from threading import Condition, Lock, Thread
@@ -50,12 +50,13 @@ from threading import Condition, Lock, Thread
 import numpy as np
 
 from tinytorch.attention import GPT
-from tinytorch.capstone import Batcher, Refused, Shelf, Text, Writer
+from tinytorch.capstone import Batcher, Loan, Refused, Shelf, Text
 from tinytorch.dataloader import CharTokenizer
 from tinytorch.layers import Module
 from tinytorch.modes import no_grad
 from tinytorch.packages import Package, load_package, prepared
 from tinytorch.qconfigs import load_quantized
+from tinytorch.quick import QuickWriter
 from tinytorch.safetensors import load_file, save_file
 from tinytorch.tensor import Tensor
 from tinytorch.wire import DATATYPES, Port, strings
@@ -136,7 +137,7 @@ class Scribe:
     """Continues the texts of many, together."""
 
     def __init__(self, model: GPT, at_once: int = 16, bound: int = 64, clock=time.monotonic):
-        self.writer, self.at_once, self.bound, self.clock = Writer(model), at_once, bound, clock
+        self.writer, self.at_once, self.bound, self.clock = QuickWriter(model), at_once, bound, clock
         self.line, self.listeners, self.closed, self.stirred = deque(), {}, False, Condition()
         self.told = lambda texts, seconds: None
         self.thread = Thread(target=self.work, daemon=True)
@@ -190,7 +191,7 @@ class Scribe:
 
     def give_up(self, error: Exception) -> None:
         """A step failed: everybody who was being written for is told, and the writer starts anew."""
-        self.writer = Writer(self.writer.model)
+        self.writer = QuickWriter(self.writer.model)
         for hear, _ in self.listeners.values(): hear(error)
         self.listeners.clear()
 
@@ -330,12 +331,15 @@ class Repository:
     @contextmanager
     def lent(self, name: str, version: str | None = None) -> Iterator:
         """A version of a model, the newest if none is named; Refused, 404, if there is none."""
-        with ExitStack() as stack:
-            while True:
-                try: model = stack.enter_context(self.shelf.lent(self.key(name, version)))
-                except KeyError: continue                       # removed just now: look again
-                break
-            yield model
+        loan = self.loan(name, version)
+        try: yield loan.thing
+        finally: loan.leave()
+
+    def loan(self, name: str, version: str | None = None) -> Loan:
+        """The same for those who say themselves when they leave."""
+        while True:
+            loan = self.shelf.loans.get(self.key(name, version))
+            if loan is not None and loan.enter(): return loan   # else it was replaced just now: look again
 
     def key(self, name: str, version: str | None) -> str:
         versions = self.versions.get(name)

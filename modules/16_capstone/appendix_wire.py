@@ -27,6 +27,8 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -194,34 +196,61 @@ def to_bytes(array) -> bytes:
 
 # %% [markdown]
 # ## A request
+#
+# A client that sends its numbers in binary sends the same JSON in front of them, every time. Reading it
+# takes longer than all the rest; so what a short one was understood to say is kept, a few hundred of them,
+# and the next request with the same bytes is only numbers.
 
 # %%
 #| export
+class Understood(NamedTuple):
+    """What the JSON of a request says."""
+
+    parts: list[tuple]                  # port, shape, and either how many bytes follow, or None and the data
+    id: str
+    outputs: list[tuple[str, bool]]
+    parameters: dict
+
+
 def request_of(
     body: bytes, header_length: str | None, inputs: Sequence[Port], outputs: Sequence[Port],
 ) -> Request:
     """The question in a body, if it is one for a model with these ports; Refused if not."""
     head, rest = halves(body, header_length)
-    told = parsed(head)
-    parameters = checked(get(told, "parameters", dict, {}), {"timeout": int, "binary_data_output": bool})
-    arrays, at = {}, 0
-    for one in get(told, "inputs", list):
-        if not isinstance(one, dict): raise Refused("an input is an object")
-        port = named(get(one, "name", str), inputs, arrays)
-        shape = shape_of(one, port)
-        size = checked(get(one, "parameters", dict, {}), {"binary_data_size": int}).get("binary_data_size")
-        if size is None: arrays[port.name] = from_json(get(one, "data", list), port, shape)
-        elif "data" in one: raise Refused(f"{port.name} has its data twice, in the JSON and behind it")
+    read = understood if len(head) <= SHORT else understood.__wrapped__
+    said, arrays, at = read(head, tuple(inputs), tuple(outputs)), {}, 0
+    for port, shape, size, data in said.parts:
+        if size is None: arrays[port.name] = from_json(data, port, shape)
         else:
-            if not 0 <= size <= len(rest) - at: raise Refused(f"the bytes of {port.name} are cut off")
+            if size > len(rest) - at: raise Refused(f"the bytes of {port.name} are cut off")
             arrays[port.name], at = from_bytes(rest[at : at + size], port, shape), at + size
     if at != len(rest): raise Refused(f"{len(rest) - at} bytes follow that belong to no input")
-    missing = [port.name for port in inputs if port.name not in arrays]
+    return Request([arrays[port.name] for port in inputs], said.id, said.outputs, said.parameters)
+
+
+SHORT = 1024                            # bytes of JSON that are worth keeping
+
+
+@lru_cache(256)
+def understood(head: bytes, inputs: tuple[Port, ...], outputs: tuple[Port, ...]) -> Understood:
+    told = parsed(head)
+    parameters = checked(get(told, "parameters", dict, {}), {"timeout": int, "binary_data_output": bool})
+    parts: dict[str, tuple] = {}
+    for one in get(told, "inputs", list):
+        if not isinstance(one, dict): raise Refused("an input is an object")
+        port = named(get(one, "name", str), inputs, parts)
+        size = checked(get(one, "parameters", dict, {}), {"binary_data_size": int}).get("binary_data_size")
+        if size is not None and "data" in one:
+            raise Refused(f"{port.name} has its data twice, in the JSON and behind it")
+        if size is not None and size < 0: raise Refused(f"{port.name} has less than no bytes")
+        data = get(one, "data", list) if size is None else None
+        parts[port.name] = port, shape_of(one, port), size, data
+    missing = [port.name for port in inputs if port.name not in parts]
     if missing: raise Refused(f"there is no input {missing[0]}")
-    rows = {len(array) for array in arrays.values()}
+    rows = {shape[0] for _, shape, _, _ in parts.values()}
     if len(rows) != 1: raise Refused(f"the inputs do not agree on how many rows there are: {sorted(rows)}")
-    return Request([arrays[port.name] for port in inputs], get(told, "id", str, ""),
-                   wanted(told, outputs, parameters.get("binary_data_output", False)), parameters)
+    return Understood([*parts.values()], get(told, "id", str, ""),
+                      wanted(told, outputs, parameters.get("binary_data_output", False)), parameters)
 
 
 def halves(body: bytes, header_length: str | None) -> tuple[bytes, memoryview]:
@@ -282,19 +311,30 @@ def response_of(
     request: Request, name: str, version: str, outputs: Sequence[Port], arrays: Sequence,
 ) -> tuple[bytes, int | None]:
     """The body of an answer, and, if numbers follow as bytes, how long the JSON is."""
-    found, behind = {port.name: (port, array) for port, array in zip(outputs, arrays)}, []
-    told = {"model_name": name, "model_version": version, "outputs": []}
-    if request.id: told["id"] = request.id
+    found, behind, told = {port.name: (port, array) for port, array in zip(outputs, arrays)}, [], []
     for wish, binary in request.outputs:
         port, array = found[wish]
-        one = {"name": port.name, "datatype": port.datatype, "shape": list(array.shape)}
-        if binary:
-            behind.append(to_bytes(array.astype(DATATYPES[port.datatype], copy=False)))
-            one["parameters"] = {"binary_data_size": len(behind[-1])}
-        else: one["data"] = listed(array, port)
-        told["outputs"].append(one)
-    head = json.dumps(told, separators=(",", ":")).encode()
+        data = to_bytes(array.astype(DATATYPES[port.datatype], copy=False)) if binary else listed(array, port)
+        if binary: behind.append(data)
+        told.append((port.name, port.datatype, array.shape, len(data) if binary else data))
+    if request.id or len(behind) < len(told): head = answer_of(name, version, request.id, told)
+    else: head = same_answer(name, version, tuple(told))
     return head + b"".join(behind), len(head) if behind else None
+
+
+def answer_of(name: str, version: str, id: str, told: Sequence) -> bytes:
+    """The JSON of an answer: each output with its numbers, or with how many bytes of them follow."""
+    outputs = [{"name": name, "datatype": datatype, "shape": shape, **(
+        {"data": said} if isinstance(said, list) else {"parameters": {"binary_data_size": said}})}
+        for name, datatype, shape, said in told]
+    return json.dumps({"model_name": name, "model_version": version, "outputs": outputs,
+                       **({"id": id} if id else {})}, separators=(",", ":")).encode()
+
+
+@lru_cache(256)
+def same_answer(name: str, version: str, told: tuple) -> bytes:
+    """Without an id and without numbers, an answer begins as the last one did."""
+    return answer_of(name, version, "", told)
 
 
 def listed(array, port: Port) -> list:

@@ -15,6 +15,7 @@ F = torch.nn.functional
 from tinytorch import Tensor, manual_seed, tensor  # noqa: E402
 from tinytorch.capstone import Text, discouraged, drawn, generate, nothing_read, padded, read, top_k, top_p  # noqa: E402
 from tinytorch.models import GPT  # noqa: E402
+from tinytorch.quick import QuickWriter, Sheets  # noqa: E402
 
 VOCABULARY, PLACES, LAYERS, HEADS, WIDTH = 17, 48, 3, 2, 16
 rng = np.random.default_rng(16)
@@ -59,6 +60,12 @@ def test_cached_scores_are_pytorchs_at_every_step(model, theirs):
         np.testing.assert_allclose(read(model, tensor([[ids[n]]]), cache).array[0, 0], want, atol=1e-5)
 
 
+def test_quick_scores_are_pytorchs_at_every_step(model, theirs):
+    ids, cache, sheets = words(PLACES), nothing_read(model, [0]), Sheets(model)
+    for word, want in zip(ids, theirs(ids)):
+        np.testing.assert_allclose(sheets.read([word], cache)[0], want, atol=1e-5)
+
+
 def test_padded_texts_have_pytorchs_scores_of_each(model, theirs):
     texts, more = [words(n) for n in (11, 3, 7)], words(6)
     ids, start = padded(texts)
@@ -76,6 +83,7 @@ def test_whole_texts_are_those_pytorch_writes(model, theirs):
     for ids in want:
         for _ in range(20): ids.append(int(theirs(ids)[-1].argmax()))
     assert generate(model, texts, max_new_tokens=20, temperature=0.0) == want
+    assert generate(model, texts, QuickWriter, max_new_tokens=20, temperature=0.0) == want
 
 
 def warped(scores, used, penalty, temperature, k, p):

@@ -309,6 +309,34 @@ def raw(place: str, data: bytes, wait: float = 5) -> bytes:
         return found
 
 
+def test_what_is_not_there_is_not_counted(client):
+    for path in ("small/versions/77", "nobody"):
+        assert client.post(f"/v2/models/{path}/infer", json=asked(numbers())).status_code == 404
+    page = client.get("/metrics").text
+    assert "77" not in re.findall(r'version="(\w+)"', page), "strangers name no metrics"
+    assert "nobody" not in page
+
+
+def test_numbers_that_came_together_go_back_apart(client, direct):
+    xs = [numbers(1 + n % 3) for n in range(60)]
+
+    def ask(x): return client.post("/v2/models/small/infer", json=asked(x)).json()["outputs"][0]
+    with ThreadPoolExecutor(20) as pool:
+        for x, found in zip(xs, pool.map(ask, xs)):
+            np.testing.assert_allclose(np.reshape(found["data"], found["shape"]), direct(x), atol=1e-5)
+
+
+def test_a_body_that_drips_is_late_as_a_whole(place):
+    host, port = place.split(":")
+    head = b"POST /v2/models/small/infer HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as line:
+        line.sendall(head)
+        for _ in range(8):                                  # a byte every 0.2 seconds; the limit here is one
+            with contextlib.suppress(ConnectionError): line.sendall(b"{")
+            time.sleep(0.2)
+        assert b" 408 " in line.recv(4096)
+
+
 def test_a_body_that_does_not_come(place):
     head = b"POST /v2/models/small/infer HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
     assert b" 408 " in raw(place, head + b"Content-Length: 9\r\n\r\n{")
@@ -417,10 +445,27 @@ try: tinytorch.serve.Server
 except ImportError as error: print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout == "serving wants three packages: pip install 'tinytorch-tito[serve]'\n", done.stderr
+    said = "serving wants packages of its own: pip install 'tinytorch-tito[serve]'\n"
+    assert done.stdout == said, done.stderr
 
 
 # -------------------------------------------------------------------------- refusing, replacing, ending
+
+def test_behind_a_prefix_it_answers_the_same(folder):
+    async def both():
+        server = Server(Repository(folder, opened=opened))
+        async with server.lifespan(None):
+            for prefix in ("", "/api"):
+                transport = httpx.ASGITransport(server.app, root_path=prefix)
+                async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                    body = asked(np.ones((2, 4)), id="7")
+                    found = await client.post(f"{prefix}/v2/models/small/infer", json=body)
+                    yield found.status_code, found.json()
+
+    async def said(): return [found async for found in both()]
+    first, second = asyncio.run(said())
+    assert first == second and first[0] == 200 and first[1]["id"] == "7"
+
 
 def test_a_full_line_is_refused_with_a_time_to_come_back(tmp_path):
     config = MLP_CONFIG | {"bound": 4, "max_batch": 1}
@@ -489,7 +534,7 @@ def process(tmp_path):
             for line in process.stderr: process.lines.append(json.loads(line))
         threading.Thread(target=listen, daemon=True).start()
         process.place = f"127.0.0.1:{port}"
-        assert eventually(lambda: answers(process.place), 60)
+        assert eventually(lambda: answers(process.place), 180)
         yield process
         process.kill()
         process.wait()

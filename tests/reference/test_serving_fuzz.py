@@ -1,5 +1,6 @@
 """Whatever bytes arrive: an understood request or a refusal with a sentence, and never anything else."""
 
+import asyncio
 import json
 
 import numpy as np
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tinytorch.capstone import Refused
+from tinytorch.models import MLP
+from tinytorch.repository import Repository, keep
 from tinytorch.wire import DATATYPES, Port, Request, request_of, response_of, to_bytes
 
 PORTS = [Port("x", "FP32", (-1, 2)), Port("s", "BYTES", (-1,)), Port("n", "INT8", (-1, -1))]
@@ -66,6 +69,50 @@ def test_any_json_with_the_right_keys(some, data):
     keys = st.dictionaries(st.sampled_from(["name", "datatype", "shape", "data", "parameters"]), ANY)
     inputs = [told("x", "FP32", [2, 2], data=[1, 2, 3, 4]) | data.draw(keys) for _ in range(2)]
     for body in (some, some | {"inputs": inputs}): understood(json.dumps(body).encode(), ports=PORTS[:1])
+
+
+async def posted(app, body: bytes, length: str | None) -> tuple[int, bytes]:
+    """What a client gets for a body, without a network."""
+    headers = [(b"host", b"h"), *([(b"inference-header-content-length", length.encode())] if length else [])]
+    scope = {"type": "http", "method": "POST", "path": "/v2/models/m/infer", "headers": headers}
+    sent = []
+
+    async def receive(): return {"type": "http.request", "body": body, "more_body": False}
+    async def send(message): sent.append(message)
+    await app(scope, receive, send)
+    return sent[0]["status"], b"".join([message.get("body", b"") for message in sent[1:]])
+
+
+def test_no_body_brings_a_traceback_to_a_client(tmp_path, capfd):
+    service = pytest.importorskip("tinytorch.service", reason="pip install 'tinytorch-tito[serve]'")
+    ports = {"inputs": [told("x", "FP32", [-1, 2])], "outputs": [told("y", "FP32", [-1, 3])]}
+    keep(MLP(2, 3), tmp_path / "m/1", {"model": "MLP", "arguments": [2, 3], **ports})
+    head = json.dumps({"inputs": [told("x", "FP32", [2, 2], parameters={"binary_data_size": 16})]}).encode()
+    whole = head + np.ones(4, "<f4").tobytes()
+
+    async def everything(bodies):
+        server, statuses = service.Server(Repository(tmp_path)), set()
+        async with server.lifespan(None):
+            for body, length in bodies:
+                status, said = await posted(server.app, body, length)
+                statuses.add(status)
+                assert status in (200, 400, 501) or (status == 500 and b"not finite" in said), (body, said)
+                assert b"Traceback" not in said and (status == 200 or set(json.loads(said)) == {"error"})
+        return statuses
+
+    bodies = [(whole, str(len(head)))]
+
+    @settings(max_examples=200, deadline=None)
+    @given(st.data())
+    def gather(data):
+        body, length = bytearray(whole), len(head) + data.draw(st.integers(-2, 2))
+        for _ in range(data.draw(st.integers(0, 3))):
+            at = data.draw(st.integers(0, len(body)))
+            body[at : at + data.draw(st.integers(0, 6))] = data.draw(st.binary(max_size=6))
+        bodies.append((bytes(body), data.draw(st.sampled_from([None, str(length), "-1", "x"]))))
+    gather()
+    assert {200, 400} <= asyncio.run(everything(bodies))
+    assert '"error"' not in capfd.readouterr().err, "nothing went wrong in here"
 
 
 def array_of(name: str):

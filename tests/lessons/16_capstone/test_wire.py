@@ -108,6 +108,17 @@ def test_bytes_that_are_cut_or_lie(change):
     with pytest.raises(Refused): read(*change(*binary(WHOLE)))
 
 
+def test_what_was_understood_before_is_not_answered_before():
+    other = WHOLE + 1
+    for x in (WHOLE, other, WHOLE):
+        assert np.array_equal(read(*binary(x)).inputs[0], x), "the same JSON, and other numbers behind it"
+    data, length = binary(WHOLE)
+    with pytest.raises(Refused): read(data[:-4], length)
+    with pytest.raises(Refused): read(data, length, [Port("x", "FP32", (-1, 3))])
+    with pytest.raises(Refused): read(data, length, [Port("x", "INT32", (-1, 2))])
+    assert np.array_equal(read(data, length).inputs[0], WHOLE), "what was refused in between is forgotten"
+
+
 @pytest.mark.parametrize("data", [b"\x05\0\0\0abc", b"\x01\0\0\0ab", b"\x01\0\0", b"\xff\xff\xff\xffa", b""])
 def test_strings_that_lie_about_their_length(data):
     port = Port("x", "BYTES", (-1,))

@@ -21,6 +21,8 @@ from tinytorch.capstone import (
     top_p,
 )
 from tinytorch.errors import ShapeError
+from tinytorch.layers import Sequential
+from tinytorch.quick import QuickWriter, Sheets, chosen
 from tinytorch.speculation import judged, speculate
 
 rng = np.random.default_rng(16)
@@ -91,10 +93,11 @@ def test_room_grows_seldom():
     assert len(sizes) <= 4 and max(sizes) < 100, "it doubles: a word does not copy all words before it"
 
 
+@pytest.mark.parametrize("kind", [Writer, QuickWriter])
 @pytest.mark.parametrize("seed", range(6))
-def test_texts_that_come_and_go_are_written_as_if_they_were_alone(seed):
+def test_texts_that_come_and_go_are_written_as_if_they_were_alone(seed, kind):
     random = np.random.default_rng(seed)
-    writer, texts, begun = Writer(MODEL), [], []
+    writer, texts, begun = kind(MODEL), [], []
     for _ in range(12):
         for _ in range(random.integers(0, 3)):
             ids, n = random.integers(0, 13, random.integers(1, 15)).tolist(), int(random.integers(1, 12))
@@ -114,9 +117,10 @@ def test_the_caches_of_texts_that_left_are_forgotten():
     assert writer.cache.length == 3 + 5 and writer.cache.start.tolist() == [0]
 
 
-def test_a_text_ends_when_all_places_are_taken():
+@pytest.mark.parametrize("kind", [Writer, QuickWriter])
+def test_a_text_ends_when_all_places_are_taken(kind):
     text = Text(words(38), 100, temperature=0)
-    writer = Writer(MODEL)
+    writer = kind(MODEL)
     writer.begin(text)
     while writer.texts: writer.step()
     assert len(text.ids) == 41, "the last word was said after 40 that were read"
@@ -229,3 +233,60 @@ def test_speculation_draws_as_the_large_model_does():
         found[word if other is None else other] += 1
     np.testing.assert_allclose(found / 20_000, p, atol=0.015)
     assert found[3] == 0
+
+
+# ------------------------------------------------------------------------------------- the quick writer
+
+def test_quick_scores_are_the_scores_at_every_step():
+    ids, sheets, cache = words(40), Sheets(MODEL), nothing_read(MODEL, [0])
+    for n, want in enumerate(scores_of(ids)):
+        np.testing.assert_allclose(sheets.read([ids[n]], cache)[0], want, atol=1e-5)
+    with pytest.raises(ShapeError, match="41 words do not fit into 40"): sheets.read([1], cache)
+
+
+def test_quick_scores_of_a_batch_ignore_its_padding():
+    texts, more, sheets = [words(n) for n in (9, 1, 5)], [words(4) for _ in range(3)], Sheets(MODEL)
+    ids, start = padded(texts)
+    cache = nothing_read(MODEL, start)
+    read(MODEL, ids, cache)
+    for n in range(4):
+        found = sheets.read([new[n] for new in more], cache)
+        for row, text, new in zip(found, texts, more):
+            np.testing.assert_allclose(row, scores_of(text + new[: n + 1])[-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_model_with_weights_of_every_kind_is_read_quickly(bias):
+    manual_seed(3)
+    model = GPT(7, 20, 2, 4, 16, bias=bias).eval()
+    for p in model.parameters(): p.data.normal_(0.2, 0.3)
+    assert QuickWriter(model).sheets is not None
+    how = {"max_new_tokens": 12, "temperature": 0.0}
+    texts = [[1, 2, 3], [4], [5, 6, 0, 0, 1]]
+    assert generate(model, texts, QuickWriter, **how) == generate(model, texts, **how)
+
+
+@pytest.mark.parametrize("how", [
+    {}, {"temperature": 0.0}, {"temperature": 0.7}, {"top_k": 3}, {"top_k": 99}, {"top_p": 0.6},
+    {"top_p": 0.01}, {"top_k": 5, "top_p": 0.8, "temperature": 1.4},
+    {"repetition_penalty": 1.7, "top_p": 0.9},
+], ids=str)
+def test_words_are_chosen_quickly_as_they_are_chosen_slowly(how):
+    slow, quick = [Text([1, 5, 5], 500, seed=7, **how) for _ in range(2)]
+    for _ in range(200):
+        scores = (2 * rng.standard_normal(13)).astype(np.float32)
+        before = scores.copy()
+        assert chosen(quick, scores) == slow.choose(Tensor(scores))
+        assert np.array_equal(scores, before), "the scores that came stay as they are"
+
+
+def test_what_is_not_familiar_is_written_as_the_lesson_writes():
+    def doubled(): return filled(13, 40, 3, 2, 12)
+    hooked, exchanged, wide = doubled(), doubled(), doubled().double()
+    hooked.transformer.h[1].mlp.register_forward_hook(lambda module, args, out: out * 0)
+    exchanged.transformer.h[0].mlp = Sequential(exchanged.transformer.h[0].mlp, MODEL.transformer.ln_f)
+    for model in (hooked, exchanged, wide):
+        assert QuickWriter(model).sheets is None
+        how = {"max_new_tokens": 9, "temperature": 0.0}
+        assert generate(model, [[1, 2]], QuickWriter, **how) == generate(model, [[1, 2]], **how)
+    assert QuickWriter(doubled()).sheets is not None
