@@ -1,0 +1,119 @@
+"""Make the book: lay out its pages, then let Sphinx turn them into HTML.
+
+    python book/build.py [FOLDER]       (default: build/book; the pages are in FOLDER/html)
+      --only 05 09                      run and show only these lessons; the others without what their cells show
+      --no-run                          run nothing
+      --pages                           lay out the pages, without Sphinx
+
+What cells showed is kept in FOLDER/shown until a source changes. A cell that raises, and any warning, is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "book")]
+
+import chapters  # noqa: E402 - beside this file
+import outputs  # noqa: E402
+
+from tito.checkout import Checkout, open_checkout  # noqa: E402
+from tito.core.curriculum import Lesson  # noqa: E402
+
+COPIED = ("docs", "benchmarks", "CONTRIBUTING.md", "CHANGELOG.md")     # at the same place, so that their links hold
+LINK = re.compile(r"(?<!!)\[([^]]+)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)]*)?\)")
+
+
+def laid_out(course: Checkout, kept: Path, run: set[str]) -> Iterator[tuple[str, str]]:
+    """Every page of the book: its path and its MyST; `run` are the lessons whose cells are run."""
+    import reference
+    written = {lesson.number: lesson.folder for lesson in course.curriculum if lesson.name in course.written()}
+    files = [(lesson, file) for lesson in course.curriculum if lesson.name in course.written()
+             for file in lesson.files]
+    with ThreadPoolExecutor(int(os.environ.get("BOOK_JOBS", os.cpu_count() or 1))) as pool:
+        def shown(lesson: Lesson, file: str) -> outputs.Outputs:
+            if lesson.name not in run: return [[] for _ in course.chapter(lesson, file).cells]
+            return outputs.outputs(course, lesson, file, kept)
+        for key, waiting in {(x, f): pool.submit(shown, x, f) for x, f in files}.items():
+            yield from page(course, *key, waiting.result(), written)
+    for path in sorted((ROOT / "book" / "pages").rglob("*.md")):
+        yield str(path.relative_to(ROOT / "book" / "pages")), filled(path.read_text("utf-8"), course, written)
+    for name in COPIED:
+        top = ROOT / name
+        for path in sorted(top.rglob("*.md")) if top.is_dir() else [top]:
+            yield str(path.relative_to(ROOT)), within_the_book(path, path.read_text("utf-8"))
+    yield from reference.pages(course, written)
+
+
+def page(course: Checkout, lesson: Lesson, file: str, shown, written) -> Iterator[tuple[str, str]]:
+    path = f"lessons/{lesson.folder}/{chapters.page_of(lesson, file)}"
+    if file != lesson.name:
+        yield path, chapters.appendix_page(lesson, file, course.chapter(lesson, file), shown, written)
+        return
+    every = {each: course.chapter(lesson, each) for each in lesson.files}
+    yield path, chapters.lesson_page(lesson, course.curriculum, every, shown, written)
+
+
+def filled(text: str, course: Checkout, written) -> str:
+    """A page of the front matter, with what the course knows in place of its `<!-- names -->`."""
+    lessons = "\n".join(f"lessons/{folder}/index" for folder in written.values())
+    table = "\n".join(f"| [{x.number:02} {x.title}](lessons/{x.folder}/index.md) | {x.question} | {chapters.hours(x.minutes)} |"
+                      for x in course.curriculum if x.number in written)
+    named = {"map": chapters.html(chapters.map_of(course.curriculum, written)), "chapters": lessons,
+             "lessons": f"| lesson | asks | takes |\n|---|---|---|\n{table}"}
+    for name, what in named.items(): text = text.replace(f"<!-- {name} -->", what)
+    return text
+
+
+def within_the_book(path: Path, text: str) -> str:
+    """Links that lead to what is no page of the book become the name of a file."""
+    def link(found: re.Match[str]) -> str:
+        target = (path.parent / found[2]).resolve()
+        inside = target.suffix == ".md" and target.relative_to(ROOT).parts[0] in COPIED
+        return found[0] if inside else f"{found[1]} (`{target.relative_to(ROOT)}`)"
+    return LINK.sub(link, text)
+
+
+def write(pages: dict[str, str], folder: Path) -> None:
+    """The pages in a folder, and nothing else; a page that is the same stays untouched, so that Sphinx skips it."""
+    for name, text in pages.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text("utf-8") != text: path.write_text(text, "utf-8")
+    for path in folder.rglob("*.md"):
+        if str(path.relative_to(folder)) not in pages: path.unlink()
+    shutil.copytree(ROOT / "docs" / "pictures", folder / "docs" / "pictures", dirs_exist_ok=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "build" / "book")
+    parser.add_argument("--only", nargs="*")
+    parser.add_argument("--no-run", action="store_true")
+    parser.add_argument("--pages", action="store_true")
+    asked = parser.parse_args()
+    course = open_checkout(ROOT)
+    if course is None: return parser.error(f"{ROOT} is no checkout of the course")
+    run = {course.curriculum.lesson(key).name for key in asked.only} if asked.only is not None else course.written()
+    try:
+        found = dict(laid_out(course, asked.folder / "shown", set() if asked.no_run else set(run)))
+    except outputs.ChapterFailed as problem:
+        print(f"A cell of the book failed.\n{problem}", file=sys.stderr)
+        return 1
+    write(found, asked.folder / "source")
+    if asked.pages: return 0
+    return subprocess.run([sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-j", "auto",
+                           "-c", str(ROOT / "book"), "-d", str(asked.folder / "trees"),
+                           str(asked.folder / "source"), str(asked.folder / "html")]).returncode
+
+
+if __name__ == "__main__": sys.exit(main())
