@@ -1,11 +1,12 @@
 """Make the book: lay out its pages, then let Sphinx turn them into HTML.
 
     python book/build.py [FOLDER]       (default: build/book; the pages are in FOLDER/html)
-      --only 05 09                      run and show only these lessons; the others without what their cells show
+      --only 05 09                      run only the cells of these lessons, and show the others without
       --no-run                          run nothing
       --pages                           lay out the pages, without Sphinx
 
-What cells showed is kept in FOLDER/shown until a source changes. A cell that raises, and any warning, is an error.
+What cells showed is kept in FOLDER/shown until a source changes. A cell that raises is an error, and
+so is any warning.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,33 +26,34 @@ sys.path[:0] = [str(ROOT), str(ROOT / "book")]
 
 import chapters  # noqa: E402 - beside this file
 import outputs  # noqa: E402
+import reference  # noqa: E402
 
 from tito.checkout import Checkout, open_checkout  # noqa: E402
 from tito.core.curriculum import Lesson  # noqa: E402
 
-COPIED = ("docs", "benchmarks", "CONTRIBUTING.md", "CHANGELOG.md")     # at the same place, so that their links hold
+COPIED = ("docs", "benchmarks", "CONTRIBUTING.md", "CHANGELOG.md")      # at the same place: their links hold
 LINK = re.compile(r"(?<!!)\[([^]]+)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)]*)?\)")
 
 
-def laid_out(course: Checkout, kept: Path, run: set[str]) -> Iterator[tuple[str, str]]:
+def laid_out(course: Checkout, kept: Path, run: Container[str]) -> Iterator[tuple[str, str]]:
     """Every page of the book: its path and its MyST; `run` are the lessons whose cells are run."""
-    import reference
-    written = {lesson.number: lesson.folder for lesson in course.curriculum if lesson.name in course.written()}
-    files = [(lesson, file) for lesson in course.curriculum if lesson.name in course.written()
-             for file in lesson.files]
+    lessons = [lesson for lesson in course.curriculum if lesson.name in course.written()]
+    written = {lesson.number: lesson.folder for lesson in lessons}
+    files = [(lesson, file) for lesson in lessons for file in lesson.files]
     with ThreadPoolExecutor(int(os.environ.get("BOOK_JOBS", os.cpu_count() or 1))) as pool:
         def shown(lesson: Lesson, file: str) -> outputs.Outputs:
             if lesson.name not in run: return [[] for _ in course.chapter(lesson, file).cells]
             return outputs.outputs(course, lesson, file, kept)
         for key, waiting in {(x, f): pool.submit(shown, x, f) for x, f in files}.items():
             yield from page(course, *key, waiting.result(), written)
+    known = fragments(course, written)
     for path in sorted((ROOT / "book" / "pages").rglob("*.md")):
-        yield str(path.relative_to(ROOT / "book" / "pages")), filled(path.read_text("utf-8"), course, written)
+        yield str(path.relative_to(ROOT / "book" / "pages")), filled(path.read_text("utf-8"), known)
     for name in COPIED:
         top = ROOT / name
         for path in sorted(top.rglob("*.md")) if top.is_dir() else [top]:
             yield str(path.relative_to(ROOT)), within_the_book(path, path.read_text("utf-8"))
-    yield from reference.pages(course, written)
+    yield from reference.pages(course)
 
 
 def page(course: Checkout, lesson: Lesson, file: str, shown, written) -> Iterator[tuple[str, str]]:
@@ -63,15 +65,18 @@ def page(course: Checkout, lesson: Lesson, file: str, shown, written) -> Iterato
     yield path, chapters.lesson_page(lesson, course.curriculum, every, shown, written)
 
 
-def filled(text: str, course: Checkout, written) -> str:
-    """A page of the front matter, with what the course knows in place of its `<!-- names -->`."""
-    lessons = "\n".join(f"lessons/{folder}/index" for folder in written.values())
-    table = "\n".join(f"| [{x.number:02} {x.title}](lessons/{x.folder}/index.md) | {x.question} | {chapters.hours(x.minutes)} |"
-                      for x in course.curriculum if x.number in written)
-    named = {"map": chapters.html(chapters.map_of(course.curriculum, written)), "chapters": lessons,
-             "lessons": f"| lesson | asks | takes |\n|---|---|---|\n{table}"}
-    for name, what in named.items(): text = text.replace(f"<!-- {name} -->", what)
-    return text
+def fragments(course: Checkout, written: Mapping[int, str]) -> dict[str, str]:
+    """What the course knows, for pages that have `<!-- name -->` in its place."""
+    rows = "\n".join(f"| [{x.number:02} {x.title}](lessons/{x.folder}/index.md) | {x.question} | "
+                     f"{chapters.hours(x.minutes)} |" for x in course.curriculum if x.number in written)
+    return {"map": chapters.html(chapters.map_of(course.curriculum, written)),
+            "chapters": "\n".join(f"lessons/{folder}/index" for folder in written.values()),
+            "lessons": f"| lesson | asks | takes |\n|---|---|---|\n{rows}", **reference.fragments(course)}
+
+
+def filled(text: str, known: Mapping[str, str]) -> str:
+    """A page with what its `<!-- names -->` stand for; a name that nobody knows is an error."""
+    return re.sub(r"^<!-- ([\w-]+) -->$", lambda found: known[found[1]], text, flags=re.MULTILINE)
 
 
 def within_the_book(path: Path, text: str) -> str:
@@ -84,7 +89,7 @@ def within_the_book(path: Path, text: str) -> str:
 
 
 def write(pages: dict[str, str], folder: Path) -> None:
-    """The pages in a folder, and nothing else; a page that is the same stays untouched, so that Sphinx skips it."""
+    """The pages in a folder, and nothing else; a page that is the same stays untouched: Sphinx skips it."""
     for name, text in pages.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +100,7 @@ def write(pages: dict[str, str], folder: Path) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "build" / "book")
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--no-run", action="store_true")
@@ -103,17 +108,17 @@ def main() -> int:
     asked = parser.parse_args()
     course = open_checkout(ROOT)
     if course is None: return parser.error(f"{ROOT} is no checkout of the course")
-    run = {course.curriculum.lesson(key).name for key in asked.only} if asked.only is not None else course.written()
+    only = course.written() if asked.only is None else {course.curriculum.lesson(x).name for x in asked.only}
     try:
-        found = dict(laid_out(course, asked.folder / "shown", set() if asked.no_run else set(run)))
+        found = dict(laid_out(course, asked.folder / "shown", () if asked.no_run else only))
     except outputs.ChapterFailed as problem:
         print(f"A cell of the book failed.\n{problem}", file=sys.stderr)
         return 1
     write(found, asked.folder / "source")
     if asked.pages: return 0
-    return subprocess.run([sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "-j", "auto",
-                           "-c", str(ROOT / "book"), "-d", str(asked.folder / "trees"),
-                           str(asked.folder / "source"), str(asked.folder / "html")]).returncode
+    settings = ["-W", "--keep-going", "-q", "-j", "auto", "-c", ROOT / "book", "-d", asked.folder / "trees"]
+    folders = [asked.folder / "source", asked.folder / "html"]
+    return subprocess.run([sys.executable, "-m", "sphinx", *settings, *folders]).returncode
 
 
 if __name__ == "__main__": sys.exit(main())

@@ -1,7 +1,7 @@
 """Run a chapter's cells in this process, and tell what each of them shows. Started by outputs.py.
 
-Reads {"cells": [source or null, …], "module": "" or "tinytorch.drawing"} from standard input and writes one list
-of outputs for each cell to the file that it is given. A cell that raises ends the run with exit code 1.
+Reads {"cells": [source or null, …], "module": "" or "tinytorch.drawing"} from standard input and writes one
+list of outputs for each cell to the file that it is given. A cell that raises ends the run with exit code 1.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ def show(value: Any) -> tuple[str, str] | None:
     """A cell's last value, as a notebook would show it."""
     if value is None: return None
     for kind, method in RICH.items():
-        if hasattr(type(value), method) and (found := getattr(value, method)()) is not None: return kind, found
+        if not hasattr(type(value), method): continue
+        if (found := getattr(value, method)()) is not None: return kind, found
     return "text", repr(value)
 
 
 def settled(text: str) -> str:
-    """What a terminal would show in the end: `\\r` goes back to the beginning of the line, colours are gone."""
+    """What a terminal shows in the end: `\\r` goes back to the beginning of the line; without colours."""
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in COLOUR.sub("", text).split("\n")]
     return "\n".join(line.rstrip() for line in lines).strip("\n")
 

@@ -1,11 +1,12 @@
 """Chapters of the book, made from the files of the lessons: a Chapter and what its cells show in, MyST out.
 
-Lessons keep to Markdown that every notebook shows; here it is upgraded: `> **Note.**` becomes a note in the margin,
-"lesson 05" and links to notebooks lead to chapters, solutions and checks are folded.
+Lessons keep to Markdown that every notebook shows; here it is upgraded: `> **Note.**` becomes a note in the
+margin, "lesson 05" and links to notebooks lead to chapters, solutions and checks are folded.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,13 +68,21 @@ def code(source: str, kind: str) -> str: return fenced(source, "{code-block} pyt
 
 
 def folded(summary: str, inside: str, kind: str) -> str:
-    return f'{html(f"<details class={kind!r}><summary>{escape(summary)}</summary>")}\n\n{inside}\n\n{html("</details>")}'
+    opening = html(f'<details class="{kind}"><summary>{escape(summary)}</summary>')
+    return f"{opening}\n\n{inside}\n\n{html('</details>')}"
 
 
 def anchors(cell: Cell) -> str:
     """Where the reference finds the code of a name."""
     names = [name for name in defined_names(cell.source) if name.strip("_")] if cell.exported else []
     return html("".join(f'<a class="code-of" id="code-{name}"></a>' for name in names)) if names else ""
+
+
+def begins(source: str) -> bool:
+    """Whether a cell holds only what files begin with: a docstring and imports."""
+    body = ast.parse(source).body
+    return all(isinstance(node, ast.Import | ast.ImportFrom)
+               or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
 
 
 class Page:
@@ -83,17 +92,23 @@ class Page:
         self.lesson, self.chapters, self.figures = lesson, chapters, 0
 
     def cells(self, chapter: Chapter, shown: Sequence[Shown]) -> Iterator[str]:
+        start = []
         for cell, outputs in zip(chapter.cells, shown, strict=True):
+            if cell.exported and begins(cell.source):
+                start.append(cell.source)
+                continue
+            if start: yield folded("How the file begins", code("\n\n".join(start), "given"), "begins")
+            start = []
             if cell.kind == "markdown": yield prose(cell.source, self.chapters, self.lesson.number)
-            elif cell.exercise: yield from self.exercise(cell, outputs)
+            elif cell.exercise: yield from self.exercise(cell)
             elif cell.check and not cell.hidden:
                 points = f"{cell.points:g} point{'s' * (cell.points != 1)}"
                 yield folded(f"Check: {points}", code(cell.source, "check"), "check")
             elif not cell.hidden and (source := solved(cell).source).strip():
                 yield from filter(None, [anchors(cell), code(source, "given" if cell.exported else "try")])
-                yield from self.outputs(outputs)
+                if not cell.exported: yield from self.outputs(outputs)
 
-    def exercise(self, cell: Cell, outputs: Shown) -> Iterator[str]:
+    def exercise(self, cell: Cell) -> Iterator[str]:
         """The blank as the learner meets it; hints, one by one, and the solution are folded beneath it."""
         yield anchors(cell)
         yield code(stripped(cell).source, "blank")
@@ -101,7 +116,6 @@ class Page:
             label = "Hint" if len(cell.hints) == 1 else f"Hint {number} of {len(cell.hints)}"
             yield folded(label, prose(hint, self.chapters, self.lesson.number), "hint")
         yield folded("A solution", code(solved(cell).source, "solution"), "solution")
-        yield from self.outputs(outputs)
 
     def outputs(self, shown: Shown) -> Iterator[str]:
         for kind, text in shown:
@@ -114,7 +128,8 @@ class Page:
         number = f"{self.lesson.number}.{self.figures}"
         said = label[1] if (label := SVG_LABEL.search(svg)) else "drawn by the code above"
         if not label: svg = svg.replace("<svg ", f'<svg role="img" aria-label="Figure {number}, {said}" ', 1)
-        return f'<figure class="drawn" id="figure-{number}">{svg}<figcaption>Figure {number}: {said}</figcaption></figure>'
+        caption = f"<figcaption>Figure {number}: {said}</figcaption>"
+        return f'<figure class="drawn" id="figure-{number}">{svg}{caption}</figure>'
 
 
 # ------------------------------------------------------------------------------------------ a whole lesson
@@ -157,9 +172,8 @@ def head_of(lesson: Lesson, curriculum: Curriculum, written: Mapping[int, str]) 
     facts = [f"About {hours(lesson.minutes)}", *([f"stands on {stands}"] if needs else []),
              f"`tito module start {lesson.number:02}`"]
     aims = "\n".join(f"- {aim}" for aim in lesson.objectives)
-    return "\n\n".join([html(map_of(curriculum, written, lesson.number, "../../")),
-                        f":::{{div}} chapter-head\n**{lesson.question}**\n\nIn this lesson you\n\n{aims}\n\n"
-                        f"{' · '.join(facts)}\n:::"])
+    return (f"{html(map_of(curriculum, written, lesson.number, '../../'))}\n\n:::{{container}} chapter-head\n"
+            f"**{lesson.question}**\n\nIn this lesson you\n\n{aims}\n\n{' · '.join(facts)}\n:::")
 
 
 def listed(lesson: Lesson, files: Sequence[str], chapters: Mapping[str, Chapter]) -> str:
@@ -182,6 +196,10 @@ def page_of(lesson: Lesson, file: str) -> str:
     return "index.md" if file == lesson.name else f"{file.removeprefix('appendix_')}.md"
 
 
+GIVEN = "This code is there when the lesson starts."
+APPENDED = "They complete what you wrote; nothing in them is left for you to solve."
+
+
 def lesson_page(
     lesson: Lesson,
     curriculum: Curriculum,
@@ -197,22 +215,24 @@ def lesson_page(
     parts = [f"# {lesson.number:02} {name}", head_of(lesson, curriculum, written),
              prose(rest, written, lesson.number), *body]
     if quiz: parts.append(quiz)
-    if lesson.given: parts.append(f"## Given before you begin\n\nThis code is there when the lesson starts.\n\n"
-                                  f"{listed(lesson, lesson.given, chapters)}")
-    if lesson.appendices: parts.append(f"## Appendices\n\nThey complete what you wrote; nothing in them is left for "
-                                       f"you to solve.\n\n{listed(lesson, lesson.appendices, chapters)}")
+    for heading, said, files in (("Given before you begin", GIVEN, lesson.given),
+                                 ("Appendices", APPENDED, lesson.appendices)):
+        if files: parts.append(f"## {heading}\n\n{said}\n\n{listed(lesson, files, chapters)}")
     pages = "\n".join(page_of(lesson, file) for file in (*lesson.given, *lesson.appendices))
     if pages: parts.append(fenced(pages, "{toctree}", ":hidden:\n\n"))
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def appendix_page(lesson: Lesson, file: str, chapter: Chapter, shown: Sequence[Shown], written: Mapping[int, str]) -> str:
+def appendix_page(
+    lesson: Lesson, file: str, chapter: Chapter, shown: Sequence[Shown], written: Mapping[int, str],
+) -> str:
     name, rest = title(chapter, file)
-    module = file.removeprefix("appendix_")
-    where = (f"*Of lesson [{lesson.number:02} {lesson.title}](index.md), "
-             f"{'given before you begin' if file in lesson.given else 'an appendix'}; it becomes* `tinytorch/{module}.py`.")
+    when = "given before you begin" if file in lesson.given else "an appendix"
+    where = (f"*Of lesson [{lesson.number:02} {lesson.title}](index.md), {when}; it becomes* "
+             f"`tinytorch/{file.removeprefix('appendix_')}.py`.")
     body = Page(lesson, written).cells(Chapter(chapter.cells[1:]), shown[1:])
-    return "\n\n".join(filter(None, [f"# {section(name)}", where, prose(rest, written, lesson.number), *body])) + "\n"
+    parts = [f"# {section(name)}", where, prose(rest, written, lesson.number), *body]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 # ------------------------------------------------------------------------------------------------- quizzes

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,9 +25,11 @@ class ChapterFailed(RuntimeError):
     """A cell of the book raised."""
 
 
+@cache
 def package_of(course: Checkout, lesson: Lesson, complete: bool) -> dict[str, str]:
     """The package of a learner who begins this lesson, or has completed it."""
-    done = {need.name for need in course.curriculum.needs_closure(lesson)} | ({lesson.name} if complete else set())
+    done = {need.name for need in course.curriculum.needs_closure(lesson)}
+    if complete: done.add(lesson.name)
     sources: dict[str, str] = {}
     for other in course.curriculum:
         if other.name in done: sources |= course.sources(other, other.files)
@@ -66,8 +69,8 @@ def _run(asked: dict[str, Any], package: dict[str, str], course: Checkout, file:
             path = Path(folder, "tinytorch", name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(source, "utf-8")
-        environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": folder, "TINYTORCH_SHIPPED": str(course.datasets),
-                       "PYTHONUTF8": "1", "COLUMNS": "80"}
+        environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": folder, "PYTHONUTF8": "1", "COLUMNS": "80",
+                       "TINYTORCH_SHIPPED": str(course.datasets)}
         shown = Path(folder, "shown.json")
         done = subprocess.run([sys.executable, str(RUNNER), str(shown)], input=json.dumps(asked),
                               capture_output=True, text=True, cwd=folder, env=environment)

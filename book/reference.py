@@ -1,36 +1,46 @@
-"""Pages that the code writes: the package name by name, its ops, what PyTorch and NumPy call them, and `tito`."""
+"""What the code itself tells: the package name by name, its ops, PyTorch's and NumPy's words, and `tito`."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from html import escape
+from collections.abc import Iterable, Iterator
 from functools import partial
+from html import escape
 from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import click
+import numpy as np
 from chapters import fenced
 from chapters import html as raw
 
+import tinytorch
+from tinytorch.column import KERNELS
+from tinytorch.costs import COSTS
+from tinytorch.methods import METHODS
+from tinytorch.nodes import NODES
+from tinytorch.receipts import RULES
+from tinytorch.tensor import Op
 from tito.checkout import Checkout
+from tito.cli import tito
 from tito.core.curriculum import Lesson, module_of
 from tito.core.faces import pytorch_names
 
-Written = Mapping[int, str]
 
-
-def pages(course: Checkout, written: Written) -> Iterator[tuple[str, str]]:
+def fragments(course: Checkout) -> dict[str, str]:
+    """What pages of the front matter have for `<!-- name -->`."""
     package = Package(course)
-    yield "api/index.md", index(package)
-    for face in package.faces:
-        yield f"api/{face}.md", face_page(face, package)
-    yield "reference/ops.md", ops_page(package)
-    yield "reference/pytorch.md", pytorch_page(package, course)
-    yield "reference/numpy.md", numpy_page()
-    yield "reference/tito.md", tito_page()
+    here, names = pytorch(package, course)
+    return {"places": places(package), "ops": ops(package), "pytorch-places": here, "pytorch-names": names,
+            "numpy": numpy(), "commands": "\n\n".join(commands(tito, "tito"))}
+
+
+def pages(course: Checkout) -> Iterator[tuple[str, str]]:
+    """A page for each place of the package."""
+    package = Package(course)
+    return ((f"api/{face}.md", face_page(face, package)) for face in package.faces)
 
 
 # ------------------------------------------------------------------------------------------ the package
@@ -79,14 +89,16 @@ class Package:
         page = "index" if file == lesson.name else file.removeprefix("appendix_")
         name = getattr(thing, "__qualname__", getattr(thing, "name", "")).partition(".")[0]
         where = "" if file == lesson.name else f", {module_of(file)}"
-        return (f'<p class="written-in"><a href="../lessons/{lesson.folder}/{page}.html#code-{escape(name)}">'
-                f"Lesson {lesson.number:02} {escape(lesson.title)}{escape(where)}</a></p>")
+        link = f"../lessons/{lesson.folder}/{page}.html#code-{escape(name)}"
+        said = f"Lesson {lesson.number:02} {escape(lesson.title + where)}"
+        return raw(f'<p class="written-in"><a href="{link}">{said}</a></p>')
 
 
 def handed_on(module: ModuleType) -> list[str]:
     """The public names of a face. Rules are known by their op, and stand in the table of ops."""
     names = dir(module) if "__dir__" in vars(module) else module.__all__
-    return [name for name in names if (name[0] != "_" or name == "__version__") and not name.endswith("_rule")]
+    public = [name for name in names if not name.startswith("_") or name == "__version__"]
+    return [name for name in public if not name.endswith("_rule")]
 
 
 def documented(thing: Any) -> str:
@@ -118,7 +130,8 @@ def signature(thing: Any) -> str:
 
 
 def _default(value: Any) -> Any:
-    if value is inspect.Parameter.empty or value is None or isinstance(value, bool | int | float | str): return value
+    if value is inspect.Parameter.empty or value is None or type(value) in (bool, int, float, str):
+        return value
     if type(value) in (tuple, list) and len(value) < 5: return type(value)(map(_default, value))
     return _Spelt(getattr(value, "__name__", None) or (repr(value) if len(repr(value)) < 30 else "..."))
 
@@ -135,10 +148,10 @@ def docstring(text: str) -> str:
 
 def _paragraph(text: str) -> str:
     if text.lstrip().startswith(">>>"): return fenced(text, "{code-block} pycon", "\n")
-    if text.startswith((" ", "\t")) or re.match(r"[(*\w].* -> ", text) and text.count("\n") < 3 and ". " not in text:
-        return fenced(inspect.cleandoc(text))
-    sentence, _, shapes = text.partition("  ")
-    if " -> " in shapes and "\n" not in shapes.strip(): return f"{plain(sentence)}\n\n{fenced(shapes.strip())}"
+    shapes = re.match(r"[(*\w].* -> ", text) and text.count("\n") < 3 and ". " not in text
+    if shapes or text.startswith((" ", "\t")): return fenced(inspect.cleandoc(text))
+    sentence, _, rest = text.partition("  ")
+    if " -> " in rest and "\n" not in rest.strip(): return f"{plain(sentence)}\n\n{fenced(rest.strip())}"
     return plain(text)
 
 
@@ -155,15 +168,23 @@ def entry(name: Name, package: Package) -> str:
     if name.first != name.full:
         said = f"The same as {{py:obj}}`{name.first}`."
         return directive(_kind(thing), name.full + (signature(thing) if callable(thing) else ""), said)
-    parts = [docstring(described(name, import_module(name.face))), raw(source) if (source := package.source(thing)) else ""]
-    if not callable(thing):
-        value = repr(thing)
-        parts.insert(0, f"`{value}`" if len(value) < 60 and "\n" not in value and " at 0x" not in value else "")
-        return directive("py:data", name.full, *parts)
+    parts = [docstring(described(name, import_module(name.face))), package.source(thing)]
+    if not callable(thing): return directive("py:data", name.full, told(repr(thing)), *parts)
+    if thing is tinytorch.Tensor: parts.append(ops_as_methods())
     if inspect.isclass(thing) and not issubclass(thing, BaseException):
-        parts += [directive("py:method", f"{name.full}.{method}{signature_of_method(f)}", docstring(documented(f)))
-                  for method, f in methods(thing)]
+        heads = {f"{name.full}.{method}{signature_of_method(f)}": f for method, f in methods(thing)}
+        parts += [directive("py:method", head, docstring(documented(f))) for head, f in heads.items()]
     return directive(_kind(thing), name.full + signature(thing), *parts)
+
+
+def told(value: str) -> str:
+    """The value of a constant, if it is short."""
+    return f"`{value}`" if len(value) < 60 and "\n" not in value and " at 0x" not in value else ""
+
+
+def ops_as_methods() -> str:
+    names = ", ".join(f"`{name}`" for name in sorted(METHODS) if not name.startswith("_"))
+    return f"Ops whose first input is a tensor are methods, too: {names}."
 
 
 def _kind(thing: Any) -> str:
@@ -190,13 +211,11 @@ def directive(kind: str, head: str, *parts: str) -> str:
 
 # ----------------------------------------------------------------------------------------------- API pages
 
-def index(package: Package) -> str:
-    rows = "\n".join(f"| [{face}]({face}.md) | {len(package.names[face])} | {first_words(package.names[face])} |"
-                     for face in package.faces if package.names[face])
-    listed = "\n".join(package.faces)
-    return (f"# The package\n\n`tinytorch`, name by name, written from its docstrings. A name that several places hand "
-            f"on is described where it comes first.\n\n| place | names | such as |\n|---|---:|---|\n{rows}\n\n"
-            f"{fenced(listed, '{toctree}', ':hidden:' + chr(10) + chr(10))}\n")
+def places(package: Package) -> str:
+    rows = "\n".join(f"| [{face}]({face}.md) | {len(names)} | {first_words(names)} |"
+                     for face, names in package.names.items() if names)
+    inside = fenced("\n".join(package.faces), "{toctree}", ":hidden:\n\n")
+    return f"| place | names | such as |\n|---|---:|---|\n{rows}\n\n{inside}"
 
 
 def first_words(names: Iterable[Name]) -> str:
@@ -206,39 +225,28 @@ def first_words(names: Iterable[Name]) -> str:
 def face_page(face: str, package: Package) -> str:
     said = (inspect.getdoc(import_module(face)) or "").partition("\n\n")[0]
     names = package.names[face]
-    if face == "tinytorch": names = [n for n in names if n.name != "Tensor"] + [n for n in names if n.name == "Tensor"]
     entries = "\n\n".join(entry(name, package) for name in names)
     return f"# {face}\n\n{plain(said)}\n\n{entries}\n"
 
 
 # ---------------------------------------------------------------------------------------------------- ops
 
-def ops_page(package: Package) -> str:
+def ops(package: Package) -> str:
     """Rows and columns of the framework: every op, and what each column knows of it."""
-    from tinytorch.receipts import RULES
-    rows = [op_row(op, package, RULES) for op in every_op(package)]
-    count = len(rows)
-    return (f"# Every op\n\nThe framework is a table. Its {count} rows are operations; a column is something that is known "
-            "of each: how its gradient flows (lesson 09), which kernels compute it faster (lesson 13), what it costs "
-            "(lesson 14), and how it is written as ONNX (lesson 15). In the column of gradients, *none* says that nothing "
-            "flows through: the op rounds, compares or counts.\n\n"
-            "| op | in | gradient | kernels | cost | ONNX |\n|---|---|---|---|---|---|\n" + "\n".join(rows) + "\n")
+    rows = [op_row(op, package) for op in every_op(package)]
+    return "| op | in | gradient | kernels | cost | ONNX |\n|---|---|---|---|---|---|\n" + "\n".join(rows)
 
 
 def every_op(package: Package) -> list[Any]:
-    from tinytorch.tensor import Op
     found = {id(x): x for module in package.home for x in vars(import_module(module)).values()
              if isinstance(x, Op) and x.__module__ == module}
     return sorted(found.values(), key=lambda op: op.name)
 
 
-def op_row(op: Any, package: Package, rules: Mapping[Any, Any]) -> str:
-    from tinytorch.column import KERNELS
-    from tinytorch.costs import COSTS
-    from tinytorch.nodes import NODES
+def op_row(op: Any, package: Package) -> str:
     place = package.place(op)
     lesson = f"[{place[0].number:02}](../lessons/{place[0].folder}/{_page(*place)})" if place else ""
-    gradient = ("none" if rules[op] is None else "yes") if op in rules else ""
+    gradient = ("none" if RULES[op] is None else "yes") if op in RULES else ""
     engines = {kernel.engine for device in ("cpu", "cuda") for kernel in KERNELS.get((op, device), ())}
     cells = [f"`{op.name}`", lesson, gradient, ", ".join(sorted(engines)), "yes" if op.name in COSTS else "",
              "yes" if op in NODES else ""]
@@ -251,26 +259,18 @@ def _page(lesson: Lesson, file: str) -> str:
 
 # ------------------------------------------------------------------------------------------------ migration
 
-def pytorch_page(package: Package, course: Checkout) -> str:
-    """What of each of PyTorch's places there is here."""
-    theirs = pytorch_names(course.beside["pytorch_names.txt"])
-    rows, missing = [], []
-    for place, names in theirs.items():
-        ours = _ours(place, package)
-        there = [name for name in names if name in ours]
-        rows.append(f"| `{place}` | {len(there)} | {len(names)} |")
-        if there: missing.append(f"## {place}\n\n{', '.join(f'`{name}`' for name in there)}")
-    return ("# From PyTorch\n\nA program written for PyTorch begins with `import torch`. Write `import tinytorch as torch`, "
-            "and it runs if it uses names that are here: names, argument names, their order, defaults and results are "
-            "PyTorch's. What differs in spite of that, or is left out, stands with its reason among "
-            "[the differences](../docs/differences.md). Asked for a name that is not here, the package says so in a "
-            "sentence.\n\n| place | here | names there, with those of PyTorch's machine room |\n|---|---:|---:|\n"
-            + "\n".join(rows) + "\n\n" + "\n\n".join(missing) + "\n")
+def pytorch(package: Package, course: Checkout) -> tuple[str, str]:
+    """How much of each of PyTorch's places there is here, and which names."""
+    counts, names = [], []
+    for place, theirs in pytorch_names(course.beside["pytorch_names.txt"]).items():
+        there = [name for name in theirs if name in _ours(place, package)]
+        counts.append(f"| `{place}` | {len(there)} | {len(theirs)} |")
+        if there: names.append(f"## {place}\n\n{', '.join(f'`{name}`' for name in there)}")
+    return "| place | here | there |\n|---|---:|---:|\n" + "\n".join(counts), "\n\n".join(names)
 
 
 def _ours(place: str, package: Package) -> set[str]:
     if place == "torch.Tensor":
-        import tinytorch
         return set(dir(tinytorch.Tensor))
     return {name.name for name in package.names.get(place.replace("torch", "tinytorch", 1), ())}
 
@@ -323,26 +323,17 @@ NUMPY = (       # what you wrote with NumPy, what it is here; both run when the 
 )
 
 
-def numpy_page() -> str:
+def numpy() -> str:
     """NumPy's words beside ours; every row is run, and both sides must come to the same."""
-    import numpy as np
-
-    import tinytorch
-    arrays = np.array([[1.5, -2.0, 0.5], [0.25, 3.0, -1.0]]), np.array([[0.5, 1.0, -1.0], [2.0, 0.0, 4.0]])
-    values = {"a": arrays[0], "b": arrays[1], "c": np.arange(24.0).reshape(2, 3, 4), "d": np.array([[2.0, 1], [1, 1]]),
+    theirs = {"a": np.array([[1.5, -2, 0.5], [0.25, 3, -1]]), "b": np.array([[0.5, 1, -1], [2.0, 0, 4]]),
+              "c": np.arange(24.0).reshape(2, 3, 4), "d": np.array([[2.0, 1], [1, 1]]),
               "i": np.array([[0, 2], [1, 1]]), "e": np.zeros((2, 3))}
-    ours = dict(zip("xyzwjv", (tinytorch.tensor(v) for v in values.values())))
-    rows = [_agreed(one, other, {"np": np, **values}, {**vars(tinytorch), **ours}) for one, other in NUMPY]
-    return ("# From NumPy\n\nMost of NumPy's words are the same here. These are the others. Each row was run when this page "
-            "was made: both sides come to the same numbers. Arrays are `a` and `b` (2 x 3), `c` (2 x 3 x 4), `d` (2 x 2), `e`, "
-            "with indices `i`; the same as tensors are `x`, `y`, `z`, `w`, `v` and `j`.\n\n| NumPy | TinyTorch |\n|---|---|\n"
-            + "\n".join(rows) + "\n\n`tensor(a)` copies an array, `from_numpy(a)` shares its memory, and `x.numpy()` gives it "
-            "back. Three habits change: `var` and `std` divide by n - 1 unless told otherwise, `max` over a dimension gives "
-            "values and places, and new numbers are float32.\n")
+    ours = dict(zip("xyzwjv", map(tinytorch.tensor, theirs.values())))
+    rows = [_agreed(one, other, {"np": np, **theirs}, {**vars(tinytorch), **ours}) for one, other in NUMPY]
+    return "| NumPy | TinyTorch |\n|---|---|\n" + "\n".join(rows)
 
 
 def _agreed(one: str, other: str, there: dict[str, Any], here: dict[str, Any]) -> str:
-    import numpy as np
     theirs, ours = eval(one, dict(there)), eval(other, dict(here))
     if theirs is None: theirs, ours = there["e"], here["v"]            # what is written into
     if not np.allclose(np.asarray(theirs, float), np.asarray(getattr(ours, "array", ours), float), atol=1e-6):
@@ -352,18 +343,12 @@ def _agreed(one: str, other: str, there: dict[str, Any], here: dict[str, Any]) -
 
 # ---------------------------------------------------------------------------------------------------- tito
 
-def tito_page() -> str:
-    from tito.cli import tito
-    parts = [*commands(tito, "tito")]
-    return ("# Every command\n\nWhat `--help` says behind each. The short form is "
-            "[`tito` on one page](../docs/tito.md).\n\n" + "\n\n".join(parts) + "\n")
-
-
 def commands(command: click.Command, path: str, parent: click.Context | None = None) -> Iterator[str]:
     with click.Context(command, info_name=path.split()[-1], parent=parent, max_content_width=88) as context:
         context.terminal_width = 88
         level = "#" * min(2 + path.count(" "), 4)
-        yield f"{level} {path}\n\n{fenced(command.get_help(context), '{code-block} none', ':class: output' + chr(10) * 2)}"
+        told = fenced(command.get_help(context), "{code-block} none", ":class: output\n\n")
+        yield f"{level} {path}\n\n{told}"
         if isinstance(command, click.Group):
             for name in command.list_commands(context):
                 inside = command.get_command(context, name)
