@@ -3,7 +3,8 @@
 # make lint        style, types and generated files
 # make check       the same, the architecture and tito's own tests, in two minutes
 # make test-slow   the tests that build, install or train for minutes
-# make book        every lesson as a notebook with its solutions, in build/book
+# make book        the book, in build/book/html; `tito book` opens it
+# make lab         the notebooks in a page that runs them in the browser, in build/lab
 # make bench       measures, and writes the tables of benchmarks/README.md
 # make clean       removes what these made
 #
@@ -17,7 +18,7 @@ BIN    := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint check test-slow book bench clean
+.PHONY: help demo test lint check test-slow book lab bench clean
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
 
@@ -38,10 +39,11 @@ lint: $(VENV)/ready-dev
 check: lint
 	$(BIN)/python -m pytest -m "not slow" tests/test_architecture.py tests/tito
 
-book: $(VENV)/ready
-	mkdir -p build/book
-	for chapter in modules/[0-9]*; do \
-	    $(BIN)/tito notebook $$(basename $$chapter) --solutions --force -o build/book || exit; done
+book: $(VENV)/ready-book
+	$(BIN)/python book/build.py
+
+lab: $(VENV)/ready-book
+	$(BIN)/python book/lab.py
 
 bench: $(VENV)/ready-dev
 	$(BIN)/python benchmarks/bench_door.py
@@ -58,6 +60,10 @@ $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("TinyTorch needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[onnx]'
+	@touch $@
+
+$(VENV)/ready-book: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --editable '.[book]'
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready

@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Container, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -62,7 +63,9 @@ def page(course: Checkout, lesson: Lesson, file: str, shown, written) -> Iterato
         yield path, chapters.appendix_page(lesson, file, course.chapter(lesson, file), shown, written)
         return
     every = {each: course.chapter(lesson, each) for each in lesson.files}
-    yield path, chapters.lesson_page(lesson, course.curriculum, every, shown, written)
+    quiz = course.modules / lesson.folder / "quiz.toml"
+    asked = tomllib.loads(quiz.read_text("utf-8")) if quiz.exists() else None
+    yield path, chapters.lesson_page(lesson, course.curriculum, every, shown, written, asked)
 
 
 def fragments(course: Checkout, written: Mapping[int, str]) -> dict[str, str]:

@@ -7,16 +7,19 @@ margin, "lesson 05" and links to notebooks lead to chapters, solutions and check
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
+from typing import Any
 
 from tito.core.curriculum import Curriculum, Lesson
 from tito.core.lesson import Cell, Chapter, defined_names, solved, stripped
 
-FENCE = re.compile(r"^(`{3,}).*?^\1 *$", re.DOTALL | re.MULTILINE)
-INLINE = re.compile(r"`[^`\n]+`|\$\$.*?\$\$|\$[^$\n]+\$|\[[^]\n]*\]\([^)\n]*\)", re.DOTALL)
+KEPT = re.compile(r"""
+    ^(`{3,}).*?^\1\ *$ | `[^`\n]+`               # code
+    | \$\$.*?\$\$ | \$[^$\n]+\$                 # formulas
+    | \[[^]\n]*\]\([^)\n]*\) | ^\#[^\n]*$       # links and headings
+""", re.DOTALL | re.MULTILINE | re.VERBOSE)
 NOTE = re.compile(r"^> \*\*Note\.\*\* *(.*(?:\n>.*)*)", re.MULTILINE)
 NOTEBOOK = re.compile(r"\]\((?:[\w./-]*/)?(\d\d_\w+)\.ipynb(#[^)]*)?\)")
 LESSON = re.compile(r"\b([Ll]esson) (\d\d)\b")
@@ -35,10 +38,8 @@ def prose(markdown: str, chapters: Mapping[int, str], here: int = 0) -> str:
 
 def outside_code(text: str, change: Callable[[str], str]) -> str:
     """`change` applied to what is neither code nor a formula nor a link nor a heading."""
-    kept = re.compile(f"{FENCE.pattern}|{INLINE.pattern}|^#.*$".replace(r"\1", "(?P=ticks)")
-                      .replace("(`{3,})", "(?P<ticks>`{3,})"), re.DOTALL | re.MULTILINE)
     parts, at = [], 0
-    for found in kept.finditer(text):
+    for found in KEPT.finditer(text):
         parts += [change(text[at:found.start()]), found[0]]
         at = found.end()
     return "".join([*parts, change(text[at:])])
@@ -206,7 +207,7 @@ def lesson_page(
     chapters: Mapping[str, Chapter],        # every file of the lesson
     shown: Sequence[Shown],                 # what the cells of the lesson's own file show
     written: Mapping[int, str],             # number -> folder of every lesson that there is
-    quiz: str = "",
+    quiz: Mapping[str, Any] | None = None,      # its questions, as quiz.toml has them
 ) -> str:
     own = chapters[lesson.name]
     name, rest = title(own, lesson.title)
@@ -214,7 +215,7 @@ def lesson_page(
     body = list(page.cells(Chapter(own.cells[1:]), shown[1:]))
     parts = [f"# {lesson.number:02} {name}", head_of(lesson, curriculum, written),
              prose(rest, written, lesson.number), *body]
-    if quiz: parts.append(quiz)
+    if quiz: parts.append(questions(quiz))
     for heading, said, files in (("Given before you begin", GIVEN, lesson.given),
                                  ("Appendices", APPENDED, lesson.appendices)):
         if files: parts.append(f"## {heading}\n\n{said}\n\n{listed(lesson, files, chapters)}")
@@ -235,8 +236,20 @@ def appendix_page(
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-# ------------------------------------------------------------------------------------------------- quizzes
+# ----------------------------------------------------------------------------------------------- questions
 
-def quiz_of(questions: Sequence[Mapping[str, object]]) -> str:
-    """Questions with their answers folded; without a script, and readable on paper."""
-    raise NotImplementedError(json.dumps(questions))
+def questions(quiz: Mapping[str, Any]) -> str:
+    """What quiz.toml asks, each answer folded under its question: it needs no script."""
+    asked = "\n\n".join(_question(n, q) for n, q in enumerate(quiz.get("question", ()), 1))
+    return f"## Questions\n\n{asked}" if asked else ""
+
+
+def _question(number: int, question: Mapping[str, Any]) -> str:
+    answer, choices = str(question["answer"]), question.get("choices", ())
+    letters = "abcdefgh"[:len(choices)]
+    parts = [f"**{number}.** {question['ask']}"]
+    if question.get("code"): parts.append(code(question["code"].strip("\n"), "try"))
+    parts += [f"{letter}) {choice}" for letter, choice in zip(letters, choices)]
+    told = answer if choices else f"`{answer}` {question.get('unit', '')}".strip()
+    parts.append(folded("Answer", f"**{told}**{')' if choices else ''} {question['explain']}", "answer"))
+    return "\n\n".join(parts)

@@ -20,7 +20,7 @@ BROKEN_PIPE = 141                   # what a shell reports for a program whose r
 
 SECTIONS = {
     "The course": ("status", "module", "milestone"),
-    "Your workspace": ("init", "notebook", "export", "bench", "serve", "undo", "doctor"),
+    "Your workspace": ("init", "notebook", "book", "export", "bench", "serve", "undo", "doctor"),
     "Your shell": ("completion",),
 }
 
