@@ -3,7 +3,7 @@
 # make lint        style, types and generated files
 # make check       the same, the architecture and tito's own tests, in two minutes
 # make test-slow   the tests that build, install or train for minutes
-# make book        the book, in build/book/html; `tito book` opens it
+# make book        the book, in build/book/html; `tito book` opens it (BOOK=--no-run: without running the lessons)
 # make lab         the notebooks in a page that runs them in the browser, in build/lab
 # make bench       measures, and writes the tables of benchmarks/README.md
 # make clean       removes what these made
@@ -40,7 +40,7 @@ check: lint
 	$(BIN)/python -m pytest -m "not slow" tests/test_architecture.py tests/tito
 
 book: $(VENV)/ready-book
-	$(BIN)/python book/build.py
+	$(BIN)/python book/build.py $(BOOK)
 
 lab: $(VENV)/ready-book
 	$(BIN)/python book/lab.py

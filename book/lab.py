@@ -3,7 +3,7 @@
     python book/lab.py [FOLDER]         (default: build/lab; the page is FOLDER/site/index.html)
       --pyodide FOLDER                  a whole Pyodide distribution, to need nothing from elsewhere
 
-Python itself comes from npm's `pyodide`, if npm is there, and lies in the page's folder. NumPy for it is in no
+Python itself comes from npm's `pyodide`, if npm is there, and lies beside the page. NumPy for it is in no
 registry: without --pyodide it is fetched from Pyodide's own server when a notebook first imports it.
 To look at it takes a server: python -m http.server --directory build/lab/site
 """
