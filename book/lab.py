@@ -83,7 +83,8 @@ def main() -> int:
     settings = {"jupyter-lite-schema-version": 0, "jupyter-config-data": page}
     (place / "source" / "jupyter-lite.json").write_text(json.dumps(settings, indent=2), "utf-8")
     print(f"JupyterLite {version('jupyterlite-core')}; NumPy {'is with it' if has_numpy else 'is fetched'}")
-    folders = ["--lite-dir", "source", "--contents", "source/files", "--output-dir", "site"]
+    source, site = place / "source", place / "site"
+    folders = ["--lite-dir", source, "--contents", source / "files", "--output-dir", site]
     return subprocess.run([sys.executable, "-m", "jupyterlite_core", "build", *folders], cwd=place).returncode
 
 

@@ -16,8 +16,7 @@ from tito.ports.notebooks import NotebooksOnDisk
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-SHOWN = dict(re.findall(r"^\$ (tito .*)\n(.*?)\Z", text, re.DOTALL | re.MULTILINE)[0]
-             for kind, text in FENCED.findall(README) if text.startswith("$ tito "))
+SHOWN = dict(text.removeprefix("$ ").split("\n", 1) for _, text in FENCED.findall(README) if text[0] == "$")
 
 
 def told(words: str, folder: Path) -> str:
@@ -40,7 +39,8 @@ def test_the_first_ten_minutes_go_as_they_are_told(tmp_path):
     cell = next(c for c in place.course.chapter(lesson).exercises() if c.name == "seconds_of")
     begun = shown(cell)
     assert blank.strip() in begun
-    answer(NotebooksOnDisk(), place.notebook(lesson), {cell.id: begun.replace(blank.rstrip("\n"), typed.rstrip("\n"))})
+    typed_in = begun.replace(blank.rstrip("\n"), typed.rstrip("\n"))
+    answer(NotebooksOnDisk(), place.notebook(lesson), {cell.id: typed_in})
     said = told("tito module test 01", place.root)
     assert [line for line in SHOWN["tito module test 01"].splitlines() if line not in said] == []
 
