@@ -43,13 +43,13 @@ def outputs(course: Checkout, lesson: Lesson, file: str, kept: Path) -> Outputs:
     own = file == lesson.name
     cells = [_program(cell, own) for cell in chapter.cells]
     if not any(cells): return [[] for _ in cells]
-    package = package_of(course, lesson, complete=not own)
     asked = {"cells": cells, "module": "" if own else f"tinytorch.{module_of(file)}"}
-    place = kept / f"{lesson.folder}-{file}-{_digest(asked, package)}.json"
+    place = kept / f"{lesson.folder}-{file}-{_digest(course, lesson, asked)}.json"
     if not place.exists():
         kept.mkdir(parents=True, exist_ok=True)
         for old in kept.glob(f"{lesson.folder}-{file}-*.json"): old.unlink()
-        place.write_text(json.dumps(_run(asked, package, course, file), ensure_ascii=False), "utf-8")
+        shown = _run(asked, package_of(course, lesson, complete=not own), course, file)
+        place.write_text(json.dumps(shown, ensure_ascii=False), "utf-8")
     return json.loads(place.read_text("utf-8"))
 
 
@@ -58,8 +58,11 @@ def _program(cell: Cell, own: bool) -> str | None:
     return solved(cell).source if cell.kind == "code" and (own or not cell.exported) else None
 
 
-def _digest(asked: dict[str, Any], package: dict[str, str]) -> str:
-    text = json.dumps([asked, package, RUNNER.read_text("utf-8"), sys.version], sort_keys=True)
+def _digest(course: Checkout, lesson: Lesson, asked: dict[str, Any]) -> str:
+    """Changes with the cells, what runs them, and any file of a lesson that the package is made of."""
+    made_of = [course.file(one, file).read_text("utf-8")
+               for one in (*course.curriculum.needs_closure(lesson), lesson) for file in one.files]
+    text = json.dumps([asked, made_of, RUNNER.read_text("utf-8"), sys.version])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
