@@ -41,20 +41,21 @@ def laid_out(course: Checkout, kept: Path, run: Container[str]) -> Iterator[tupl
     lessons = [lesson for lesson in course.curriculum if lesson.name in course.written()]
     written = {lesson.number: lesson.folder for lesson in lessons}
     files = [(lesson, file) for lesson in lessons for file in lesson.files]
-    with ThreadPoolExecutor(int(os.environ.get("BOOK_JOBS", os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         def shown(lesson: Lesson, file: str) -> outputs.Outputs:
             if lesson.name not in run: return [[] for _ in course.chapter(lesson, file).cells]
             return outputs.outputs(course, lesson, file, kept)
         for key, waiting in {(x, f): pool.submit(shown, x, f) for x, f in files}.items():
             yield from page(course, *key, waiting.result(), written)
-    known = fragments(course, written)
+    package = reference.Package(course)
+    known = fragments(package, written)
     for path in sorted((ROOT / "book" / "pages").rglob("*.md")):
         yield str(path.relative_to(ROOT / "book" / "pages")), filled(path.read_text("utf-8"), known)
     for name in COPIED:
         top = ROOT / name
         for path in sorted(top.rglob("*.md")) if top.is_dir() else [top]:
             yield str(path.relative_to(ROOT)), within_the_book(path, path.read_text("utf-8"))
-    yield from reference.pages(course)
+    yield from reference.pages(package)
 
 
 def page(course: Checkout, lesson: Lesson, file: str, shown, written) -> Iterator[tuple[str, str]]:
@@ -68,13 +69,14 @@ def page(course: Checkout, lesson: Lesson, file: str, shown, written) -> Iterato
     yield path, chapters.lesson_page(lesson, course.curriculum, every, shown, written, asked)
 
 
-def fragments(course: Checkout, written: Mapping[int, str]) -> dict[str, str]:
-    """What the course knows, for pages that have `<!-- name -->` in its place."""
+def fragments(package: reference.Package, written: Mapping[int, str]) -> dict[str, str]:
+    """What the course and its package know, for pages that have `<!-- name -->` in its place."""
+    course = package.course
     rows = "\n".join(f"| [{x.number:02} {x.title}](lessons/{x.folder}/index.md) | {x.question} | "
                      f"{chapters.hours(x.minutes)} |" for x in course.curriculum if x.number in written)
     return {"map": chapters.html(chapters.map_of(course.curriculum, written)),
             "chapters": "\n".join(f"lessons/{folder}/index" for folder in written.values()),
-            "lessons": f"| lesson | asks | takes |\n|---|---|---|\n{rows}", **reference.fragments(course)}
+            "lessons": f"| lesson | asks | takes |\n|---|---|---|\n{rows}", **reference.fragments(package)}
 
 
 def filled(text: str, known: Mapping[str, str]) -> str:

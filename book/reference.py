@@ -29,17 +29,15 @@ from tito.core.curriculum import Lesson, module_of
 from tito.core.faces import pytorch_names
 
 
-def fragments(course: Checkout) -> dict[str, str]:
+def fragments(package: Package) -> dict[str, str]:
     """What pages of the front matter have for `<!-- name -->`."""
-    package = Package(course)
-    here, names = pytorch(package, course)
+    here, names = pytorch(package)
     return {"places": places(package), "ops": ops(package), "pytorch-places": here, "pytorch-names": names,
             "numpy": numpy(), "commands": "\n\n".join(commands(tito, "tito"))}
 
 
-def pages(course: Checkout) -> Iterator[tuple[str, str]]:
+def pages(package: Package) -> Iterator[tuple[str, str]]:
     """A page for each place of the package."""
-    package = Package(course)
     return ((f"api/{face}.md", face_page(face, package)) for face in package.faces)
 
 
@@ -259,10 +257,10 @@ def _page(lesson: Lesson, file: str) -> str:
 
 # ------------------------------------------------------------------------------------------------ migration
 
-def pytorch(package: Package, course: Checkout) -> tuple[str, str]:
+def pytorch(package: Package) -> tuple[str, str]:
     """How much of each of PyTorch's places there is here, and which names."""
     counts, names = [], []
-    for place, theirs in pytorch_names(course.beside["pytorch_names.txt"]).items():
+    for place, theirs in pytorch_names(package.course.beside["pytorch_names.txt"]).items():
         there = [name for name in theirs if name in _ours(place, package)]
         counts.append(f"| `{place}` | {len(there)} | {len(theirs)} |")
         if there: names.append(f"## {place}\n\n{', '.join(f'`{name}`' for name in there)}")

@@ -14,7 +14,7 @@ PAGES = ROOT / "book" / "pages"
 WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md",
            *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
 LINK = re.compile(r"!?\[[^]]*\]\((?!https?:|mailto:)([^)\s#]*)(?:#([^)\s]+))?\)")
-KNOWN = build.fragments(build.open_checkout(ROOT), {1: "01_setup"})
+KNOWN = build.fragments(build.reference.Package(build.open_checkout(ROOT)), {1: "01_setup"})
 
 
 def slugs(text: str) -> set[str]:

@@ -53,7 +53,7 @@ def test_and_a_row_that_lies_is_refused():
 
 
 def test_the_counts_of_pytorchs_names_are_those_of_the_package():
-    counts, names = reference.pytorch(PACKAGE, COURSE)
+    counts, names = reference.pytorch(PACKAGE)
     theirs = pytorch_names(COURSE.beside["pytorch_names.txt"])
     rows = {place: (int(here), int(there)) for place, here, there in
             re.findall(r"^\| `([\w.]+)` \| (\d+) \| (\d+) \|$", counts, re.MULTILINE)}
