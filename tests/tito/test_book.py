@@ -39,7 +39,7 @@ def test_or_only_named(checkout, monkeypatch, capsys):
     assert cli.main(["book", "--no-open"]) == 0
     assert "the book is" in capsys.readouterr().out
     assert cli.main(["book", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["book"]["file"] == str(checkout / "index.html")
+    assert json.loads(capsys.readouterr().out)["file"] == str(checkout / "index.html")
 
 
 @pytest.mark.parametrize("words", [[], ["06"]])
