@@ -4,7 +4,8 @@
 # make check       the same, what the text of the course promises, the architecture and tito's own tests
 # make test-slow   the tests that build, install or train for minutes
 # make mutants     tries every mistake in every exercise, and writes the table of tests/mutants/README.md
-# make book        every lesson as a notebook with its solutions, in build/book
+# make book        the book, in build/book/html; `tito book` opens it (BOOK=--no-run: without running the lessons)
+# make lab         the notebooks in a page that runs them in the browser, in build/lab
 # make bench       measures, and writes the tables of benchmarks/README.md
 # make clean       removes what these made
 #
@@ -18,7 +19,7 @@ BIN    := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint check test-slow mutants book bench clean
+.PHONY: help demo test lint check test-slow mutants book lab bench clean
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
 
@@ -43,10 +44,11 @@ check: lint
 mutants: $(VENV)/ready-dev
 	$(BIN)/python scripts/mutants.py
 
-book: $(VENV)/ready
-	mkdir -p build/book
-	for chapter in modules/[0-9]*; do \
-	    $(BIN)/tito notebook $$(basename $$chapter) --solutions --force -o build/book || exit; done
+book: $(VENV)/ready-book
+	$(BIN)/python book/build.py $(BOOK)
+
+lab: $(VENV)/ready-book
+	$(BIN)/python book/lab.py
 
 bench: $(VENV)/ready-dev
 	$(BIN)/python benchmarks/bench_door.py
@@ -63,6 +65,10 @@ $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("TinyTorch needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[onnx,serve]'
+	@touch $@
+
+$(VENV)/ready-book: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --editable '.[book]'
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready

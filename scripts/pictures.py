@@ -1,6 +1,6 @@
 """Draw the main screens of tito as SVG, for the README and the guides.
 
-    python scripts/pictures.py [FOLDER]         (default: docs/pictures)
+    python scripts/pictures.py [NAME …]         (default: all of them)
 
 The learner who is halfway through lesson 02 is invented; what ran in the other pictures did run.
 """
@@ -106,10 +106,8 @@ def picture(typed, view, values) -> str:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs/pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, drawing in PICTURES.items():
-        (folder / f"{name}.svg").write_text(picture(*drawing), "utf-8")
+    for name in sys.argv[1:] or PICTURES:
+        (ROOT / "docs" / "pictures" / f"{name}.svg").write_text(picture(*PICTURES[name]), "utf-8")
 
 
 if __name__ == "__main__":

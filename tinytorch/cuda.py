@@ -313,7 +313,9 @@ AT_FIRST_USE.append(lambda cupy: ledger())
 OutOfMemoryError = MemoryError          # CuPy's is one
 
 
-def pool(): return library().get_default_memory_pool()
+def pool():
+    """CuPy's pool of memory on the GPU."""
+    return library().get_default_memory_pool()
 
 
 def memory_allocated(device=None) -> int:
@@ -424,6 +426,7 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def round_as_asked(cupy) -> None:
+    """Tells CuPy how its matrix products may round."""
     from cupy._core import _routines_linalg as products       # the only place where CuPy has this setting
     products.set_compute_type(np.float32, getattr(products, PRECISIONS[_precision[0]]))
 

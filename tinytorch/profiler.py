@@ -126,6 +126,7 @@ def told(us: float) -> str:
 
 
 def told_memory(n: float) -> str:
+    """Bytes in the unit that fits: 2048 is '2.00 KB'."""
     for unit, size in (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)):
         if abs(n) >= size: return f"{n / size:.2f} {unit}"
     return f"{n:.0f} B"

@@ -131,8 +131,26 @@ def int_repr(input: QuantizedTensor) -> Tensor:
     return input.int_repr()
 
 
-def q_scale(input: QuantizedTensor) -> float: return input.q_scale()
-def q_zero_point(input: QuantizedTensor) -> int: return input.q_zero_point()
-def q_per_channel_scales(input: QuantizedTensor) -> Tensor: return input.q_per_channel_scales()
-def q_per_channel_zero_points(input: QuantizedTensor) -> Tensor: return input.q_per_channel_zero_points()
-def q_per_channel_axis(input: QuantizedTensor) -> int: return input.q_per_channel_axis()
+def q_scale(input: QuantizedTensor) -> float:
+    """The scale of a tensor that has one for all its numbers."""
+    return input.q_scale()
+
+
+def q_zero_point(input: QuantizedTensor) -> int:
+    """The zero point of a tensor that has one for all its numbers."""
+    return input.q_zero_point()
+
+
+def q_per_channel_scales(input: QuantizedTensor) -> Tensor:
+    """The scales of its channels."""
+    return input.q_per_channel_scales()
+
+
+def q_per_channel_zero_points(input: QuantizedTensor) -> Tensor:
+    """The zero points of its channels."""
+    return input.q_per_channel_zero_points()
+
+
+def q_per_channel_axis(input: QuantizedTensor) -> int:
+    """The dimension in which its channels lie."""
+    return input.q_per_channel_axis()

@@ -93,10 +93,24 @@ class VGG(Module):
     def forward(self, x): return self.classifier(flatten(self.avgpool(self.features(x)), 1))
 
 
-def vgg11(**settings) -> VGG: return VGG(vgg_stages((1, 1, 2, 2, 2)), **settings)
-def vgg11_bn(**settings) -> VGG: return VGG(vgg_stages((1, 1, 2, 2, 2), batch_norm=True), **settings)
-def vgg16(**settings) -> VGG: return VGG(vgg_stages((2, 2, 3, 3, 3)), **settings)
-def vgg16_bn(**settings) -> VGG: return VGG(vgg_stages((2, 2, 3, 3, 3), batch_norm=True), **settings)
+def vgg11(**settings) -> VGG:
+    """Eleven layers with weights, eight of them convolutions."""
+    return VGG(vgg_stages((1, 1, 2, 2, 2)), **settings)
+
+
+def vgg11_bn(**settings) -> VGG:
+    """The same, with a batch norm behind each convolution."""
+    return VGG(vgg_stages((1, 1, 2, 2, 2), batch_norm=True), **settings)
+
+
+def vgg16(**settings) -> VGG:
+    """Sixteen layers with weights, thirteen of them convolutions."""
+    return VGG(vgg_stages((2, 2, 3, 3, 3)), **settings)
+
+
+def vgg16_bn(**settings) -> VGG:
+    """The same, with a batch norm behind each convolution."""
+    return VGG(vgg_stages((2, 2, 3, 3, 3), batch_norm=True), **settings)
 
 
 def projection(inplanes: int, planes: int, stride: int) -> Sequential:
@@ -193,9 +207,19 @@ def begin_with_nothing(net: Module) -> None:
             zeros_((part.bn2 if isinstance(part, BasicBlock) else part.bn3).weight)
 
 
-def resnet18(**settings) -> ResNet: return ResNet(BasicBlock, [2, 2, 2, 2], **settings)
-def resnet34(**settings) -> ResNet: return ResNet(BasicBlock, [3, 4, 6, 3], **settings)
-def resnet50(**settings) -> ResNet: return ResNet(Bottleneck, [3, 4, 6, 3], **settings)
+def resnet18(**settings) -> ResNet:
+    """Eighteen layers: two basic blocks in each of four stages."""
+    return ResNet(BasicBlock, [2, 2, 2, 2], **settings)
+
+
+def resnet34(**settings) -> ResNet:
+    """Thirty-four layers of basic blocks."""
+    return ResNet(BasicBlock, [3, 4, 6, 3], **settings)
+
+
+def resnet50(**settings) -> ResNet:
+    """Fifty layers, in bottlenecks of three."""
+    return ResNet(Bottleneck, [3, 4, 6, 3], **settings)
 
 
 def resnet20(num_classes: int = 10, shortcut=Subsample, **settings) -> ResNet:
@@ -251,7 +275,9 @@ class MobileNetV2(Module):
     def forward(self, x): return self.classifier(self.features(x).mean((2, 3)))
 
 
-def mobilenet_v2(**settings) -> MobileNetV2: return MobileNetV2(**settings)
+def mobilenet_v2(**settings) -> MobileNetV2:
+    """Seventeen inverted residuals, for 1,000 classes unless told otherwise."""
+    return MobileNetV2(**settings)
 
 
 def twice(inp: int, oup: int) -> Sequential:

@@ -20,7 +20,7 @@ BROKEN_PIPE = 141                   # what a shell reports for a program whose r
 
 SECTIONS = {
     "The course": ("status", "module", "watch", "quiz", "milestone", "capstone", "report"),
-    "Your workspace": ("init", "update", "notebook", "export", "bench", "show", "serve", "package", "undo",
+    "Your workspace": ("init", "update", "notebook", "book", "export", "bench", "show", "serve", "package", "undo",
                        "doctor"),
     "The course's own checkout": ("check-course",),
     "Your shell": ("completion",),

@@ -70,6 +70,14 @@ class Course:
         folders = (self.root / "tests" / "lessons" / lesson.folder, self.root / "tests" / lesson.folder)
         return next((f for f in folders if f.is_dir()), None)
 
+    def book(self, lesson: Lesson | None = None) -> Path:
+        """The first page of the book, or of a lesson's chapter, where `make book` has made it."""
+        pages = self.root / "build" / "book" / "html"
+        page = (pages / "lessons" / lesson.folder if lesson else pages) / "index.html"
+        if not page.exists():
+            raise NotFound("The book has not been made here.", "In a checkout, `make book` makes it.")
+        return page
+
     def program(self, milestone: Milestone) -> Path | None:
         """The milestone's program, if it is written."""
         path = self.milestones / milestone.name / "milestone.py"

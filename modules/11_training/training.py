@@ -921,8 +921,9 @@ undisturbed.history[-1]
 
 # %% [markdown]
 # Now in a process of its own, which is killed in the middle: SIGKILL, which no program can catch, at a moment
-# that nobody chose. Then again, from where the file is, until it gets through. (`fork` copies this very
-# process; Windows has none. There, run the two cells in a script of their own and end it in the task
+# that nobody chose. Then again, from where the file is, until it gets through. Each life may last a little
+# longer than the one before, or a slow machine would never come to its first checkpoint. (`fork` copies this
+# very process; Windows has none. There, run the two cells in a script of their own and end it in the task
 # manager.)
 
 # %%
@@ -932,18 +933,18 @@ import random
 def in_a_child(path):
     digits_run(EarlyStopping(patience=4), Checkpoints(path, every=20)).fit(30)
 
-def killed(path):
+def killed(path, longest):
     """Starts the run, kills it after a while, and says whether it was killed or had come to its end."""
     child = multiprocessing.get_context("fork").Process(target=in_a_child, args=(path,))
     child.start()
-    child.join(random.uniform(0.1, 0.5))
+    child.join(random.uniform(0.2, 1) * longest)
     child.kill()
     child.join()
     return child.exitcode < 0
 
 with tempfile.TemporaryDirectory() as room:
-    kills = 0
-    while kills < 100 and killed(f"{room}/run.state"): kills += 1
+    kills, longest = 0, 0.5
+    while killed(f"{room}/run.state", longest): kills, longest = kills + 1, 1.1 * longest
     survivor = load(f"{room}/run.state")
 wanted = undisturbed.model.state_dict()
 kills, all(survivor["model"][name].tolist() == wanted[name].tolist() for name in wanted)

@@ -43,7 +43,9 @@ def select_unit(t: float) -> tuple[str, float]:
     return next(((name, size) for name, size in reversed(UNITS) if t >= size), UNITS[0])
 
 
-def unit_to_english(u: str) -> str: return WORDS[u]
+def unit_to_english(u: str) -> str:
+    """'us' is 'microseconds'."""
+    return WORDS[u]
 
 
 def trim_sigfig(x: float, n: int) -> float:

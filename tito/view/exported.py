@@ -29,5 +29,9 @@ def written(path: Path, screen: Screen) -> RenderableType:
     return line(("wrote ", "quiet"), str(path))
 
 
+def book(path: Path, screen: Screen) -> RenderableType:
+    return line(("the book is ", "quiet"), str(path))
+
+
 def _files(drift: Sequence[tuple[str, str]]) -> RenderableType:
     return columns([line((what, "quiet")), f"tinytorch/{file}"] for file, what in drift)
