@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tito.core.errors import EnvironmentProblem, NotFound
-from tito.core.lesson import Chapter, Kind, NotebookCell, chapter
+from tito.core.lesson import Cell, Chapter, Kind, NotebookCell, chapter
 from tito.ports.files import write
 
 METADATA = {
@@ -42,6 +42,13 @@ class NotebooksOnDisk:
             raise NotFound(f"{path} does not exist.", "`tito module list` says which lessons are written.")
         cells = jupytext.reads(path.read_text("utf-8"), fmt="py:percent").cells
         return chapter(((cell.cell_type, cell.source) for cell in cells), f"{path.parent.name}/{path.name}")
+
+    def hidden_checks(self, text: str, path: str = "hidden checks") -> tuple[Cell, ...]:
+        """The cells of a class's own hidden checks, from the text of a percent file."""
+        import jupytext
+
+        cells = jupytext.reads(text, fmt="py:percent").cells
+        return chapter(((cell.cell_type, cell.source) for cell in cells), path).cells
 
     def read(self, path: Path) -> list[NotebookCell]:
         return [_row(cell) for cell in _loaded(path)["cells"]]
