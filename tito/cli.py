@@ -21,6 +21,7 @@ BROKEN_PIPE = 141                   # what a shell reports for a program whose r
 SECTIONS = {
     "The course": ("status", "module", "milestone"),
     "Your workspace": ("init", "notebook", "export", "bench", "serve", "undo", "doctor"),
+    "A class": ("course",),
     "Your shell": ("completion",),
 }
 

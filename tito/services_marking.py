@@ -261,7 +261,7 @@ def judged(master: Master, work: Lift) -> tuple[list[Result], tuple[str, ...]]:
     for unit in ("import", *(u.id for u in units(tested(master, work)))):
         outcome = outcomes.get(unit)
         if outcome is None: continue
-        if unit in places and places[unit]:
+        if places.get(unit):
             outcome, lies = evidence.judged(outcome, places[unit], master.aids[unit].optional)
             if lies: troubles.append(f"`{unit}`: the grader was tampered with")
         results += verdicts.take(outcome)

@@ -76,6 +76,22 @@ def as_canvas(rows: Sequence[Row], roster: Mapping[str, Mapping[str, str]] | Non
     return written(["Student", "ID", "SIS Login ID", "Section", *names], lines)
 
 
+def read_roster(text: str) -> dict[str, dict[str, str]]:
+    """Canvas's own export, by the names that `collect` gives: from the login, and from the number."""
+    found: dict[str, dict[str, str]] = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        plain = {key: value for key, value in row.items() if key and value}
+        number = plain.get("ID", "")
+        for key in (plain.get("SIS Login ID", ""), number, f"{folded_name(plain.get('Student', ''))}-{number}"):
+            if key: found[key] = plain
+    return found
+
+
+def folded_name(student: str) -> str:
+    """Doe, Jane as Canvas writes it into file names: doejane."""
+    return "".join(c for c in student.lower() if c.isalnum())
+
+
 def canvas_id(student: str) -> str:
     """The number that `collect` took from Canvas's file name."""
     number = student.rpartition("-")[2]

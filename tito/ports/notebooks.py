@@ -61,8 +61,7 @@ class NotebooksOnDisk:
     ) -> None:
         import nbformat
 
-        rows = [_as_json(cell, (metadata or {}).get(cell.id, {})) for cell in cells]
-        notebook = {"cells": rows, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
+        notebook = as_notebook(cells, metadata or {})
         nbformat.validate(notebook)
         _save(notebook, path)
 
@@ -92,6 +91,14 @@ class NotebooksInMemory:
     def replace(self, path: Path, place: int, cell: NotebookCell) -> None: self.notebooks[path][place] = cell
     def insert(self, path: Path, place: int, cell: NotebookCell) -> None:
         self.notebooks[path].insert(place, cell)
+
+
+def as_notebook(
+    cells: Iterable[NotebookCell], metadata: Mapping[str, Mapping[str, Any]],       # by cell id
+) -> dict[str, Any]:
+    """A notebook's JSON."""
+    rows = [_as_json(cell, metadata.get(cell.id, {})) for cell in cells]
+    return {"cells": rows, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
 
 
 def round_trip_differences(text: str) -> list[str]:
