@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
@@ -154,7 +155,7 @@ class Class:
         metadata = grades_collect.gradescope_names(names)
         notebooks = [f for f in found if f.name.lower().endswith(".ipynb") or f.trouble]
         others = [f for f in found if f not in notebooks and not f.name.endswith((".zip", ".yml", "timestamp.txt"))]
-        arrivals = [self.taken(f, metadata, assignment) for f in notebooks]
+        arrivals = only_ones([self.taken(f, metadata, assignment) for f in notebooks], assignment)
         settled = grades_collect.settled(arrivals, assignment.lessons)
         settled += [grades_collect.named(f.name, metadata).refused("it is no notebook") for f in others]
         if not dry: self.put(assignment, [(a, f) for a, f in zip(settled, notebooks)])
@@ -178,9 +179,7 @@ class Class:
             if by_cells and by_cells != lesson:
                 note = f"its name is {arrival.file}, its exercises are those of {by_cells}"
                 lesson = by_cells
-        if not lesson and len(assignment.lessons) == 1 and arrival.notes:
-            lesson, note = assignment.lessons[0], f"its name is {arrival.file}"
-        if not lesson: return replace(arrival, what="wrong notebook").noted("it is of no lesson of this class")
+        if not lesson: return replace(arrival, what="wrong notebook").noted(STRANGE)
         arrival = replace(arrival, lesson=lesson, what="taken")
         return arrival.noted(note) if note else arrival
 
@@ -286,7 +285,17 @@ class Class:
             if known.get(student) == now[student] and self.book.has(assignment, student): continue
             books = {self.notebook_of(lesson): book for lesson, book in self.graded(assignment, student, safe).items()}
             self.book.record(assignment, student, books, self.handed_in(student, assignment))
+            self.show(assignment, student, books)
         write(path, json.dumps(now))
+
+    def show(self, assignment: Assignment, student: str, books: Mapping[str, Graded]) -> None:
+        """autograded/, from which formgrader shows the work: the student's cells, and what each check said."""
+        for file, book in books.items():
+            source = self.root / "source" / assignment.name / file
+            if not source.is_file(): continue       # not generated: there is nothing for formgrader to show it in
+            page = with_work(json.loads(source.read_text("utf-8")), book)
+            place = self.root / "autograded" / student / assignment.name
+            write(place / file, json.dumps(page, indent=1, ensure_ascii=True, sort_keys=True) + "\n")
 
     def graded(self, assignment: Assignment, student: str, safe: bool = True) -> dict[str, Graded]:
         """lesson -> what it earned; what was not marked yet is not there."""
@@ -377,6 +386,32 @@ class Class:
         found = [(resemblance(p, q, set()), s, t, x) for (s, x), p in prints.items() for (t, y), q in prints.items()
                  if x == y and s < t]
         return sorted(found, reverse=True)[:50]
+
+
+STRANGE = "nothing in it says which lesson it is"
+
+
+def only_ones(arrivals: Sequence[Arrival], assignment: Assignment) -> list[Arrival]:
+    """Of somebody who handed in nothing else, a notebook that nobody can place is taken for the one that is due."""
+    counts = Counter(a.student for a in arrivals if a.student)
+    single = len(assignment.lessons) == 1
+    return [replace(a, what="taken", lesson=assignment.lessons[0])
+            if single and STRANGE in a.notes and counts[a.student] == 1 else a for a in arrivals]
+
+
+def with_work(page: dict[str, Any], book: Graded) -> dict[str, Any]:
+    """The instructor's version with the student's cells in it, and the verdicts as outputs."""
+    marks = {mark.check: mark for mark in book.marks}
+    theirs = {**book.sources, **book.answers}
+    for cell in page["cells"]:
+        if cell["id"] in theirs: cell["source"] = theirs[cell["id"]].splitlines(keepends=True)
+        if mark := marks.get(cell["id"]):
+            told = f"{mark.status}: {mark.earned:g} of {mark.points:g} points\n{mark.message}\n"
+            cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": told.splitlines(keepends=True)}]
+    note = "" if book.sandbox != "none" else " Graded without a sandbox."
+    page["cells"].insert(0, {"cell_type": "markdown", "id": "graded", "metadata": {},
+                             "source": [f"{book.problem or 'Graded by tito.'}{note}"]})
+    return page
 
 
 @dataclass(frozen=True)

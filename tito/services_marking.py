@@ -283,7 +283,7 @@ def run_once(
         chosen.append(unit)
     limits = limits_of(master.allowance, left)
     plan = Plan("cells", str(master.stage), str(master.stage), limits, tuple(chosen),
-                environment={"TINYTORCH_SHIPPED": str(master.datasets)})
+                environment={"TINYTORCH_SHIPPED": str(master.datasets)} if master.datasets.is_dir() else {})
     return master.runner.run(plan), places
 
 

@@ -43,6 +43,7 @@ class Place:
     names: tuple[str, ...] = ()         # kind: any of these classes
     flipped: bool = False               # truth: what is told is the opposite
     decoy: bool = False
+    last: bool = False                  # the decoy at the end, which whoever passes has come by
 
 
 # ------------------------------------------------------------------------------------------- taking asserts out
@@ -55,8 +56,9 @@ def opened(
 ) -> tuple[str, tuple[Place, ...]]:
     """A check without its asserts, and what stands in their place."""
     opener = Opener(random, inside, known or {})
-    tree = ast.fix_missing_locations(opener.visit(ast.parse(source)))
-    return ast.unparse(tree), tuple(opener.places)
+    tree = opener.visit(ast.parse(source))
+    tree.body.append(ast.Expr(opener.decoy(last=True)))
+    return ast.unparse(ast.fix_missing_locations(tree)), tuple(opener.places)
 
 
 class Opener(ast.NodeTransformer):
@@ -123,12 +125,12 @@ class Opener(ast.NodeTransformer):
         upside_down = replace(place, flipped=not place.flipped)
         return self.put(upside_down, ast.UnaryOp(ast.Not(), value))
 
-    def decoy(self) -> ast.Call:
+    def decoy(self, last: bool = False) -> ast.Call:
         """A place at which only one answer is right, and no learner's code is asked."""
         self.decoys += 1
         one, other = self.random.sample(range(1 << 30), 2)
-        place = Place(-self.decoys, "see", str(one), "", answer=one, decoy=True)
-        match self.random.randrange(3):
+        place = Place(-self.decoys, "see", str(one), "", answer=one, decoy=True, last=last)
+        match 0 if last else self.random.randrange(3):
             case 0:
                 return self.put(place, ast.Constant(one))
             case 1:
@@ -403,6 +405,7 @@ def judged(
             failed = replace(outcome, outcome="failed", type="AssertionError", kinds=(), text=place.idea,
                              idea=place.idea, asked=place.asked, got=finding.got, expected=finding.expected,
                              name="", evidence=())
+    lies |= outcome.outcome == "passed" and not all(p.number in seen for p in places if p.last)
     if lies: return replace(outcome, outcome="replaced", text="the grader's own", evidence=()), True
     if failed: return failed, False
     real = [p for p in places if not p.decoy and p.number not in optional]

@@ -156,14 +156,29 @@ class NbgraderBook:
             stamp = when.astimezone(UTC).replace(tzinfo=None) if when else None
             submission = book.update_or_create_submission(assignment.name, student, timestamp=stamp)
             for file, graded in books.items():
+                grades = self.grades(book, submission, assignment.name, file.removesuffix(".ipynb"))
                 for mark in graded.marks:
-                    grade = book.find_grade(mark.check, file.removesuffix(".ipynb"), assignment.name, student)
-                    grade.auto_score, grade.needs_manual_grade = mark.earned, False
+                    grades[mark.check].auto_score, grades[mark.check].needs_manual_grade = mark.earned, False
             for question in assignment.questions:
                 for notebook in submission.notebooks:
                     for grade in notebook.grades:
                         if grade.name == question.id and grade.manual_score is None: grade.needs_manual_grade = True
             book.db.commit()
+
+    @staticmethod
+    def grades(book: Any, submission: Any, assignment: str, notebook: str) -> dict[str, Any]:
+        """A submission's grades by cell; those of checks that were added after it came in are made now."""
+        from nbgrader.api import Grade, SubmittedNotebook
+
+        page = book.find_notebook(notebook, assignment)
+        own = next((n for n in submission.notebooks if n.name == notebook), None)
+        if own is None: book.db.add(own := SubmittedNotebook(notebook=page, assignment=submission))
+        found = {grade.name: grade for grade in own.grades}
+        for cell in page.grade_cells:
+            if cell.name not in found:
+                found[cell.name] = Grade(cell=cell, notebook=own)
+                book.db.add(found[cell.name])
+        return found
 
     def manual(self, assignment: Assignment, student: str) -> dict[str, Manual]:
         from nbgrader.api import MissingEntry
