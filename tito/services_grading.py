@@ -432,7 +432,7 @@ def status(place: Class) -> list[Status]:
     for one in place.plan.assignments:
         books = place.everything(one)
         done = [s for s, b in books.items() if len(b) == len(one.lessons)]
-        waiting = sum(any(q.id not in place.book.manual(one, s) for q in one.questions) for s in done)
+        waiting = sum(r.waiting > 0 for r in place.rows(one)) if one.questions else 0
         found.append(Status(one.name, one.due, (place.root / "source" / one.name).is_dir(), len(books), len(done),
                             waiting, one.lessons))
     return found

@@ -43,6 +43,7 @@ class Place:
     names: tuple[str, ...] = ()         # kind: any of these classes
     flipped: bool = False               # truth: what is told is the opposite
     decoy: bool = False
+    trusted: bool = False               # the reference itself can only be judged where it runs
     last: bool = False                  # the decoy at the end, which whoever passes has come by
 
 
@@ -140,6 +141,7 @@ class Opener(ast.NodeTransformer):
             ast.Constant(one), [ast.Eq()], [ast.Constant(other)]))
 
     def put(self, place: Place, *values: ast.expr) -> ast.Call:
+        place = replace(place, trusted=place.number in self.inside)
         self.places.append(place)
         name = ast.Attribute(ast.Name(WITNESS, ast.Load()), place.way, ast.Load())
         return ast.Call(name, [ast.UnaryOp(ast.USub(), ast.Constant(-place.number)) if place.number < 0
@@ -330,15 +332,15 @@ def compared(place: Place, got: Any, expected: Any, said: bool | None) -> Findin
     left, right = (expected, got) if place.swapped else (got, expected)
     verdict = alike(got, expected, place.tolerance) if place.way == "same" or place.tolerance is not None \
         else outside(place.sign, left, right, every=place.way == "all")
-    held = bool(said) if verdict is None else verdict
+    held = bool(said) if verdict is None or place.trusted else verdict
     return Finding(held) if held else Finding(False, *described(place, got, expected))
 
 
 def outside(sign: str, left: Any, right: Any, every: bool = False) -> bool | None:
     """The comparison made here; None where it cannot be."""
-    strange = isinstance(left, Opaque), isinstance(right, Opaque)
-    if all(strange) or (any(strange) and sign not in ("==", "is")): return None
-    if any(strange): return False if is_plain(right if strange[0] else left) else None
+    strange = has_opaque(left), has_opaque(right)
+    if all(strange) or (any(strange) and sign in ("!=", "is not", "in", "not in")): return None
+    if any(strange): return False       # data is never equal to what is none, nor more, nor less
     if sign in ("is", "is not"):
         if not any(x is None or isinstance(x, bool) for x in (left, right)): return None
         return (left is right) is (sign == "is")
@@ -350,7 +352,11 @@ def outside(sign: str, left: Any, right: Any, every: bool = False) -> bool | Non
         return False
 
 
-def is_plain(value: Any) -> bool: return value is None or isinstance(value, bool | int | float | str)
+def has_opaque(value: Any) -> bool:
+    """Whether a value is, or holds, something that is no plain data."""
+    if isinstance(value, list | tuple | set): return any(map(has_opaque, value))
+    if isinstance(value, dict): return any(map(has_opaque, (*value.keys(), *value.values())))
+    return isinstance(value, Opaque)
 
 
 def kinds(sign: str, left: Any, right: Any) -> bool | None:
@@ -363,7 +369,7 @@ def kinds(sign: str, left: Any, right: Any) -> bool | None:
 def alike(got: Any, expected: Any, tolerance: Mapping[str, float] | None) -> bool | None:
     import numpy as np
 
-    if isinstance(got, Opaque) or isinstance(expected, Opaque): return None
+    if has_opaque(got) or has_opaque(expected): return None if has_opaque(expected) else False
     try:
         one, other = np.asarray(got), np.asarray(expected)
         if one.dtype.kind not in "biufc" or other.dtype.kind not in "biufc":

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tito.core.checks import names_in, plain
+from tito.core.checks import TURN, names_in, plain
 from tito.core.errors import TitoError
 from tito.core.lesson import Cell, Chapter, Kind, Lifted, NotebookCell, directives, shown, with_sources
 
@@ -139,10 +139,11 @@ def lift(chapter: Chapter, work: Handed) -> Lift:
     chosen, used = dict[str, int](), set[int]()
     for cell in wanted.values():
         by_id = [n for n, _ in code if cell.id in work.ids[n]]
-        own = [n for n in by_id if defines(cell, work.rows[n])]
-        mine = own or [n for n, row in code if defines(cell, row) and not claimed(work.ids[n], wanted)] or by_id
+        named = [n for n, row in code if defines(cell, row) and (n in by_id or not claimed(work.ids[n], wanted))]
+        exported = [n for n in named if n in by_id or "export" in directives(work.rows[n].source)[0]]
+        mine = exported or named or by_id
         if not mine: continue
-        written = [n for n in mine if plain(work.rows[n].source) != plain(shown(cell))]
+        written = [n for n in mine if not blank(cell, work.rows[n].source)]
         chosen[cell.id] = (written or mine)[-1]
         ways[cell.id] = "id" if chosen[cell.id] in by_id else "name"
         used |= set(mine)
@@ -169,6 +170,10 @@ def clean(source: str) -> str: return directives(source)[2]
 
 
 def defines(cell: Cell, row: NotebookCell) -> bool: return cell.name in names_in(clean(row.source))
+
+
+def blank(cell: Cell, source: str) -> bool:
+    return plain(source) == plain(shown(cell)) or f"NotImplementedError(\"{TURN}" in source
 
 
 def claimed(ids: Iterable[str], wanted: Mapping[str, Cell]) -> bool: return any(id in wanted for id in ids)
