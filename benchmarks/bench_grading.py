@@ -58,17 +58,18 @@ def prepared(folder: Path, lesson: str, students: int) -> Class:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lesson", default="activations")
     parser.add_argument("--students", type=int, default=6)
     parser.add_argument("--only", choices=["tito", "both"], default="both")
     asked = parser.parse_args()
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
-          f"load {os.getloadavg()[0]:.1f}")
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
+          f"Python {platform.python_version()}; load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as name:
         place = prepared(Path(name, "class"), asked.lesson, asked.students)
         one, number = place.plan.assignments[0], asked.students
-        place.grade(one, Here(1), again=True)           # stages and the reference's runs are made once, and kept
+        place.grade(one, Here(1), again=True)       # stages and the reference's runs are made once, and kept
         alone = timed(lambda: place.grade(one, Here(1), again=True))
         shutil.rmtree(place.state / "graded")
         both = timed(lambda: place.grade(one, Here(2)))
@@ -78,9 +79,11 @@ def main() -> None:
         if asked.only == "both" and importlib.util.find_spec("nbgrader"):
             path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
             theirs = timed(lambda: subprocess.run(
-                [sys.executable, "-m", "nbgrader", "autograde", "bench", "--force"], cwd=place.root, check=True,
+                [sys.executable, "-m", "nbgrader", "autograde", "bench", "--force"], cwd=place.root,
+                check=True,
                 capture_output=True, env={**os.environ, "PATH": path}))
-            print(f"nbgrader:        {theirs[0] / number:.2f} s, {theirs[1] / number:.2f} s of CPU a notebook; "
+            print(f"nbgrader:        {theirs[0] / number:.2f} s, {theirs[1] / number:.2f} s of CPU "
+                  "a notebook; "
                   f"tito takes 1/{theirs[1] / alone[1]:.1f} of the CPU")
 
 

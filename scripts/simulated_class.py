@@ -1,9 +1,9 @@
-"""A class of made-up students: perfect, partly right, blank, mistaken, broken files, attacks; and what each must get.
+"""A class of made-up students: perfect, partly right, blank, mistaken, broken or up to something.
 
     python scripts/simulated_class.py FOLDER --lesson activations --students 200 [--seed 0]
 
-writes FOLDER/submissions/STUDENT/NOTEBOOK and FOLDER/expected.json. What is expected comes from the checks as a learner
-runs them (`tito module test`, asserts and all, no sandbox), so that it owes nothing to the grader.
+writes FOLDER/submissions/STUDENT/NOTEBOOK and FOLDER/expected.json. What is expected comes from the checks
+as a learner runs them (`tito module test`, asserts and all, no sandbox), so that it owes the grader nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Student:
     taken: bool = True                  # False: `collect` must list it as a wrong notebook
 
 
-# ------------------------------------------------------------------------------------- what a learner would be told
+# ------------------------------------------------------------------------------- what a learner would be told
 
 @dataclass
 class Desk:
@@ -65,7 +65,8 @@ class Desk:
     @cached_property
     def stage(self) -> Path:
         sources = self.course.sources(self.lesson, self.lesson.given)
-        for one in self.course.curriculum.needs_closure(self.lesson): sources |= self.course.sources(one, one.files)
+        for one in self.course.curriculum.needs_closure(self.lesson): sources |= self.course.sources(one,
+            one.files)
         write_tree(self.folder / "tinytorch", self.course.package(sources))
         return self.folder
 
@@ -76,7 +77,8 @@ class Desk:
         limits = Limits(test=20, lesson=120)
         work = lifted(self.chapter, rows)
         missing = tuple(c for c in self.exercises if c.id in sources and sources[c.id] is None)
-        tested = Tested(self.lesson.label, self.lesson.notebook, self.chapter, replace(work, missing=missing), rows, limits)
+        tested = Tested(self.lesson.label, self.lesson.notebook, self.chapter, replace(work, missing=missing),
+                        rows, limits)
         run = Processes().run(Plan("cells", str(self.stage), str(self.stage), limits, units(tested)))
         verdicts = Verdicts(tested)
         results = [r for outcome in run.outcomes for r in verdicts.take(outcome)] + list(verdicts.rest())
@@ -90,7 +92,7 @@ class Desk:
         return found
 
 
-# ----------------------------------------------------------------------------------------------------- the students
+# ----------------------------------------------------------------------------------------------- the students
 
 def dumped(page: Page) -> bytes: return json.dumps(page, ensure_ascii=False).encode()
 
@@ -101,19 +103,21 @@ def everybody(desk: Desk, number: int, seed: int = 0) -> Iterator[Student]:
     full = desk.chapter.points
     kinds: list[Callable[[], Student]] = [
         lambda: Student("", "perfect", dumped(desk.page()), full),
-        lambda: Student("", "blank", dumped(desk.page(**{c.id: desk.blanks[c.id] for c in desk.exercises})), 0.0),
+        lambda: Student("", "blank", dumped(desk.page(**{c.id: desk.blanks[c.id] for c in desk.exercises})),
+                        0.0),
         *(lambda f=f, k=k: Student("", k, *f(desk)) for k, f in BROKEN.items()),
         *(lambda a=a, k=k: attacker(desk, k, a) for k, a in ATTACKS.items()),
     ]
     planted = [row for row in mistakes(desk) if row.get("new")]
     draw.shuffle(planted)
-    makers = [kinds[0], kinds[1], lambda: partly(desk, draw), *(lambda r=r: mistaken(desk, r) for r in planted[:1]), *kinds[2:]]
+    makers = [kinds[0], kinds[1], lambda: partly(desk, draw),
+              *(lambda r=r: mistaken(desk, r) for r in planted[:1]), *kinds[2:]]
     for index in range(number):
-        later = planted[1:] or planted
-        maker = makers[index] if index < len(makers) else \
-            (lambda: mistaken(desk, later[index % len(later)])) if index % 2 and later else (lambda: partly(desk, draw))
-        student = maker()
-        yield replace(student, name=f"{index:03}-{student.kind.replace(' ', '-').replace(',', '')}"[:60])
+        if index < len(makers): student = makers[index]()
+        elif index % 2 and planted: student = mistaken(desk, planted[index % len(planted)])
+        else: student = partly(desk, draw)
+        name = f"{index:03}-{student.kind.replace(' ', '-').replace(',', '')}"[:60]
+        yield replace(student, name=name)
 
 
 def partly(desk: Desk, draw: random.Random) -> Student:
@@ -149,7 +153,7 @@ def attacker(desk: Desk, kind: str, code: str) -> Student:
     return Student("", kind, dumped(desk.page(**{cell.id: source})), desk.points(**{cell.id: harmless}))
 
 
-# ------------------------------------------------------------------------------------------------------ broken files
+# ----------------------------------------------------------------------------------------------- broken files
 
 def edited(change: Callable[[Desk, Page], Any]) -> Callable[[Desk], tuple[bytes, float]]:
     """A perfect notebook that some editor has been at: it is worth all its points."""
@@ -162,7 +166,8 @@ def edited(change: Callable[[Desk, Page], Any]) -> Callable[[Desk], tuple[bytes,
 def last(desk: Desk) -> Cell: return desk.exercises[-1]
 
 
-def code(desk: Desk, page: Page, cell: Cell) -> Page: return next(c for c in page["cells"] if c["id"] == cell.id)
+def code(desk: Desk, page: Page, cell: Cell) -> Page: return next(c for c in page["cells"]
+    if c["id"] == cell.id)
 
 
 def without(change: Callable[[Desk, Page, Page], Any]) -> Callable[[Desk], tuple[bytes, float]]:
@@ -182,7 +187,8 @@ def ids_lost(desk: Desk, page: Page) -> None:
 def colab(desk: Desk, page: Page) -> None:
     page["nbformat_minor"] = 0
     page["metadata"] |= {"colab": {"provenance": []}}
-    for cell in page["cells"]: cell["metadata"] |= {"id": cell.pop("id"), "colab": {"base_uri": "https://localhost/"}}
+    for cell in page["cells"]: cell["metadata"] |= {"id": cell.pop("id"),
+                                                    "colab": {"base_uri": "https://localhost/"}}
 
 
 def new_ids(desk: Desk, page: Page) -> None:
@@ -214,7 +220,8 @@ def merged(desk: Desk, page: Page) -> None:
 
 
 def outputs(desk: Desk, page: Page) -> None:
-    code(desk, page, last(desk))["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "x" * 7_000_000}]
+    code(desk, page, last(desk))["outputs"] = [{"output_type": "stream", "name": "stdout",
+                                                "text": "x" * 7_000_000}]
 
 
 def crlf(desk: Desk, page: Page) -> None:
@@ -306,7 +313,8 @@ ATTACKS = {
 }
 
 
-def make(folder: Path, lesson: str, number: int, seed: int = 0, course: Course | None = None) -> list[Student]:
+def make(folder: Path, lesson: str, number: int, seed: int = 0,
+         course: Course | None = None) -> list[Student]:
     """Writes the class, and returns it."""
     desk = Desk(course or open_course(), lesson, folder / "stage")
     students = list(everybody(desk, number, seed))
@@ -320,7 +328,8 @@ def make(folder: Path, lesson: str, number: int, seed: int = 0, course: Course |
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--lesson", default="activations")
     parser.add_argument("--students", type=int, default=200)

@@ -22,7 +22,7 @@ from tito.services_grading import Class
 from tito.services_marking import Master, chapter_of, master_of
 
 WORKFLOW = """\
-# Made by `tito course release --github`. Runs the checks that the notebook shows; hidden ones stay with the course.
+# Made by `tito course release --github`. Runs the checks that the notebook shows.
 name: checks
 on: [push, workflow_dispatch]
 permissions: {{contents: read}}
@@ -37,7 +37,7 @@ jobs:
       - run: pip install -r requirements.txt
 {steps}
 """
-STEP = "      - run: tito course check {notebook} --unsafe-no-sandbox     # the machine is thrown away afterwards"
+STEP = "      - run: tito course check {notebook} --unsafe-no-sandbox     # on a machine for this run"
 
 BRIDGE = '''\
 """Your own {module}: what {notebook}, beside this package, exports. Both belong to the same assignment."""
@@ -46,8 +46,9 @@ import json as _json
 import pathlib as _pathlib
 
 _notebook = _pathlib.Path(__file__).resolve().parents[{depth}] / "{notebook}"
-_cells = ["".join(c["source"]) for c in _json.loads(_notebook.read_text("utf-8"))["cells"] if c["cell_type"] == "code"]
-exec(compile("\\n\\n".join(c for c in _cells if c.startswith("#| export")), str(_notebook), "exec"))
+_cells = _json.loads(_notebook.read_text("utf-8"))["cells"]
+_code = ["".join(c["source"]) for c in _cells if c["cell_type"] == "code"]
+exec(compile("\\n\\n".join(c for c in _code if c.startswith("#| export")), str(_notebook), "exec"))
 '''
 
 
@@ -71,7 +72,8 @@ def generate(place: Class, assignment: Assignment) -> Made:
         chapter, lesson = place.chapter(assignment, name), place.course.curriculum.lesson(name)
         questions = assignment.asked_in(name)
         for folder, solved in (("source", True), ("release", False)):
-            page = with_questions(as_notebook(notebook(chapter, solved, nbgrader=True), nbgrader_metadata(chapter)), questions)
+            page = with_questions(as_notebook(notebook(chapter, solved, nbgrader=True),
+                                              nbgrader_metadata(chapter)), questions)
             if not solved: pages[lesson.notebook] = chapter, with_checksums(page)
             files[place.root / folder / assignment.name / lesson.notebook] = dumped(page)
     package = package_for(place, assignment)
@@ -83,7 +85,8 @@ def generate(place: Class, assignment: Assignment) -> Made:
         place.book.register(assignment, pages)
     chapters = [chapter for chapter, _ in pages.values()]
     return Made(
-        assignment.name, tuple(pages), sum(c.points for c in chapters) + sum(q.points for q in assignment.questions),
+        assignment.name, tuple(pages), sum(c.points for c in chapters) + sum(q.points
+            for q in assignment.questions),
         sum(len(c.checks()) for c in chapters), sum(x.hidden for c in chapters for x in c.checks()),
         len(assignment.questions))
 
@@ -97,7 +100,8 @@ def with_questions(page: dict[str, Any], questions: tuple[Question, ...]) -> dic
                     "points": question.points}
         text = f"**A question** ({question.points:g} points). {question.text.strip()}"
         for id, facts, source in ((asked["grade_id"], asked, text), (question.id, answered, "Your answer.")):
-            page["cells"].append({"cell_type": "markdown", "id": str(id)[:64], "metadata": {"nbgrader": facts},
+            page["cells"].append({"cell_type": "markdown", "id": str(id)[:64],
+                                  "metadata": {"nbgrader": facts},
                                   "source": source.splitlines(keepends=True)})
     return page
 
@@ -109,7 +113,7 @@ def dumped(page: Mapping[str, Any]) -> str:
 
 
 def package_for(place: Class, assignment: Assignment) -> dict[str, str]:
-    """What the notebooks import: the course's lessons before them, and each other, but no solution of their own."""
+    """What the notebooks import: the lessons before them, and each other, but no solution of their own."""
     course = place.course
     own = [course.curriculum.lesson(name) for name in assignment.lessons]
     before = {one.name: one for lesson in own for one in course.curriculum.needs_closure(lesson)}
@@ -151,7 +155,7 @@ def release(
         books = [place.notebook_of(lesson) for lesson in assignment.lessons]
         steps = "\n".join(STEP.format(notebook=name) for name in books)
         more = {".github/workflows/checks.yml": WORKFLOW.format(steps=steps),
-                "requirements.txt": f"tinytorch-tito>={place.course.version}\njupyterlab>=4.2\nipykernel>=6.29\n",
+                "requirements.txt": f"tinytorch-tito>={place.course.version}\njupyterlab\nipykernel\n",
                 "README.md": readme(assignment, books)}
         write_all({github / name: data for name, data in {**files, **more}.items()})
         return github
@@ -164,7 +168,8 @@ def release(
 
 
 def fresh(folder: Path) -> None:
-    if folder.exists() and any(folder.iterdir()): raise UsageProblem(f"{folder} is not empty.", "Name another folder.")
+    if folder.exists() and any(folder.iterdir()): raise UsageProblem(f"{folder} is not empty.",
+        "Name another folder.")
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
@@ -178,8 +183,9 @@ def archive(files: Mapping[str, bytes]) -> bytes:
 def readme(assignment: Assignment, books: list[str]) -> str:
     due = f"Due {assignment.due:%d %B %Y, %H:%M %Z}.\n" if assignment.due else ""
     listed = "".join(f"- `{name}`\n" for name in books)
-    return f"# {assignment.name}\n\n{due}\n{listed}\nWork in Jupyter or VS Code, save, commit, push. The checks run " \
-           "with every push; `tito course check NOTEBOOK` runs them where you are.\n"
+    told = "Work in Jupyter or VS Code, save, commit, push. The checks run with every push; " \
+           "`tito course check NOTEBOOK` runs them where you are."
+    return f"# {assignment.name}\n\n{due}\n{listed}\n{told}\n"
 
 
 def course_id(place: Class) -> str:
@@ -188,7 +194,8 @@ def course_id(place: Class) -> str:
 
     path = place.root / "nbgrader_config.py"
     found = re.search(r"course_id\s*=\s*['\"]([^'\"]+)", path.read_text("utf-8")) if path.exists() else None
-    if not found: raise EnvironmentProblem("nbgrader_config.py has no c.CourseDirectory.course_id.", "Write one.")
+    if not found: raise EnvironmentProblem("nbgrader_config.py has no c.CourseDirectory.course_id.",
+                                           "Write one.")
     return found[1]
 
 

@@ -64,7 +64,8 @@ def open_class(start: Path | None = None, course: Course | None = None) -> Class
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
         if (folder / "course.toml").is_file(): return Class(folder, course)
-    raise NotFound(f"{here} is in no class: there is no course.toml.", "`tito course init myclass` makes one.")
+    raise NotFound(f"{here} is in no class: there is no course.toml.",
+                   "`tito course init myclass` makes one.")
 
 
 def make_class(root: Path, name: str, course: Course | None = None, begin: datetime | None = None) -> Class:
@@ -101,7 +102,7 @@ Hidden checks of this class. One file a lesson, named after it: `hidden/tensor.p
     #
     # %%
     #| check 2 hidden
-    assert reshape(arange(6), (3, 2)).tolist() == [[0, 1], [2, 3], [4, 5]], "rows are filled one after the other"
+    assert reshape(arange(4), (2, 2)).tolist() == [[0, 1], [2, 3]], "rows are filled one after the other"
 
 The heading names the exercise. `tito course validate` runs them on the course's own solutions. What is
 compared with a constant, or with a value that the solution always gives, is compared outside of the sandbox:
@@ -143,6 +144,9 @@ class Class:
     def chapter(self, assignment: Assignment, lesson: str) -> Chapter:
         return chapter_of(self.course, self.exam(assignment, lesson))
 
+    def blank_chapter(self, lesson: str) -> Chapter:
+        return self.course.chapter(self.course.curriculum.lesson(lesson))
+
     def notebook_of(self, lesson: str) -> str: return self.course.curriculum.lesson(lesson).notebook
 
     # --------------------------------------------------------------------------------------- collecting
@@ -154,7 +158,8 @@ class Class:
                       if f.name.endswith("submission_metadata.yml")), "")
         metadata = grades_collect.gradescope_names(names)
         notebooks = [f for f in found if f.name.lower().endswith(".ipynb") or f.trouble]
-        others = [f for f in found if f not in notebooks and not f.name.endswith((".zip", ".yml", "timestamp.txt"))]
+        others = [f for f in found if f not in notebooks
+                  and not f.name.endswith((".zip", ".yml", "timestamp.txt"))]
         arrivals = only_ones([self.taken(f, metadata, assignment) for f in notebooks], assignment)
         settled = grades_collect.settled(arrivals, assignment.lessons)
         settled += [grades_collect.named(f.name, metadata).refused("it is no notebook") for f in others]
@@ -166,14 +171,15 @@ class Class:
         if file.trouble: return arrival.refused(file.trouble)
         if arrival.notes and not arrival.student: return arrival
         if not arrival.student: return arrival.refused("nothing says whose it is")
-        notebooks = {self.notebook_of(lesson): lesson for one in self.plan.assignments for lesson in one.lessons}
+        notebooks = {self.notebook_of(lesson): lesson for one in self.plan.assignments
+                     for lesson in one.lessons}
         lesson, note = grades_collect.lesson_of(arrival.file, notebooks)
         try:
             work = handed(file.data)
         except Unreadable as problem:
             arrival = arrival.noted(problem.message)
         else:
-            own = {one: frozenset(c.id for c in self.course.chapter(self.course.curriculum.lesson(one)).exercises())
+            own = {one: frozenset(c.id for c in self.blank_chapter(one).exercises())
                    for one in dict.fromkeys([*assignment.lessons, *([lesson] if lesson else [])])}
             by_cells = grades_collect.lesson_by_cells((id for ids in work.ids for id in ids), own)
             if by_cells and by_cells != lesson:
@@ -199,14 +205,16 @@ class Class:
                         write(place / "timestamp.txt", stamp)
                 elif arrival.student and file.data:
                     aside = self.state / "aside" / assignment.name / arrival.student
-                    write(aside / f"{number:05}-{grades_collect.student_id(arrival.file) or 'file'}", file.data)
+                    write(aside / f"{number:05}-{grades_collect.student_id(arrival.file) or 'file'}",
+                          file.data)
 
     # ----------------------------------------------------------------------------------------- grading
 
     def students(self, assignment: Assignment) -> list[str]:
         folder = self.root / "submitted"
         if not folder.is_dir(): return []
-        return sorted(p.name for p in folder.iterdir() if (p / assignment.name).is_dir() and not p.is_symlink())
+        return sorted(p.name for p in folder.iterdir() if (p / assignment.name).is_dir()
+                      and not p.is_symlink())
 
     def submitted(self, student: str, assignment: Assignment, lesson: str) -> bytes | None:
         """The notebook that was handed in. A link is not followed: it could lead to anybody's."""
@@ -258,7 +266,8 @@ class Class:
             todo = [job for key, job in unique.items() if again or self.result(key) is None]
             troubles = self.marked(todo, workers or Here(os.cpu_count() or 1), watch)
             self.record(assignment, everything, safe)
-        return Done(assignment.name, len(todo) - len(troubles), len(unique) - len(todo), tuple(self.rows(assignment, safe)),
+        return Done(assignment.name, len(todo) - len(troubles), len(unique) - len(todo),
+                    tuple(self.rows(assignment, safe)),
                     tuple(troubles), time.monotonic() - began, safe)
 
     def marked(self, todo: Sequence[Job], workers: Workers, watch: Watch | None) -> list[str]:
@@ -274,7 +283,8 @@ class Class:
             if watch: watch(Progress(number, len(todo), left))
         return troubles
 
-    def record(self, assignment: Assignment, everything: Sequence[tuple[str, str, Job | None]], safe: bool) -> None:
+    def record(self, assignment: Assignment, everything: Sequence[tuple[str, str, Job | None]],
+               safe: bool) -> None:
         """Into the gradebook; a submission that is there as it is now is left alone."""
         path = self.state / f"recorded-{assignment.name}.json"
         known = json.loads(path.read_text("utf-8")) if path.exists() else {}
@@ -283,16 +293,17 @@ class Class:
             keys = [job.key if job else "-" for who, _, job in everything if who == student]
             now[student] = grades.digest(keys, str(self.handed_in(student, assignment)))
             if known.get(student) == now[student] and self.book.has(assignment, student): continue
-            books = {self.notebook_of(lesson): book for lesson, book in self.graded(assignment, student, safe).items()}
+            books = {self.notebook_of(lesson): book for lesson,
+                     book in self.graded(assignment, student, safe).items()}
             self.book.record(assignment, student, books, self.handed_in(student, assignment))
             self.show(assignment, student, books)
         write(path, json.dumps(now))
 
     def show(self, assignment: Assignment, student: str, books: Mapping[str, Graded]) -> None:
-        """autograded/, from which formgrader shows the work: the student's cells, and what each check said."""
+        """autograded/, from which formgrader shows the work: the student's cells, what each check said."""
         for file, book in books.items():
             source = self.root / "source" / assignment.name / file
-            if not source.is_file(): continue       # not generated: there is nothing for formgrader to show it in
+            if not source.is_file(): continue       # not generated: formgrader has nothing to show it in
             page = with_work(json.loads(source.read_text("utf-8")), book)
             place = self.root / "autograded" / student / assignment.name
             write(place / file, json.dumps(page, indent=1, ensure_ascii=True, sort_keys=True) + "\n")
@@ -305,7 +316,8 @@ class Class:
             chapter = self._chapters(assignment, lesson)
             data = self.submitted(student, assignment, lesson)
             if data is None:
-                found[lesson] = grades.nothing(chapter, lesson, "no notebook was handed in", "bubblewrap" if safe else "none")
+                found[lesson] = grades.nothing(chapter, lesson, "no notebook was handed in",
+                                               "bubblewrap" if safe else "none")
                 continue
             key = hashlib.sha256(exam.digest(chapter).encode() + b"\0" + data).hexdigest()
             if result := self.result(key): found[lesson] = result
@@ -337,7 +349,8 @@ class Class:
             manual = self.book.manual(assignment, student)
             yield self.row(assignment, student, books, manual)
 
-    def row(self, assignment: Assignment, student: str, books: Mapping[str, Graded], manual: Mapping[str, Manual]) -> Row:
+    def row(self, assignment: Assignment, student: str, books: Mapping[str, Graded],
+            manual: Mapping[str, Manual]) -> Row:
         given = sum(manual[q.id].score or 0 for q in assignment.questions if q.id in manual)
         changed = sum((m.score or 0) - mark.earned for book in books.values() for mark in book.marks
                       if (m := manual.get(mark.check)) and m.score is not None)
@@ -349,13 +362,16 @@ class Class:
         missing = [] if len(books) == len(assignment.lessons) else ["it is not graded yet"]
         return Row(
             student, assignment.name, sum(b.earned for b in books.values()) + given + changed,
-            sum(b.points for b in books.values()) + sum(q.points for q in assignment.questions), given + changed,
+            sum(b.points for b in books.values()) + sum(q.points for q in assignment.questions),
+            given + changed,
             waiting, late_by(grades.Submission(student, assignment.name, when), assignment), when,
-            " ".join(m.comment for m in manual.values() if m.comment), sum(b.seconds for b in books.values()), style,
+            " ".join(m.comment for m in manual.values() if m.comment), sum(b.seconds for b in books.values()),
+            style,
             tuple(dict.fromkeys(f for b in books.values() for f in b.flags)),
             "; ".join([*dict.fromkeys(b.problem for b in books.values() if b.problem), *missing]))
 
-    def figures(self, assignment: Assignment, mistakes: Mapping[tuple[str, str], str] | None = None) -> grades.Figures:
+    def figures(self, assignment: Assignment,
+                mistakes: Mapping[tuple[str, str], str] | None = None) -> grades.Figures:
         books = {s: list(b.values()) for s, b in self.everything(assignment).items() if b}
         return grades.figures(books, mistakes)
 
@@ -373,17 +389,19 @@ class Class:
         """A folder as MOSS and JPlag want it, and which pairs look most alike in the meantime."""
         prints: dict[tuple[str, str], set[str]] = {}
         for lesson in assignment.lessons:
-            chapter = self.course.chapter(self.course.curriculum.lesson(lesson))
+            chapter = self.blank_chapter(lesson)
             blanks = {c.id: shown(c) for c in chapter.exercises()}
             write(folder / "base" / f"{lesson}.py", for_moss(blanks))
             given = {x for text in blanks.values() for x in fingerprints(text)}
             for student, books in self.everything(assignment).items():
                 if lesson not in books: continue
                 write(folder / student / f"{lesson}.py", for_moss(books[lesson].sources))
-                prints[student, lesson] = {x for s in books[lesson].sources.values() for x in fingerprints(s)} - given
+                prints[student, lesson] = {x for s in books[lesson].sources.values()
+                                           for x in fingerprints(s)} - given
         lines = [json.dumps({"student": s, "lesson": x, "prints": sorted(p)}) for (s, x), p in prints.items()]
         write(folder / "fingerprints.jsonl", "".join(f"{line}\n" for line in lines))
-        found = [(resemblance(p, q, set()), s, t, x) for (s, x), p in prints.items() for (t, y), q in prints.items()
+        found = [(resemblance(p, q, set()), s, t, x) for (s, x), p in prints.items() for (t, y),
+                 q in prints.items()
                  if x == y and s < t]
         return sorted(found, reverse=True)[:50]
 
@@ -392,7 +410,7 @@ STRANGE = "nothing in it says which lesson it is"
 
 
 def only_ones(arrivals: Sequence[Arrival], assignment: Assignment) -> list[Arrival]:
-    """Of somebody who handed in nothing else, a notebook that nobody can place is taken for the one that is due."""
+    """A notebook that nobody can place is taken for the one that is due, if it is a student's only one."""
     counts = Counter(a.student for a in arrivals if a.student)
     single = len(assignment.lessons) == 1
     return [replace(a, what="taken", lesson=assignment.lessons[0])
@@ -407,7 +425,8 @@ def with_work(page: dict[str, Any], book: Graded) -> dict[str, Any]:
         if cell["id"] in theirs: cell["source"] = theirs[cell["id"]].splitlines(keepends=True)
         if mark := marks.get(cell["id"]):
             told = f"{mark.status}: {mark.earned:g} of {mark.points:g} points\n{mark.message}\n"
-            cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": told.splitlines(keepends=True)}]
+            cell["outputs"] = [{"output_type": "stream", "name": "stdout",
+                                "text": told.splitlines(keepends=True)}]
     note = "" if book.sandbox != "none" else " Graded without a sandbox."
     page["cells"].insert(0, {"cell_type": "markdown", "id": "graded", "metadata": {},
                              "source": [f"{book.problem or 'Graded by tito.'}{note}"]})
@@ -433,7 +452,8 @@ def status(place: Class) -> list[Status]:
         books = place.everything(one)
         done = [s for s, b in books.items() if len(b) == len(one.lessons)]
         waiting = sum(r.waiting > 0 for r in place.rows(one)) if one.questions else 0
-        found.append(Status(one.name, one.due, (place.root / "source" / one.name).is_dir(), len(books), len(done),
+        found.append(Status(one.name, one.due, (place.root / "source" / one.name).is_dir(), len(books),
+                            len(done),
                             waiting, one.lessons))
     return found
 
@@ -459,7 +479,8 @@ def write_pages(place: Class, assignment: Assignment, kinds: Mapping[str, Page])
     return count
 
 
-def export(place: Class, assignments: Sequence[Assignment], file: Path, kind: str, roster: Path | None) -> int:
+def export(place: Class, assignments: Sequence[Assignment], file: Path, kind: str,
+           roster: Path | None) -> int:
     """A table of everybody's grades."""
     rows = [row for one in assignments for row in place.rows(one)]
     if kind == "moodle" and len({r.assignment for r in rows}) > 1:
@@ -478,5 +499,6 @@ def workers_for(jobs: int | None, cluster: str | None) -> Workers:
 def marked_alone(lesson: str, notebook: Path, unsafe: bool) -> Graded:
     """One notebook, without a class around it."""
     if not unsafe and (trouble := works()):
-        raise EnvironmentProblem(f"There is no sandbox here: {trouble}.", "--unsafe-no-sandbox runs it without one.")
+        raise EnvironmentProblem(f"There is no sandbox here: {trouble}.",
+                                 "--unsafe-no-sandbox runs it without one.")
     return graded_from(mark(Job("", Exam(lesson, safe=not unsafe), notebook.read_bytes())))

@@ -45,7 +45,7 @@ class Exam:
     hidden: str = ""                    # the class's own hidden checks, as a percent file
     points: Mapping[str, float] = field(default_factory=dict)
     questions: tuple[str, ...] = ()     # ids of cells that a person grades
-    allowance: Allowance = Allowance()
+    allowance: Allowance = field(default_factory=Allowance)
     safe: bool = True
     course: str = ""                    # the folder of the course; "" for the installed one
 
@@ -58,7 +58,7 @@ class Exam:
 class Job:
     """One notebook to be marked."""
 
-    key: str                            # the digest of exam and notebook: what is marked once is not marked again
+    key: str                            # the digest of exam and notebook
     exam: Exam
     data: bytes
 
@@ -74,11 +74,13 @@ class Aids:
     known: Mapping[int, Any] = field(default_factory=dict)      # answers of a hidden check, as they were told
 
     def as_json(self) -> dict[str, Any]:
-        return {"inside": sorted(self.inside), "optional": sorted(self.optional), "known": list(self.known.items())}
+        return {"inside": sorted(self.inside), "optional": sorted(self.optional),
+                "known": list(self.known.items())}
 
 
 def aids_from(data: Mapping[str, Any]) -> Aids:
-    return Aids(frozenset(data["inside"]), frozenset(data["optional"]), {n: told for n, told in data["known"]})
+    return Aids(frozenset(data["inside"]), frozenset(data["optional"]),
+                {n: told for n, told in data["known"]})
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def made(course: Course, exam: Exam, chapter: Chapter) -> Master:
     bare = Master(lesson, chapter, staged(course, lesson), {}, runner, allowance, course.datasets)
     notes = bare.stage.with_name(f"{digest(exam.digest(chapter), bare.stage.name)[:24]}.json")
     if notes.exists():
-        return replace(bare, aids={id: aids_from(data) for id, data in json.loads(mine(notes).read_text()).items()})
+        return replace(bare, aids={id: aids_from(data) for id,
+                                   data in json.loads(mine(notes).read_text()).items()})
     found = replace(bare, aids=learnt(bare))
     write(notes, json.dumps({id: one.as_json() for id, one in found.aids.items()}))
     return found
@@ -134,7 +137,8 @@ def staged(course: Course, lesson: Lesson) -> Path:
     before = [(one, file) for one in course.curriculum.needs_closure(lesson) for file in one.files]
     files = [*before, *((lesson, file) for file in lesson.given)]
     texts = [course.file(one, file).read_text("utf-8") for one, file in files]
-    place = Path(tempfile.gettempdir(), f"tito-stages-{os.getuid()}", digest(VERSION, texts, course.beside)[:24])
+    place = Path(tempfile.gettempdir(), f"tito-stages-{os.getuid()}",
+                 digest(VERSION, texts, course.beside)[:24])
     if place.is_dir(): return mine(place)
     place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     mine(place.parent)
@@ -205,13 +209,14 @@ def aids(outcome: Outcome | None, places: Sequence[Place], known: Mapping[int, A
         seen.add(number)
         if not evidence.found(by_number[number], told).held: wrong.add(number)
     numbers = {p.number for p in places if not p.decoy}
-    return Aids(frozenset(wrong), frozenset(numbers - seen), {n: a for n, a in known.items() if n not in wrong})
+    return Aids(frozenset(wrong), frozenset(numbers - seen),
+                {n: a for n, a in known.items() if n not in wrong})
 
 
 # --------------------------------------------------------------------------------------------------- marking
 
 def mark(job: Job) -> dict[str, Any]:
-    """What a notebook earned, as JSON. Whatever is wrong with it is an answer, too; only our own troubles raise."""
+    """What a notebook earned, as JSON. What is wrong with it is an answer, too; our own troubles raise."""
     master, began = master_of(job.exam), time.monotonic()
     where = "bubblewrap" if job.exam.safe else "none"
     try:
@@ -232,7 +237,7 @@ def mark(job: Job) -> dict[str, Any]:
 
 def judged(master: Master, work: Lift) -> tuple[list[Result], tuple[str, ...]]:
     """The verdicts on a notebook, and what a person should know of how it ran."""
-    lesson, troubles = master.lesson, list[str]()
+    troubles = list[str]()
     outcomes, undone = dict[str, Outcome](), work
     places = dict[str, tuple[Place, ...]]()
     until = time.monotonic() + PATIENCE * master.allowance.notebook
@@ -247,7 +252,8 @@ def judged(master: Master, work: Lift) -> tuple[list[Result], tuple[str, ...]]:
                 places[outcome.unit] = found.get(outcome.unit, ())
         if run.foreign:
             troubles.append(f"another tinytorch was at work: {run.foreign[0]}")
-            outcomes = {unit: replace(o, outcome="replaced", text="tinytorch") for unit, o in outcomes.items()}
+            outcomes = {unit: replace(o, outcome="replaced", text="tinytorch") for unit,
+                        o in outcomes.items()}
             break
         if run.finished: break
         last = run.outcomes[-1] if run.outcomes else None
@@ -255,7 +261,8 @@ def judged(master: Master, work: Lift) -> tuple[list[Result], tuple[str, ...]]:
             troubles.append(f"the process ended: {run.ending or run.noise[-200:].strip()}")
             break
         done.add(last.unit)
-        if last.unit not in {c.id for c in master.chapter.checks()}: undone = blanked(master.chapter, undone, [last.unit])
+        if last.unit not in {c.id for c in master.chapter.checks()}: undone = blanked(master.chapter, undone,
+            [last.unit])
     verdicts = Verdicts(tested(master, work))
     results = list[Result]()
     for unit in ("import", *(u.id for u in units(tested(master, work)))):
@@ -287,14 +294,17 @@ def run_once(
     return master.runner.run(plan), places
 
 
-def values_of(known: Mapping[int, Any]) -> dict[int, Any]: return {n: value_of(told) for n, told in known.items()}
+def values_of(known: Mapping[int, Any]) -> dict[int, Any]: return {n: value_of(told) for n,
+    told in known.items()}
 
 
 def tested(master: Master, work: Lift) -> Tested:
     lesson = master.lesson
-    return Tested(lesson.label, lesson.notebook, master.chapter, work.lifted, work.rows, limits_of(master.allowance))
+    return Tested(lesson.label, lesson.notebook, master.chapter, work.lifted, work.rows,
+                  limits_of(master.allowance))
 
 
 def limits_of(allowance: Allowance, left: float | None = None) -> Limits:
-    return Limits(allowance.check, left or PATIENCE * allowance.notebook, allowance.memory << 20, 4000, PATIENCE)
+    return Limits(allowance.check, left or PATIENCE * allowance.notebook, allowance.memory << 20, 4000,
+                  PATIENCE)
 

@@ -52,19 +52,21 @@ LOOK = {
     "the solution, the hidden checks, the gradebook, other submissions": """
 import os, re
 names = re.compile(r"counting\\.py|\\.ipynb$|gradebook|course\\.toml|adding\\.py|nbgrader_config|submitted")
-LEAKED = [f for top in ("/home", "/root", "/tmp", "/work", "/stage", "/srv", "/var", "/mnt", "/opt", "/datasets")
+tops = "/home", "/root", "/tmp", "/work", "/stage", "/srv", "/var", "/mnt", "/opt", "/datasets"
+LEAKED = [f for top in tops
           for folder, _, files in os.walk(top) for f in files if names.search(f)]""",
     "environment variables": """
 import os, glob
 def read(path):
     try: return open(path, "rb").read()
     except OSError: return b""
-LEAKED = "hunter2" in str(dict(os.environ)) or any(b"hunter2" in read(p) for p in glob.glob("/proc/*/environ"))""",
+LEAKED = "hunter2" in str(dict(os.environ))
+LEAKED = LEAKED or any(b"hunter2" in read(p) for p in glob.glob("/proc/*/environ"))""",
     "a place outside to write to": """
 import os
 LEAKED = []
-for folder in ("/", "/usr", "/etc", "/stage", "/stage/tinytorch", "/grade", "/python", "/packages", "/dev", "/proc",
-               "/datasets", "/usr/local/bin", "/home", "/var/tmp"):
+for folder in ("/", "/usr", "/etc", "/stage", "/stage/tinytorch", "/grade", "/python", "/packages", "/dev",
+               "/proc", "/datasets", "/usr/local/bin", "/home", "/var/tmp"):
     try: open(f"{folder}/planted", "w"); LEAKED.append(folder)
     except OSError: pass""",
     "the network": """
@@ -165,7 +167,8 @@ def after(n): return None""",
 import gc
 for thing in gc.get_objects():
     if type(thing).__name__ == "Channel":
-        thing.tell(event="end", unit="check-after", outcome="passed", seconds=0.0, evidence=[[0, {"int": "0x2"}]])
+        thing.tell(event="end", unit="check-after", outcome="passed", seconds=0.0,
+                   evidence=[[0, {"int": "0x2"}]])
 def after(n): return None""",
     "the end of everything at once": """
 import gc
@@ -176,9 +179,10 @@ def after(n): return None""",
 import sys
 worker = sys.modules["__main__"]
 frame = sys._getframe()
-while frame: 
+while frame:
     for name in ("judge", "told", "facts"):
-        if name in frame.f_locals and isinstance(frame.f_locals[name], dict): frame.f_locals[name]["outcome"] = "passed"
+        found = frame.f_locals.get(name)
+        if isinstance(found, dict): found["outcome"] = "passed"
     frame = frame.f_back
 def after(n): return None""",
     "lines for IPython": """
@@ -253,7 +257,8 @@ QUICK = ("processes without end", "memory", "disk", "output from Python", "an en
          "signals to everybody", "a crash")
 
 
-@pytest.mark.parametrize("bomb", [pytest.param(b, marks=[] if b in QUICK else pytest.mark.slow) for b in BOMBS])
+@pytest.mark.parametrize("bomb", [pytest.param(b, marks=[] if b in QUICK else pytest.mark.slow)
+                                  for b in BOMBS])
 def test_a_bomb_harms_only_its_own_check(bomb, attack):
     began = time.monotonic()
     after, others, book = attack(BOMBS[bomb].strip("\n"))
@@ -280,7 +285,8 @@ def read(path):
 def test_metadata_buys_nothing(course, exam):
     found = page(course, exam, after="#| export exercise\ndef after(n): return None")
     for cell in found["cells"]:
-        cell["metadata"]["nbgrader"] = {"grade": True, "grade_id": "check-after", "points": 1000, "solution": True,
+        cell["metadata"]["nbgrader"] = {"grade": True, "grade_id": "check-after", "points": 1000,
+                                        "solution": True,
                                         "locked": False, "schema_version": 3, "task": False}
     book = marked(exam, found)
     assert (book.earned, book.points) == (4, 6)

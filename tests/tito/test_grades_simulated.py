@@ -29,7 +29,8 @@ def prepared(folder: Path, lesson: str, students: int) -> tuple[Class, dict[str,
     simulated.make(folder / "made", lesson, students)
     place = make_class(folder / "class", "simulated")
     (place.root / "course.toml").write_text(
-        f'format = 1\nname = "simulated"\n[grading]\ncheck = 3\n[[assignment]]\nname = "one"\nlessons = ["{lesson}"]\n')
+        'format = 1\nname = "simulated"\n[grading]\ncheck = 3\n'
+        f'[[assignment]]\nname = "one"\nlessons = ["{lesson}"]\n')
     place = Class(place.root)
     generate(place, place.plan.assignments[0])
     place.collect(folder / "made" / "submissions", place.plan.assignments[0])
@@ -38,10 +39,13 @@ def prepared(folder: Path, lesson: str, students: int) -> tuple[Class, dict[str,
 
 def graded(place: Class, until: int | None = None) -> None:
     """`tito course grade` in a process of its own; killed as soon as so many notebooks are marked."""
-    process = subprocess.Popen([sys.executable, "-m", "tito", "course", "grade", "one", "--jobs", "2", "--json"], cwd=place.root,
-                               env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen([sys.executable, "-m", "tito", "course", "grade", "one", "--jobs", "2",
+                                "--json"], cwd=place.root,
+                               env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+                               start_new_session=True)
     done = place.state / "graded"
-    while process.poll() is None and (until is None or len(list(done.glob("*.json"))) < until): time.sleep(0.05)
+    while process.poll() is None and (until is None
+                                      or len(list(done.glob("*.json"))) < until): time.sleep(0.05)
     if until is None:
         assert process.wait() == 0, process.stdout.read()
     else:
@@ -66,5 +70,6 @@ def test_everybody_gets_what_they_must_get_though_the_run_is_killed_twice(studen
     came = what_came(place)
     assert {s: (e["kind"], came.get(s)) for s, e in expected.items()} == {
         s: (e["kind"], e["points"]) for s, e in expected.items()}
-    assert write_pages(place, place.plan.assignments[0], {"feedback.html": html, "feedback.md": markdown}) == 2 * students
+    assert write_pages(place, place.plan.assignments[0],
+                       {"feedback.html": html, "feedback.md": markdown}) == 2 * students
     assert export(place, place.plan.assignments, tmp_path / "grades.csv", "csv", None) == students

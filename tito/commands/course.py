@@ -38,7 +38,7 @@ def here() -> Class:
 def course() -> None:
     """Teach a class: assignments, grading in a sandbox, feedback, a gradebook.
 
-    The folder of a class is an nbgrader course directory, too: nbgrader's own commands and formgrader work in it.
+    The folder of a class is an nbgrader course directory, too: nbgrader's commands and formgrader work in it.
     """
 
 
@@ -53,7 +53,8 @@ def init(folder: Path, name: str | None, as_json: bool) -> None:
     from tito.view import grading
     place = make_class(folder.absolute(), name or folder.name)
     count = len(place.plan.assignments)
-    reply(as_json, "course", {"folder": str(place.root), "assignments": [a.name for a in place.plan.assignments]},
+    reply(as_json, "course", {"folder": str(place.root),
+                              "assignments": [a.name for a in place.plan.assignments]},
           grading.begun, place.root, count)
 
 
@@ -97,7 +98,8 @@ def validate(assignment: str | None, unsafe: bool, as_json: bool) -> int:
 @click.option("--github", type=FOLDER, help="Write a directory with a workflow that runs the checks.")
 @click.option("--exchange", type=FOLDER, help="Copy into nbgrader's exchange.")
 @as_json
-def release(assignment: str, zipped: Path | None, github: Path | None, exchange: Path | None, as_json: bool) -> None:
+def release(assignment: str, zipped: Path | None, github: Path | None, exchange: Path | None,
+            as_json: bool) -> None:
     """Hand an assignment out."""
     from tito.services_generate import release as hand_out
     from tito.view import grading
@@ -133,7 +135,8 @@ def collect(assignment: str, source: Path, dry_run: bool, as_json: bool) -> int:
     ("tito course grade 02-tensor", "again: marks only what has changed, and goes on where it was stopped"),
 ])
 @one
-@click.option("--jobs", type=click.IntRange(1, 1024), help="How many notebooks at once; else one for each core.")
+@click.option("--jobs", type=click.IntRange(1, 1024),
+              help="How many notebooks at once; else one for each core.")
 @click.option("--cluster", help="local:N, or the address of a Dask scheduler.")
 @click.option("--again", is_flag=True, help="Mark everything anew.")
 @unsafe
@@ -141,7 +144,7 @@ def collect(assignment: str, source: Path, dry_run: bool, as_json: bool) -> int:
 def grade(
     assignment: str, jobs: int | None, cluster: str | None, again: bool, unsafe: bool, as_json: bool,
 ) -> int:
-    """Mark what was handed in. A submission is data: its exercises are run in a sandbox, its answers compared outside.
+    """Mark what was handed in: exercises are run in a sandbox, their answers compared outside of it.
 
     Manual grades and comments are kept. Exit code 1 says that something could not be marked.
     """
@@ -160,7 +163,8 @@ def grade(
     return CHECKS_FAILED if done.troubles else OK
 
 
-@course.command(examples=[("tito course feedback 02-tensor", "feedback/STUDENT/02-tensor/feedback.html and .md")])
+@course.command(examples=[("tito course feedback 02-tensor",
+                           "feedback/STUDENT/02-tensor/feedback.html and .md")])
 @one
 @as_json
 def feedback(assignment: str, as_json: bool) -> None:
@@ -169,7 +173,8 @@ def feedback(assignment: str, as_json: bool) -> None:
     from tito.view import grading
     from tito.view.feedback import html, markdown
     place = here()
-    count = write_pages(place, place.plan.assignment(assignment), {"feedback.html": html, "feedback.md": markdown})
+    count = write_pages(place, place.plan.assignment(assignment),
+                        {"feedback.html": html, "feedback.md": markdown})
     folder = place.root / "feedback"
     reply(as_json, "feedback", {"pages": count, "folder": str(folder)}, grading.fed_back, count, folder)
 
@@ -180,7 +185,8 @@ def feedback(assignment: str, as_json: bool) -> None:
     ("tito course export 02.csv --format moodle --assignment 02-tensor", "for Moodle"),
 ])
 @click.argument("file", type=FILE)
-@click.option("--format", "kind", type=click.Choice(["csv", "canvas", "moodle"]), default="csv", show_default=True)
+@click.option("--format", "kind", type=click.Choice(["csv", "canvas", "moodle"]), default="csv",
+              show_default=True)
 @click.option("--assignment", help="Only this one.")
 @click.option("--roster", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Canvas's own export, for its names and numbers.")
@@ -211,7 +217,8 @@ def status(assignment: str | None, as_json: bool) -> None:
         reply(as_json, "figures", asdict(figures), grading.statistics, assignment, figures)
 
 
-@course.command("moss-ready", examples=[("tito course moss-ready 02-tensor moss/", "a folder for MOSS or JPlag")])
+@course.command("moss-ready", examples=[("tito course moss-ready 02-tensor moss/",
+                                         "a folder for MOSS or JPlag")])
 @one
 @click.argument("folder", type=FOLDER)
 @as_json

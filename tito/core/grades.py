@@ -44,7 +44,8 @@ class Assignment:
     name: str
     lessons: tuple[str, ...]
     due: datetime | None = None
-    points: Mapping[str, float] = field(default_factory=dict, hash=False)   # by check id, where not the lesson's
+    points: Mapping[str, float] = field(default_factory=dict,
+                                        hash=False)   # by check id, where not the lesson's
     questions: tuple[Question, ...] = ()
 
     def asked_in(self, lesson: str) -> tuple[Question, ...]:
@@ -91,7 +92,8 @@ def parse(text: str, curriculum: Curriculum) -> ClassPlan:
         raise ClassProblem(f"course.toml has format {data.get('format')!r}; this tito reads format {FORMAT}.")
     try:
         plan = ClassPlan(
-            str(data.get("name", "")), tuple(_assignment(entry, curriculum) for entry in data.get("assignment", [])),
+            str(data.get("name", "")), tuple(_assignment(entry, curriculum)
+                                             for entry in data.get("assignment", [])),
             Allowance(**data.get("grading", {})), str(data.get("gradebook", ClassPlan.gradebook)))
     except TypeError as problem:
         raise ClassProblem(f"course.toml: {str(problem).split('__init__() ')[-1]}.") from problem
@@ -103,7 +105,8 @@ def parse(text: str, curriculum: Curriculum) -> ClassPlan:
 def _assignment(entry: dict[str, Any], curriculum: Curriculum) -> Assignment:
     entry = dict(entry)
     lessons = tuple(curriculum.lesson(key).name for key in entry.pop("lessons", ()))
-    questions = tuple(Question(**{**q, "lesson": curriculum.lesson(q["lesson"]).name if q.get("lesson") else ""})
+    questions = tuple(Question(**{**q, "lesson": curriculum.lesson(q["lesson"]).name if q.get("lesson")
+                                  else ""})
                       for q in entry.pop("question", ()))
     due = entry.pop("due", None)
     if due is not None and not isinstance(due, datetime):
@@ -126,8 +129,10 @@ def problems(plan: ClassPlan) -> Iterator[str]:
         for q in one.questions:
             if not NAME.match(q.name): yield f"question '{q.name}' of '{one.name}' is no name"
             if q.points <= 0: yield f"question '{q.name}' of '{one.name}' is worth nothing"
-            if q.lesson and q.lesson not in one.lessons: yield f"question '{q.name}' is in no lesson of '{one.name}'"
-        yield from (f"'{one.name}' gives '{key}' {value} points" for key, value in one.points.items() if value < 0)
+            if q.lesson and q.lesson not in one.lessons:
+                yield f"question '{q.name}' is in no lesson of '{one.name}'"
+        yield from (f"'{one.name}' gives '{key}' {value} points" for key,
+                    value in one.points.items() if value < 0)
 
 
 def first_course(name: str, lessons: Iterable[Lesson], begin: datetime) -> str:
@@ -189,7 +194,8 @@ def with_hidden(chapter: Chapter, hidden: Sequence[Cell]) -> Chapter:
         taken[f"hidden-{home.id}"] += 1
         number = taken[f"hidden-{home.id}"]
         id = f"hidden-{home.id}" + (f"-{number}" if number > 1 else "")
-        cells.insert(last_about(cells, home) + 1, Cell("code", cell.source, cell.words, (), cell.points, id, id, cell.text))
+        cells.insert(last_about(cells, home) + 1,
+                     Cell("code", cell.source, cell.words, (), cell.points, id, id, cell.text))
     return Chapter(tuple(cells))
 
 
@@ -206,7 +212,8 @@ def with_points(chapter: Chapter, points: Mapping[str, float]) -> Chapter:
     """The chapter with the points that the class gives."""
     from dataclasses import replace
 
-    cells = (replace(c, points=float(points[c.id])) if c.check and c.id in points else c for c in chapter.cells)
+    cells = (replace(c, points=float(points[c.id])) if c.check and c.id in points else c
+             for c in chapter.cells)
     return Chapter(tuple(cells))
 
 
@@ -244,7 +251,7 @@ class Graded:
     seconds: float = 0.0
     style: Mapping[str, int] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)        # to questions, for a person to grade
-    sources: Mapping[str, str] = field(default_factory=dict)        # the exercises, for formgrader and fingerprints
+    sources: Mapping[str, str] = field(default_factory=dict)    # the exercises
 
     @property
     def earned(self) -> float: return sum(m.earned for m in self.marks)
@@ -269,7 +276,8 @@ def marks_of(chapter: Chapter, results: Iterable[Result]) -> tuple[Mark, ...]:
 
 def _mark(chapter: Chapter, check: Cell, results: list[Result]) -> Mark:
     about = chapter.about(check)
-    first = next((r for r in results if not r.ok), results[0] if results else Result(check.name, "skipped", "not run"))
+    first = next((r for r in results if not r.ok), results[0] if results
+                 else Result(check.name, "skipped", "not run"))
     ok = bool(results) and all(r.ok for r in results)
     line = f"{first.line.cell}, line {first.line.number}: {first.line.text}" if first.line and not ok else ""
     return Mark(
@@ -280,7 +288,8 @@ def _mark(chapter: Chapter, check: Cell, results: list[Result]) -> Mark:
 
 def nothing(chapter: Chapter, lesson: str, problem: str, sandbox: str, notes: Sequence[str] = ()) -> Graded:
     """What is given for a notebook that cannot be graded: no points, and the reason."""
-    marks = tuple(Mark(c.id, (chapter.about(c) or c).name, (chapter.about(c) or c).name, c.points, 0.0, "skipped",
+    marks = tuple(Mark(c.id, (chapter.about(c) or c).name, (chapter.about(c) or c).name, c.points, 0.0,
+                       "skipped",
                        "not run", hidden=c.hidden) for c in chapter.checks())
     return Graded(lesson, marks, tuple(notes), (), problem, sandbox)
 
@@ -327,8 +336,9 @@ class Figures:
     checks: tuple[CheckFigures, ...]
 
 
-def figures(graded: Mapping[str, Sequence[Graded]], mistakes: Mapping[tuple[str, str], str] | None = None) -> Figures:
-    """How an assignment went: student -> notebooks. `mistakes` names misconceptions by (exercise, sentence)."""
+def figures(graded: Mapping[str, Sequence[Graded]],
+            mistakes: Mapping[tuple[str, str], str] | None = None) -> Figures:
+    """How an assignment went. `mistakes` names misconceptions by (exercise, sentence)."""
     totals = [sum(g.earned for g in books) for books in graded.values()]
     by_check: dict[tuple[str, str], list[Mark]] = {}
     for books in graded.values():
@@ -337,7 +347,8 @@ def figures(graded: Mapping[str, Sequence[Graded]], mistakes: Mapping[tuple[str,
     checks = tuple(_figures(lesson, marks, mistakes or {}) for (lesson, _), marks in by_check.items())
     points = max((sum(g.points for g in books) for books in graded.values()), default=0.0)
     if not totals: return Figures(0, points, 0, 0, 0, 0, checks)
-    return Figures(len(totals), points, statistics.fmean(totals), statistics.median(totals), min(totals), max(totals), checks)
+    return Figures(len(totals), points, statistics.fmean(totals), statistics.median(totals), min(totals),
+                   max(totals), checks)
 
 
 def _figures(lesson: str, marks: Sequence[Mark], mistakes: Mapping[tuple[str, str], str]) -> CheckFigures:

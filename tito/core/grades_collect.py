@@ -61,7 +61,8 @@ def named(
         return arrival.noted("Canvas marks it as late") if found["late"] else arrival
     if len(parts) > 1:
         return Arrival(path, student_id(parts[0]), name)
-    return Arrival(path, student_id(PurePosixPath(name).stem), name).noted("the student is named by the file alone")
+    return Arrival(path, student_id(PurePosixPath(name).stem),
+                   name).noted("the student is named by the file alone")
 
 
 def lesson_of(file: str, notebooks: Mapping[str, str]) -> tuple[str, str]:
@@ -115,7 +116,7 @@ def time_of(text: str) -> datetime | None:
 
 
 def gradescope_names(text: str) -> dict[str, str]:
-    """submission_metadata.yml: submission_123 -> the student's email or number. Read line by line, not as YAML."""
+    """submission_metadata.yml: submission_123 -> the student's email or number. Not read as YAML."""
     found: dict[str, str] = {}
     submission = ""
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""Checks whose answers stay outside: asserts taken out of them, and judged by what came at their places. Pure.
+"""Checks whose answers stay outside: asserts are taken out, and judged by what came at their places. Pure.
 
 In `assert f(x) == [1, 2]` the sandbox is told `f(x)` and never `[1, 2]`. What has no answer to keep back
 (`assert a is b`) is compared where it runs, and again here from both values where they are plain data.
@@ -47,13 +47,15 @@ class Place:
     last: bool = False                  # the decoy at the end, which whoever passes has come by
 
 
-# ------------------------------------------------------------------------------------------- taking asserts out
+# ----------------------------------------------------------------------------------------- taking asserts out
 
 def opened(
     source: str,
-    random: Random,                             # decides where decoys stand, and which truths are told upside down
-    inside: frozenset[int] = frozenset(),       # places whose answer has to be there: no way to judge them outside
-    known: Mapping[int, Any] | None = None,     # answers of a hidden check that are no constants: kept outside, too
+    random: Random,                             # places decoys, and says which truths are told upside down
+    inside: frozenset[int] = frozenset(),
+    # places whose answer has to be there: no way to judge them outside
+    known: Mapping[int, Any] | None = None,
+    # answers of a hidden check that are no constants: kept outside, too
 ) -> tuple[str, tuple[Place, ...]]:
     """A check without its asserts, and what stands in their place."""
     opener = Opener(random, inside, known or {})
@@ -206,10 +208,11 @@ def folded(op: ast.operator, left: Any, right: Any) -> Any:
 
 def class_names(kind: ast.expr) -> tuple[str, ...]:
     kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
-    return tuple(k.attr if isinstance(k, ast.Attribute) else k.id if isinstance(k, ast.Name) else "" for k in kinds)
+    return tuple(k.attr if isinstance(k, ast.Attribute) else k.id if isinstance(k, ast.Name) else ""
+                 for k in kinds)
 
 
-# ------------------------------------------------------------------------------------------- values that were told
+# -------------------------------------------------------------------------------------- values that were told
 
 class Opaque:
     """Something that is no plain data."""
@@ -328,7 +331,7 @@ def abstract(names: Sequence[str]) -> bool:
 
 
 def compared(place: Place, got: Any, expected: Any, said: bool | None) -> Finding:
-    """By value where there are values; by what the process said where one of the two is an object of its own."""
+    """By value where there are values; by what the process said where there are objects of its own."""
     left, right = (expected, got) if place.swapped else (got, expected)
     verdict = alike(got, expected, place.tolerance) if place.way == "same" or place.tolerance is not None \
         else outside(place.sign, left, right, every=place.way == "all")
@@ -344,7 +347,8 @@ def outside(sign: str, left: Any, right: Any, every: bool = False) -> bool | Non
     if sign in ("is", "is not"):
         if not any(x is None or isinstance(x, bool) for x in (left, right)): return None
         return (left is right) is (sign == "is")
-    if any(isinstance(x, Kind) for x in (left, right)): return None if sign not in ("==", "!=") else kinds(sign, left, right)
+    if any(isinstance(x, Kind) for x in (left, right)): return None if sign not in ("==",
+        "!=") else kinds(sign, left, right)
     try:
         result = asserts.COMPARE[sign](left, right)
         return bool(result.all() if every and hasattr(result, "all") else result)
@@ -361,7 +365,8 @@ def has_opaque(value: Any) -> bool:
 
 def kinds(sign: str, left: Any, right: Any) -> bool | None:
     """Classes and dtypes by name; a dtype against the text "float32" by that."""
-    names = [x.name if isinstance(x, Kind) else f"numpy.{x}" if isinstance(x, str) else None for x in (left, right)]
+    names = [x.name if isinstance(x, Kind) else f"numpy.{x}" if isinstance(x, str) else None
+             for x in (left, right)]
     if None in names: return None
     return (names[0] == names[1]) is (sign == "==")
 
@@ -383,8 +388,10 @@ def alike(got: Any, expected: Any, tolerance: Mapping[str, float] | None) -> boo
 
 
 def described(place: Place, got: Any, expected: Any) -> tuple[str, str]:
-    if place.sign in ("==", "is"): return asserts.described(got, expected, dict(place.tolerance or {}) or None)
-    words = {"!=": "something other than ", "is not": "something other than ", "in": "one of ", "not in": "none of "}
+    if place.sign in ("==", "is"): return asserts.described(got, expected,
+                                                            dict(place.tolerance or {}) or None)
+    words = {"!=": "something other than ", "is not": "something other than ", "in": "one of ",
+             "not in": "none of "}
     return asserts.short(got), words.get(place.sign, f"a value {place.sign} ") + asserts.short(expected)
 
 

@@ -1,4 +1,4 @@
-"""Grades as tables that spreadsheets and learning platforms read, and code as a plagiarism tool reads it. Pure."""
+"""Grades as tables for spreadsheets and learning platforms, and code as a plagiarism tool reads it. Pure."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def as_canvas(rows: Sequence[Row], roster: Mapping[str, Mapping[str, str]] | None = None) -> str:
-    """Canvas's gradebook import: Student, ID, SIS Login ID, Section, a column an assignment, a row of points."""
+    """Canvas's gradebook import: four columns that name the student, one an assignment, a row of points."""
     names = list(dict.fromkeys(r.assignment for r in rows))
     possible = {r.assignment: r.points for r in rows}
     by_student: dict[str, dict[str, Row]] = {}
@@ -82,7 +82,8 @@ def read_roster(text: str) -> dict[str, dict[str, str]]:
     for row in csv.DictReader(io.StringIO(text)):
         plain = {key: value for key, value in row.items() if key and value}
         number = plain.get("ID", "")
-        for key in (plain.get("SIS Login ID", ""), number, f"{folded_name(plain.get('Student', ''))}-{number}"):
+        for key in (plain.get("SIS Login ID", ""), number,
+                    f"{folded_name(plain.get('Student', ''))}-{number}"):
             if key: found[key] = plain
     return found
 
@@ -99,16 +100,17 @@ def canvas_id(student: str) -> str:
 
 
 def as_moodle(rows: Sequence[Row]) -> str:
-    """Moodle's grading worksheet: Identifier, Email address or username, Grade, Maximum grade, Feedback comments."""
+    """Moodle's grading worksheet."""
     return written(
         ["Identifier", "Username", "Status", "Grade", "Maximum grade", "Last modified (submission)",
          "Feedback comments"],
         ([f"Participant {canvas_id(r.student)}" if canvas_id(r.student) else "", r.student,
-          "Submitted for grading" if not r.late else f"Submitted for grading - {r.late / 3600:.1f} hours late",
+          "Submitted for grading" if not r.late
+          else f"Submitted for grading - {r.late / 3600:.1f} hours late",
           r.earned, r.points, r.when.isoformat() if r.when else "", r.comments] for r in rows))
 
 
-# ------------------------------------------------------------------------------------------- for a plagiarism tool
+# -------------------------------------------------------------------------------------- for a plagiarism tool
 
 def for_moss(sources: Mapping[str, str]) -> str:
     """The exercises of a notebook as one Python file, without directives and the course's hints."""
@@ -121,7 +123,8 @@ def shape(source: str) -> list[str]:
         tree = ast.parse(directives(source)[2])
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    return [type(node).__name__ for node in ast.walk(tree) if not isinstance(node, ast.expr_context | ast.alias)]
+    return [type(node).__name__ for node in ast.walk(tree)
+            if not isinstance(node, ast.expr_context | ast.alias)]
 
 
 def fingerprints(source: str, window: int = 8, keep: int = 4) -> set[str]:

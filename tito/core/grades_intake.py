@@ -16,7 +16,7 @@ LARGEST = 64 << 20                  # bytes of a notebook, outputs included
 LONGEST = 200_000                   # characters of a cell of code
 DEEPEST = 100                       # brackets inside brackets, and signs in a row
 ENCODINGS = ("utf-8-sig", "utf-16")
-NESTED = re.compile(r"[-+~]{%d,}|(?:\bnot\s+){%d,}" % (DEEPEST, DEEPEST))
+NESTED = re.compile(rf"[-+~]{{{DEEPEST},}}|(?:\bnot\s+){{{DEEPEST},}}")
 
 
 class Unreadable(TitoError):
@@ -124,7 +124,7 @@ class Lift:
     lifted: Lifted
     rows: tuple[NotebookCell, ...]
     notes: tuple[str, ...] = ()
-    found: Mapping[str, str] = field(default_factory=dict)      # exercise -> "id", "name", "merged", "missing"
+    found: Mapping[str, str] = field(default_factory=dict)      # exercise -> id, name, merged, missing
 
 
 def lift(chapter: Chapter, work: Handed) -> Lift:
@@ -139,7 +139,8 @@ def lift(chapter: Chapter, work: Handed) -> Lift:
     chosen, used = dict[str, int](), set[int]()
     for cell in wanted.values():
         by_id = [n for n, _ in code if cell.id in work.ids[n]]
-        named = [n for n, row in code if defines(cell, row) and (n in by_id or not claimed(work.ids[n], wanted))]
+        named = [n for n, row in code if defines(cell, row)
+                 and (n in by_id or not claimed(work.ids[n], wanted))]
         exported = [n for n in named if n in by_id or "export" in directives(work.rows[n].source)[0]]
         mine = exported or named or by_id
         if not mine: continue
@@ -147,8 +148,10 @@ def lift(chapter: Chapter, work: Handed) -> Lift:
         chosen[cell.id] = (written or mine)[-1]
         ways[cell.id] = "id" if chosen[cell.id] in by_id else "name"
         used |= set(mine)
-        if len(mine) > 1: notes.append(f"`{cell.name}` is there {len(mine)} times; the last one that is written counts")
-        if ways[cell.id] == "name": notes.append(f"the cell of `{cell.name}` had lost its id; it was found by its name")
+        if len(mine) > 1:
+            notes.append(f"`{cell.name}` is there {len(mine)} times; the last one that is written counts")
+        if ways[cell.id] == "name":
+            notes.append(f"the cell of `{cell.name}` had lost its id; it was found by its name")
     sources = {id: with_word(work.rows[n].source, wanted[id]) for id, n in chosen.items()}
     for cell in wanted.values():
         if cell.id in sources: continue
@@ -204,7 +207,7 @@ def with_added(
             anchor = places[n]
         elif n not in used and row.kind == "code" and not course & set(work.ids[n]) \
                 and "export" in directives(row.source)[0]:
-            words, _, source = directives(row.source)
+            source = clean(row.source)
             id = next(x for k in range(len(taken) + 1) if (x := f"added-{k}") not in taken)
             taken.add(id)
             place = next((i for i, c in enumerate(cells) if c.id == anchor), first_exercise(cells) - 1) + 1
@@ -219,7 +222,8 @@ def first_exercise(cells: Sequence[Cell]) -> int:
 
 def changed_given(chapter: Chapter, work: Handed) -> Iterator[str]:
     """Cells that are not the learner's to write, and were written: the course's own are used."""
-    locked = {cell.id: cell for cell in chapter.cells if cell.kind == "code" and not cell.exercise and not cell.hidden}
+    locked = {cell.id: cell for cell in chapter.cells if cell.kind == "code" and not cell.exercise
+              and not cell.hidden}
     for n, row in enumerate(work.rows):
         cell = next((locked[id] for id in work.ids[n] if id in locked), None)
         if cell and cell.words and plain(clean(row.source)) != plain(cell.source):
@@ -232,7 +236,7 @@ def renamed(rows: Sequence[NotebookCell], own: Mapping[str, str]) -> Iterator[No
     for row in rows: yield row._replace(id=by_old.get(row.id, row.id))
 
 
-# ------------------------------------------------------------------------------------- what a person should see
+# ----------------------------------------------------------------------------------- what a person should see
 
 SUSPICIOUS = {
     r"\b(ctypes|cffi|gc|inspect|_ctypes)\b": "looks inside the interpreter",
@@ -249,7 +253,7 @@ SUSPICIOUS = {
 
 
 def suspicions(chapter: Chapter, work: Lift) -> tuple[str, ...]:
-    """What a person should look at: it costs no points. Only where the course's own solution has no such thing."""
+    """What a person should look at: it costs no points. What the course's own solution does is not odd."""
     found = list[str]()
     for cell in (*chapter.exercises(), *(c for c in work.lifted.cells if c.id.startswith("added-"))):
         source = work.lifted.sources.get(cell.id, cell.text)

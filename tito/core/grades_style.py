@@ -1,4 +1,4 @@
-"""What can be said of code without running it: a column for those who grade style, and it costs no points. Pure."""
+"""What can be said of code without running it: columns for those who grade style. Pure."""
 
 from __future__ import annotations
 
@@ -37,4 +37,5 @@ def unused(function: ast.FunctionDef) -> set[str]:
     names = [n for n in ast.walk(function) if isinstance(n, ast.Name)]
     read = {n.id for n in names if not isinstance(n.ctx, ast.Store)}
     elsewhere = {n for s in ast.walk(function) if isinstance(s, ast.Global | ast.Nonlocal) for n in s.names}
-    return {n.id for n in names if isinstance(n.ctx, ast.Store) and not n.id.startswith("_")} - read - elsewhere
+    return {n.id for n in names if isinstance(n.ctx, ast.Store)
+            and not n.id.startswith("_")} - read - elsewhere

@@ -17,7 +17,7 @@ class Limits:
     lesson: float = 600             # seconds all of them together, or a milestone
     memory: int = 4 << 30           # bytes, where the system can limit them
     output: int = 20_000            # bytes of print kept for each check
-    patience: float = 1             # above 1: seconds are those that it works; it may wait so many times longer
+    patience: float = 1             # above 1: seconds of work; it may wait so many times longer
 
 
 VARIABLES = {"TITO_TEST_SECONDS": "test", "TITO_LESSON_SECONDS": "lesson", "TITO_MEMORY_MB": "memory"}

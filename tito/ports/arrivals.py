@@ -1,4 +1,4 @@
-"""Files that came in: of a folder, an archive, or the clones that a CSV lists. Nothing is unpacked by its own name."""
+"""Files that came in: in a folder, an archive, or clones that a CSV lists. No name of theirs is a path."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def in_folder(folder: Path, prefix: str = "") -> Iterator[File]:
         if path.is_symlink():
             yield File(name, trouble="it is a link")
         elif path.is_file():
-            if any(parent.is_symlink() for parent in path.parents if parent.is_relative_to(folder) and parent != folder):
+            if any(parent.is_symlink() for parent in path.parents if parent.is_relative_to(folder)
+                   and parent != folder):
                 continue
             file = read(path, name)
             yield file
@@ -56,7 +57,8 @@ def read(path: Path, name: str) -> File:
     try:
         facts = path.stat()
         when = datetime.fromtimestamp(facts.st_mtime, UTC)
-        if facts.st_size > LARGEST: return File(name, when=when, trouble=f"it is larger than {LARGEST >> 20} MiB")
+        if facts.st_size > LARGEST: return File(name, when=when,
+                                                trouble=f"it is larger than {LARGEST >> 20} MiB")
         return File(name, path.read_bytes(), when)
     except OSError as problem:
         return File(name, trouble=f"it cannot be read: {problem.strerror}")

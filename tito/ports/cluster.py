@@ -1,4 +1,4 @@
-"""Who does the work: processes of this machine, or Dask's workers on many. Neither writes anything but its answer."""
+"""Who does the work: processes of this machine, or Dask's workers on many. They answer, and write nothing."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ class Here:
                 if not flying: return []        # type: ignore[return-value]
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
                 if any(isinstance(f.exception(), BrokenProcessPool) for f in done):
-                    yield from ((flying.pop(f), f.result()) for f in list(flying) if f.done() and not f.exception())
+                    yield from ((flying.pop(f), f.result()) for f in list(flying) if f.done()
+                                and not f.exception())
                     return list(flying.values())        # type: ignore[return-value]
                 for future in done: yield flying.pop(future), future.exception() or future.result()
         finally:
@@ -87,7 +88,8 @@ class Dask:
             raise EnvironmentProblem("--cluster needs Dask distributed, which is not installed.",
                                      "pip install 'tinytorch-tito[cluster]'") from None
         local = self.address.removeprefix("local:") if self.address.startswith("local:") else ""
-        cluster = LocalCluster(n_workers=number_in(local), threads_per_worker=1, dashboard_address=None) if local \
+        cluster = LocalCluster(n_workers=number_in(local), threads_per_worker=1,
+                               dashboard_address=None) if local \
             else None
         waiting = iter(jobs)
         with Client(cluster or self.address) as client:
@@ -111,7 +113,8 @@ class Dask:
 
 def number_in(text: str) -> int:
     if not text.isdigit() or not int(text):
-        raise UsageProblem(f"--cluster local:{text} names no number of workers.", "--cluster local:4, for example")
+        raise UsageProblem(f"--cluster local:{text} names no number of workers.",
+                           "--cluster local:4, for example")
     return int(text)
 
 

@@ -25,7 +25,8 @@ class Manual:
 
 
 class Gradebook(Protocol):
-    def register(self, assignment: Assignment, notebooks: Mapping[str, tuple[Chapter, dict[str, Any]]]) -> None:
+    def register(self, assignment: Assignment,
+                 notebooks: Mapping[str, tuple[Chapter, dict[str, Any]]]) -> None:
         """An assignment, its notebooks (file -> chapter and release), their cells and points."""
     def record(
         self, assignment: Assignment, student: str, books: Mapping[str, Graded], when: datetime | None,
@@ -38,12 +39,13 @@ def open_gradebook(root: Path, url: str) -> Gradebook:
     """nbgrader's if it is installed. A relative SQLite file lies in the class's folder."""
     if importlib.util.find_spec("nbgrader") is None: return TableBook(root / "manual.csv")
     prefix = "sqlite:///"
-    if url.startswith(prefix) and not url.startswith(prefix + "/"): url = f"{prefix}{root / url.removeprefix(prefix)}"
+    if url.startswith(prefix) and not url.startswith(f"{prefix}/"):
+        url = f"{prefix}{root / url.removeprefix(prefix)}"
     return NbgraderBook(url)
 
 
 def with_checksums(page: dict[str, Any]) -> dict[str, Any]:
-    """nbgrader's checksums in the cells, by which its `validate` sees what was changed; left out without it."""
+    """nbgrader's checksums in the cells, by which its `validate` sees what was changed."""
     if importlib.util.find_spec("nbgrader") is None: return page
     from nbformat import from_dict
     from nbgrader.utils import compute_checksum
@@ -55,27 +57,30 @@ def with_checksums(page: dict[str, Any]) -> dict[str, Any]:
     return page
 
 
-# --------------------------------------------------------------------------------------------- without nbgrader
+# ------------------------------------------------------------------------------------------- without nbgrader
 
 @dataclass
 class TableBook:
-    """manual.csv: assignment, student, cell, score, comment; a line for each question, waiting for its score."""
+    """manual.csv: assignment, student, cell, score, comment; a question's line waits for its score."""
 
     path: Path
 
     def lines(self) -> dict[tuple[str, str, str], tuple[str, str]]:
         if not self.path.exists(): return {}
         rows = csv.DictReader(io.StringIO(self.path.read_text("utf-8-sig")))
-        return {(r["assignment"], r["student"], r["cell"]): (r["score"] or "", r["comment"] or "") for r in rows}
+        return {(r["assignment"], r["student"], r["cell"]): (r["score"] or "", r["comment"] or "")
+                for r in rows}
 
-    def register(self, assignment: Assignment, notebooks: Mapping[str, tuple[Chapter, dict[str, Any]]]) -> None:
+    def register(self, assignment: Assignment,
+                 notebooks: Mapping[str, tuple[Chapter, dict[str, Any]]]) -> None:
         return None
 
     def record(
         self, assignment: Assignment, student: str, books: Mapping[str, Graded], when: datetime | None,
     ) -> None:
         lines, before = self.lines(), len(self.lines())
-        for question in assignment.questions: lines.setdefault((assignment.name, student, question.id), ("", ""))
+        for question in assignment.questions: lines.setdefault((assignment.name, student, question.id),
+            ("", ""))
         if len(lines) == before: return
         out = io.StringIO()
         table = csv.writer(out, lineterminator="\n")
@@ -101,7 +106,8 @@ class BookInMemory:
     given: dict[tuple[str, str], dict[str, Manual]] = field(default_factory=dict)
     registered: list[str] = field(default_factory=list)
 
-    def register(self, assignment: Assignment, notebooks: Mapping[str, tuple[Chapter, dict[str, Any]]]) -> None:
+    def register(self, assignment: Assignment,
+                 notebooks: Mapping[str, tuple[Chapter, dict[str, Any]]]) -> None:
         self.registered.append(assignment.name)
 
     def record(
@@ -111,7 +117,8 @@ class BookInMemory:
     def manual(self, assignment: Assignment, student: str) -> dict[str, Manual]:
         return self.given.get((assignment.name, student), {})
 
-    def has(self, assignment: Assignment, student: str) -> bool: return (assignment.name, student) in self.recorded
+    def has(self, assignment: Assignment, student: str) -> bool: return (assignment.name,
+        student) in self.recorded
 
 
 # ------------------------------------------------------------------------------------------------- nbgrader's
@@ -126,7 +133,8 @@ class NbgraderBook:
 
         return Book(self.url)
 
-    def register(self, assignment: Assignment, notebooks: Mapping[str, tuple[Chapter, dict[str, Any]]]) -> None:
+    def register(self, assignment: Assignment,
+                 notebooks: Mapping[str, tuple[Chapter, dict[str, Any]]]) -> None:
         """Cells and their points, as nbgrader's own `generate_assignment` enters them."""
         with self.open() as book:
             due = assignment.due.astimezone(UTC).replace(tzinfo=None) if assignment.due else None
@@ -142,10 +150,12 @@ class NbgraderBook:
             if not facts: continue
             name, place = facts["grade_id"], (notebook, assignment)
             if facts["grade"]:
-                book.update_or_create_grade_cell(name, *place, max_score=facts["points"], cell_type=cell["cell_type"])
+                book.update_or_create_grade_cell(name, *place, max_score=facts["points"],
+                                                 cell_type=cell["cell_type"])
             if facts["solution"]: book.update_or_create_solution_cell(name, *place)
             book.update_or_create_source_cell(
-                name, *place, cell_type=cell["cell_type"], locked=facts["locked"], source="".join(cell["source"]),
+                name, *place, cell_type=cell["cell_type"], locked=facts["locked"],
+                source="".join(cell["source"]),
                 checksum=facts.get("checksum", ""))
 
     def record(
@@ -162,7 +172,8 @@ class NbgraderBook:
             for question in assignment.questions:
                 for notebook in submission.notebooks:
                     for grade in notebook.grades:
-                        if grade.name == question.id and grade.manual_score is None: grade.needs_manual_grade = True
+                        if grade.name == question.id and grade.manual_score is None:
+                            grade.needs_manual_grade = True
             book.db.commit()
 
     @staticmethod

@@ -1,7 +1,7 @@
-"""Where a submission runs: in bubblewrap, which shows it a system to read, a /tmp of its own, and nothing else.
+"""Where a submission runs: in bubblewrap, with a system to read, a /tmp of its own, and nothing else.
 
-Started by root, the sandbox gives its rights up for a user that exists nowhere else; started by anybody else it is
-a user namespace. Either way: no network, no other process, no file of the course but the lessons before this one.
+Started by root, the sandbox gives its rights up for a user that exists nowhere else; started by anybody else
+it is a user namespace. There is no network, no other process, and of the course only the lessons before.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class Unsafe(Processes):
 
     def greedy(self, process: subprocess.Popen[bytes]) -> str:
         taken = sum(resident(number) for number in family(process.pid))
-        return "" if taken <= self.bounds.memory else f"its processes keep more than {self.bounds.memory >> 20} MiB"
+        most = self.bounds.memory
+        return "" if taken <= most else f"its processes keep more than {most >> 20} MiB"
 
 
 class Bubblewrap(Unsafe):
@@ -88,11 +89,14 @@ class Bubblewrap(Unsafe):
         root = os.geteuid() == 0
         user = FIRST_USER + next(self.numbers) % USERS if root else 0
         with rules(self.filter) as number:
-            command = [self.program, *self.walls(plan, root), *(["--seccomp", str(number)] if number else []), "--",
-                       inner_python(), "-S", "-P", f"{TOOLS}/jail.py", self.limits(user, self.bounds.processes),
+            command = [self.program, *self.walls(plan, root), *(["--seccomp", str(number)] if number else []),
+                       "--",
+                       inner_python(), "-S", "-P", f"{TOOLS}/jail.py",
+                       self.limits(user, self.bounds.processes),
                        f"{TOOLS}/worker.py"]
             return subprocess.Popen(
-                command, cwd="/", env={}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                command, cwd="/", env={}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 pass_fds=[number] if number else [], **alone())
 
     def told(self, plan: Plan) -> Plan:
@@ -103,12 +107,14 @@ class Bubblewrap(Unsafe):
     def walls(self, plan: Plan, root: bool) -> list[str]:
         """What bubblewrap is told: what is there, and what is not."""
         spaces = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
-        rights = ["--cap-drop", "ALL", *(["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if root else [])]
+        rights = ["--cap-drop", "ALL", *(["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if root
+                                         else [])]
         user = [] if root else ["--unshare-user", "--uid", "65534", "--gid", "65534"]
         disk = str(self.bounds.disk)
         binds = [word for source, place in self.seen(plan) for word in ("--ro-bind", source, place)]
         return [
-            *spaces, *user, *rights, "--die-with-parent", "--new-session", "--hostname", "grader", "--clearenv",
+            *spaces, *user, *rights, "--die-with-parent", "--new-session", "--hostname", "grader",
+            "--clearenv",
             *(word for pair in self.variables(plan).items() for word in ("--setenv", *pair)),
             *system(), "--perms", "0755", "--dir", TOOLS, *binds, *hidden(),
             "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", disk, "--tmpfs", "/dev/shm",
@@ -125,7 +131,8 @@ class Bubblewrap(Unsafe):
         if data := plan.environment.get("TINYTORCH_SHIPPED"): yield data, DATA
 
     def variables(self, plan: Plan) -> dict[str, str]:
-        places = {"HOME": "/tmp", "TMPDIR": "/tmp", "PYTHONPATH": PACKAGES, "LD_LIBRARY_PATH": f"{PYTHON}/lib"}
+        places = {"HOME": "/tmp", "TMPDIR": "/tmp", "PYTHONPATH": PACKAGES,
+                  "LD_LIBRARY_PATH": f"{PYTHON}/lib"}
         return {**surroundings_of(plan), **places, **self.told(plan).environment}
 
 
@@ -144,7 +151,8 @@ def of_the_system(path: str) -> bool: return Path(path).is_relative_to("/usr")
 def inner_python() -> str:
     """The same Python, where it lies in the sandbox."""
     outer = Path(python())
-    return str(outer) if of_the_system(str(outer)) else f"{PYTHON}/{outer.relative_to(Path(sys.base_prefix).resolve())}"
+    if of_the_system(str(outer)): return str(outer)
+    return f"{PYTHON}/{outer.relative_to(Path(sys.base_prefix).resolve())}"
 
 
 def packages() -> str:
@@ -165,7 +173,7 @@ def system() -> Iterator[str]:
 
 
 def hidden() -> Iterator[str]:
-    """Where this course is installed beside NumPy, the sandbox sees empty folders: solutions and tests are in them."""
+    """Where the course is installed beside NumPy, the sandbox sees empty folders: they hold solutions."""
     for name in ("tinytorch", "tito"):
         if Path(packages(), name).is_dir(): yield from ("--tmpfs", f"{PACKAGES}/{name}")
 
@@ -174,7 +182,8 @@ def works(program: str | None = None) -> str:
     """Why there is no sandbox on this machine; "" where there is one."""
     program = program or shutil.which("bwrap")
     if not program: return "bubblewrap is not installed (`apt install bubblewrap`)"
-    trial = [program, "--ro-bind", "/", "/", "--unshare-pid", "--unshare-net", "--proc", "/proc", "--", "true"]
+    trial = [program, "--ro-bind", "/", "/", "--unshare-pid", "--unshare-net", "--proc", "/proc", "--",
+             "true"]
     try:
         done = subprocess.run(trial, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired) as problem:
@@ -182,7 +191,7 @@ def works(program: str | None = None) -> str:
     return "" if done.returncode == 0 else f"bubblewrap does not work here: {done.stderr.strip()}"
 
 
-# -------------------------------------------------------------------------------------------- what it may not ask
+# ---------------------------------------------------------------------------------------- what it may not ask
 
 # System calls that no lesson needs, and that have broken out of sandboxes before.
 FORBIDDEN = (
@@ -192,13 +201,14 @@ FORBIDDEN = (
     "kexec_load", "kexec_file_load", "io_uring_setup", "io_uring_enter", "io_uring_register", "acct",
     "swapon", "swapoff", "reboot", "quotactl", "name_to_handle_at", "open_by_handle_at", "chroot", "syslog",
 )
-ALLOW, REFUSE, NEW_USER = 0x7FFF0000, 0x00050000 | 1, 0x10000000      # SCMP_ACT_ALLOW, errno EPERM, CLONE_NEWUSER
+ALLOW, REFUSE, NEW_USER = 0x7FFF0000, 0x00050000 | 1, 0x10000000      # of libseccomp and clone(2)
 
 
 class Comparison(ctypes.Structure):
     """struct scmp_arg_cmp: argument & mask == value."""
 
-    _fields_ = [("arg", ctypes.c_uint), ("op", ctypes.c_int), ("mask", ctypes.c_uint64), ("value", ctypes.c_uint64)]
+    _fields_ = [("arg", ctypes.c_uint), ("op", ctypes.c_int), ("mask", ctypes.c_uint64),
+                ("value", ctypes.c_uint64)]
 
 
 def compiled_filter() -> bytes:
@@ -213,7 +223,8 @@ def compiled_filter() -> bytes:
     try:
         for call in FORBIDDEN:
             number = library.seccomp_syscall_resolve_name(call.encode())
-            if number != -1: library.seccomp_rule_add_array(context, REFUSE, number, 0, None)       # -1: unknown
+            if number != -1: library.seccomp_rule_add_array(context, REFUSE, number, 0,
+                                                            None)       # -1: unknown
         clone = library.seccomp_syscall_resolve_name(b"clone")
         masked = Comparison(0, 7, NEW_USER, NEW_USER)       # SCMP_CMP_MASKED_EQ
         library.seccomp_rule_add_array(context, REFUSE, clone, 1, ctypes.byref(masked))
@@ -241,7 +252,7 @@ class rules:
         if self.end: os.close(self.end)
 
 
-# ------------------------------------------------------------------------------------------- looking from outside
+# --------------------------------------------------------------------------------------- looking from outside
 
 def family(pid: int) -> Iterator[int]:
     """A process and its children, and theirs."""

@@ -1,7 +1,7 @@
 """What a check saw, told as plain data: the grader compares it outside of the process that ran it.
 
-This file is loaded by its path inside the sandbox, in the place of core/asserts.py: it imports nothing of tito,
-and holds no answer. Every value becomes JSON; nothing is ever pickled.
+This file is loaded by its path inside the sandbox, in the place of core/asserts.py: it imports nothing of
+tito, and holds no answer. Every value becomes JSON; nothing is ever pickled.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class Judge:
 
 
 COMPARE = {
-    "==": lambda a, b: equal(a, b), "!=": lambda a, b: a != b, "<": lambda a, b: a < b, "<=": lambda a, b: a <= b,
+    "==": lambda a, b: equal(a, b), "!=": lambda a, b: a != b, "<": lambda a, b: a < b, "<=": lambda a,
+    b: a <= b,
     ">": lambda a, b: a > b, ">=": lambda a, b: a >= b, "is": lambda a, b: a is b,
     "is not": lambda a, b: a is not b, "in": lambda a, b: a in b, "not in": lambda a, b: a not in b,
 }
@@ -113,7 +114,8 @@ def plain(value: Any, room: int, deep: int) -> tuple[Any, int]:
     if is_a(value, float): return {"float": float.hex(float.__pos__(value))}, 32
     if is_a(value, complex): return {"complex": [float.hex(value.real), float.hex(value.imag)]}, 64
     if is_a(value, str): return bounded(str.__str__(value), len(value), room)
-    if is_a(value, bytes): return bounded({"bytes": value.hex()} if len(value) < room else "", len(value), room)
+    if is_a(value, bytes): return bounded({"bytes": value.hex()} if len(value) < room else "", len(value),
+                                          room)
     if deep <= 0: return opaque(value)
     if is_a(value, (tuple, list)):
         name = "tuple" if is_a(value, tuple) else "list"
@@ -159,7 +161,8 @@ def of_numpy(value: Any, room: int) -> tuple[Any, int]:
     array = np.asarray(inside)
     if array.dtype.kind not in "?biufc" or array.nbytes > room: return opaque(value)
     data = encode(np.ndarray.tobytes(array)).decode("ascii")
-    name = "array" if inside is value and is_a(value, np.ndarray) else "scalar" if inside is value else "tensor"
+    name = "array" if inside is value and is_a(value,
+                                               np.ndarray) else "scalar" if inside is value else "tensor"
     return {name: [array.dtype.str, list(array.shape), data]}, 2 * array.nbytes + 64
 
 

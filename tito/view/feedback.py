@@ -14,7 +14,8 @@ WORDS = {"passed": "right", "failed": "not yet", "todo": "still a blank", "error
          "timeout": "took too long", "skipped": "not run"}
 
 CSS = """
-:root{color-scheme:light dark;--ink:#1f2933;--paper:#fff;--quiet:#52606d;--line:#d9e2ec;--good:#13652c;--bad:#a5281b}
+:root{color-scheme:light dark;--ink:#1f2933;--paper:#fff;--quiet:#52606d;--line:#d9e2ec}
+:root{--good:#13652c;--bad:#a5281b}
 @media(prefers-color-scheme:dark){
 :root{--ink:#e4e7eb;--paper:#15191e;--quiet:#9aa5b1;--line:#3e4c59;--good:#6bd08a;--bad:#ff9a8b}}
 body{font:1rem/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem}
@@ -36,7 +37,8 @@ def shown(mark: Mark) -> tuple[str, list[tuple[str, str]]]:
     return mark.name, [(name, text) for name, text in facts if text] if mark.status != "passed" else []
 
 
-def markdown(row: Row, books: Mapping[str, Graded], questions: Sequence[Question], comments: Mapping[str, str]) -> str:
+def markdown(row: Row, books: Mapping[str, Graded], questions: Sequence[Question],
+             comments: Mapping[str, str]) -> str:
     """The page as Markdown. What a student's code said stands in code, where it is only text."""
     parts = [f"# {row.assignment}\n\n**{row.earned:g} of {row.points:g} points**{late(row)}\n"]
     if any(book.sandbox == "none" for book in books.values()): parts.append(f"> **{NO_SANDBOX}**\n")
@@ -44,15 +46,18 @@ def markdown(row: Row, books: Mapping[str, Graded], questions: Sequence[Question
         parts.append(f"## {file}\n\n{book.earned:g} of {book.points:g} points\n")
         parts += [f"- {note}\n" for note in (*([book.problem] if book.problem else []), *book.notes)]
         parts.append("\n| check | | points |\n|---|---|---|\n" + "".join(
-            f"| {cell(shown(m)[0])} | {WORDS[m.status]} | {m.earned:g} of {m.points:g} |\n" for m in book.marks))
+            f"| {cell(shown(m)[0])} | {WORDS[m.status]} | {m.earned:g} of {m.points:g} |\n"
+            for m in book.marks))
         for m in book.marks:
             name, facts = shown(m)
             if facts:
                 parts.append(f"\n### {name}\n\n" + "".join(
-                    f"{fenced(text)}\n" if not title else f"{title}:\n\n{fenced(text)}\n" for title, text in facts))
+                    f"{fenced(text)}\n" if not title else f"{title}:\n\n{fenced(text)}\n" for title,
+                    text in facts))
     for question in questions:
         said = comments.get(question.id, "")
-        parts.append(f"\n## {question.name}\n\n{question.text.strip()}\n\n{fenced(said) if said else 'Not commented.'}\n")
+        answer = fenced(said) if said else "Not commented."
+        parts.append(f"\n## {question.name}\n\n{question.text.strip()}\n\n{answer}\n")
     return "\n".join(parts)
 
 
@@ -67,16 +72,19 @@ def fenced(text: str) -> str:
     return f"{fence}text\n{text}\n{fence}\n"
 
 
-def html(row: Row, books: Mapping[str, Graded], questions: Sequence[Question], comments: Mapping[str, str]) -> str:
+def html(row: Row, books: Mapping[str, Graded], questions: Sequence[Question],
+         comments: Mapping[str, str]) -> str:
     """The page, whole in one file: no script, nothing loaded from elsewhere, everything escaped."""
     body = [f"<h1>{escape(row.assignment)}</h1>",
             f"<p><strong>{row.earned:g} of {row.points:g} points</strong>{escape(late(row))}</p>"]
-    if any(book.sandbox == "none" for book in books.values()): body.append(f"<p class=warning>{NO_SANDBOX}</p>")
+    if any(book.sandbox == "none" for book in books.values()):
+        body.append(f"<p class=warning>{NO_SANDBOX}</p>")
     for file, book in books.items():
         body.append(f"<h2>{escape(file)}</h2><p>{book.earned:g} of {book.points:g} points</p>")
         notes = [*([book.problem] if book.problem else []), *book.notes]
         if notes: body.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>")
-        body.append("<table><thead><tr><th scope=col>check<th scope=col>result<th scope=col>points</tr></thead><tbody>")
+        body.append("<table><thead><tr><th scope=col>check<th scope=col>result<th scope=col>points</tr>"
+                    "</thead><tbody>")
         body += [line(m) for m in book.marks]
         body.append("</tbody></table>")
     for question in questions:
@@ -92,7 +100,7 @@ def html(row: Row, books: Mapping[str, Graded], questions: Sequence[Question], c
 
 def line(mark: Mark) -> str:
     name, facts = shown(mark)
-    told = "".join(f"<div>{f'<span class=quiet>{title}</span>' if title else ''}<pre>{escape(text)}</pre></div>"
+    told = "".join(f"<div><span class=quiet>{title}</span><pre>{escape(text)}</pre></div>"
                    for title, text in facts)
     kind = "passed" if mark.status == "passed" else "wrong"
     return (f"<tr><th scope=row>{escape(name)}<td><span class={kind}>{WORDS[mark.status]}</span>{told}"

@@ -26,7 +26,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], screen: Screen) ->
         return page(*[stack(line((str(row[0]), "strong")), *[
             indented(line((f"{name} ", "quiet"), cell)) for name, cell in zip(head[1:], row[1:]) if str(cell)
         ]) for row in rows])
-    return columns([[Text(name, "quiet") for name in head], *[[c if isinstance(c, Text) else str(c) for c in row]
+    return columns([[Text(name, "quiet") for name in head],
+                    *[[c if isinstance(c, Text) else str(c) for c in row]
                                                               for row in rows]])
 
 
@@ -39,14 +40,16 @@ def time_left(seconds: float) -> str:
 
 def begun(root: Path, assignments: int, screen: Screen) -> RenderableType:
     return page(
-        line((f"{screen.signs.done} ", "good"), "a class of ", (str(assignments), "strong"), " assignments in ", str(root)),
+        line((f"{screen.signs.done} ", "good"), "a class of ", (str(assignments), "strong"),
+             " assignments in ", str(root)),
         commands([("tito course generate", "make the assignments"),
                   ("tito course validate", "see that the solutions earn every point"),
                   ("tito course status", "what was set, handed in and graded")], screen))
 
 
 def generated(made: Sequence[Any], screen: Screen) -> RenderableType:
-    rows = [(m.assignment, told(m.points), m.checks, m.hidden or "", m.questions or "", ", ".join(m.files)) for m in made]
+    rows = [(m.assignment, told(m.points), m.checks, m.hidden or "", m.questions or "", ", ".join(m.files))
+            for m in made]
     return table(("assignment", "points", "checks", "hidden", "questions", "notebooks"), rows, screen)
 
 
@@ -55,7 +58,8 @@ def validated(verdicts: Sequence[Any], screen: Screen) -> RenderableType:
     for v in verdicts:
         sign = Text(screen.signs.done, "good") if v.ok else Text(screen.signs.failed, "bad")
         weak = f"the answers of {', '.join(v.weak)} are where submissions run" if v.weak else ""
-        rows.append((f"{v.assignment}: {v.lesson}", sign, f"{told(v.full)} of {told(v.points)}", told(v.blank), weak))
+        rows.append((f"{v.assignment}: {v.lesson}", sign, f"{told(v.full)} of {told(v.points)}",
+                     told(v.blank), weak))
     return table(("assignment", "", "solution", "blank", ""), rows, screen)
 
 
@@ -63,7 +67,8 @@ def collected(arrivals: Sequence[Arrival], screen: Screen) -> RenderableType:
     """What came in, in numbers; then every file with something to say about it."""
     counts = Counter(a.what for a in arrivals)
     odd = [a for a in arrivals if a.notes or a.what != "taken"]
-    rows = [(a.student or "?", a.origin, line((a.what, "good" if a.what == "taken" else "bad")), "; ".join(a.notes))
+    rows = [(a.student or "?", a.origin, line((a.what, "good" if a.what == "taken" else "bad")),
+             "; ".join(a.notes))
             for a in odd]
     summary = ", ".join(f"{n} {what}" for what, n in counts.items()) or "nothing"
     return page(line((f"{len(arrivals)} files", "strong"), f": {summary}"),
@@ -77,8 +82,10 @@ def graded(done: Any, screen: Screen) -> RenderableType:
     warning = line(("No sandbox was used. ", "bad"), "Every page says so.") if not done.safe else None
     facts = line((f"{done.marked}", "strong"), f" notebooks marked, {done.known} had not changed, "
                  f"{len(rows)} students, {done.seconds:.1f} s")
-    listed = [(r.student, f"{told(r.earned)} of {told(r.points)}", "; ".join([*([r.problem] if r.problem else []),
-                                                                              *r.flags[:3]])) for r in look[:TOLD]]
+    listed = [(r.student, f"{told(r.earned)} of {told(r.points)}",
+               "; ".join([*([r.problem] if r.problem else []),
+                                                                              *r.flags[:3]]))
+                                                                                  for r in look[:TOLD]]
     more = line((f"and {len(look) - TOLD} more", "quiet")) if len(look) > TOLD else None
     return page(warning, facts, table(("look at", "points", ""), listed, screen) if listed else None, more,
                 stack(*(line(("not marked: ", "bad"), t) for t in done.troubles)) if done.troubles else None)
@@ -89,9 +96,11 @@ def checked(book: Any, screen: Screen) -> RenderableType:
     for m in book.marks:
         sign = Text(screen.signs.done, "good") if m.status == "passed" else Text(screen.signs.failed, "bad")
         rows.append((m.name, sign, f"{told(m.earned)} of {told(m.points)}", m.message))
-    notes = stack(*(line(("note: ", "quiet"), n) for n in (*book.notes, *([book.problem] if book.problem else []))))
+    notes = stack(*(line(("note: ", "quiet"), n)
+                    for n in (*book.notes, *([book.problem] if book.problem else []))))
     total = line((f"{told(book.earned)} of {told(book.points)}", "strong"), " points")
-    return page(table(("check", "", "points", ""), rows, screen), notes if book.notes or book.problem else None, total)
+    return page(table(("check", "", "points", ""), rows, screen),
+                notes if book.notes or book.problem else None, total)
 
 
 def standing(found: Sequence[Any], screen: Screen) -> RenderableType:
@@ -103,8 +112,9 @@ def standing(found: Sequence[Any], screen: Screen) -> RenderableType:
 
 def statistics(name: str, found: Figures, screen: Screen) -> RenderableType:
     """How an assignment went: the points, and the checks that most failed."""
-    head = line((name, "strong"), f": {found.students} students, mean {found.mean:.1f} of {told(found.points)}, "
-                f"median {told(found.median)}, from {told(found.least)} to {told(found.most)}")
+    head = line((name, "strong"), f": {found.students} students, mean {found.mean:.1f} of "
+                f"{told(found.points)}, median {told(found.median)}, "
+                f"from {told(found.least)} to {told(found.most)}")
     worst = sorted((c for c in found.checks if c.failed), key=lambda c: -c.failed)
     rows = [(c.name, f"{c.failed} of {c.tried}", c.looks_like or c.common) for c in worst]
     return page(head, table(("check", "failed", "looks like"), rows, screen) if rows else None)
@@ -115,9 +125,12 @@ def written(path: Path, screen: Screen) -> RenderableType:
 
 
 def alike(pairs: Sequence[tuple[float, str, str, str]], folder: Path, screen: Screen) -> RenderableType:
-    rows = [(f"{100 * share:.0f} %", one, other, lesson) for share, one, other, lesson in pairs if share >= 0.5]
-    note = line(("A number is a reason to look, and nothing else: short exercises have few right answers.", "quiet"))
-    return page(written(folder, screen), table(("alike", "", "", "lesson"), rows, screen) if rows else None, note)
+    rows = [(f"{100 * share:.0f} %", one, other, lesson) for share, one, other,
+            lesson in pairs if share >= 0.5]
+    note = line(("A number is a reason to look, and nothing else: short exercises have few right answers.",
+                 "quiet"))
+    return page(written(folder, screen), table(("alike", "", "", "lesson"), rows, screen) if rows else None,
+                note)
 
 
 def fed_back(count: int, folder: Path, screen: Screen) -> RenderableType:
