@@ -244,7 +244,8 @@ def encoded(encoding: str) -> Callable[[Desk], tuple[bytes, float]]:
     def make(desk: Desk) -> tuple[bytes, float]:
         page = desk.page()
         code(desk, page, last(desk))["source"] += "\n# fait par Zoé"
-        return json.dumps(page, ensure_ascii=False).encode(encoding), desk.chapter.points
+        text = json.dumps(page).replace("Zo\\u00e9", "Zoé")         # everything else as \\u…, as some do it
+        return text.encode(encoding), desk.chapter.points
     return make
 
 

@@ -154,10 +154,11 @@ def release(
         fresh(github)
         books = [place.notebook_of(lesson) for lesson in assignment.lessons]
         steps = "\n".join(STEP.format(notebook=name) for name in books)
-        more = {".github/workflows/checks.yml": WORKFLOW.format(steps=steps),
+        more: dict[str, str] = {".github/workflows/checks.yml": WORKFLOW.format(steps=steps),
                 "requirements.txt": f"tinytorch-tito>={place.course.version}\njupyterlab\nipykernel\n",
                 "README.md": readme(assignment, books)}
-        write_all({github / name: data for name, data in {**files, **more}.items()})
+        write_all({github / name: data for name, data in files.items()})
+        write_all({github / name: text for name, text in more.items()})
         return github
     assert exchange is not None
     out = exchange / course_id(place) / "outbound" / assignment.name

@@ -266,8 +266,8 @@ def judged(master: Master, work: Lift) -> tuple[list[Result], tuple[str, ...]]:
     verdicts = Verdicts(tested(master, work))
     results = list[Result]()
     for unit in ("import", *(u.id for u in units(tested(master, work)))):
-        outcome = outcomes.get(unit)
-        if outcome is None: continue
+        if unit not in outcomes: continue
+        outcome = outcomes[unit]
         if places.get(unit):
             outcome, lies = evidence.judged(outcome, places[unit], master.aids[unit].optional)
             if lies: troubles.append(f"`{unit}`: the grader was tampered with")

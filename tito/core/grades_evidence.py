@@ -379,10 +379,10 @@ def alike(got: Any, expected: Any, tolerance: Mapping[str, float] | None) -> boo
         one, other = np.asarray(got), np.asarray(expected)
         if one.dtype.kind not in "biufc" or other.dtype.kind not in "biufc":
             return bool(np.array_equal(one, other))
-        options = dict(tolerance or {})
+        options: dict[str, Any] = dict(tolerance or {})
         if options == {"rtol": 0, "atol": 0}: return bool(np.array_equal(one, other))
         with np.errstate(all="ignore"):
-            return bool(np.all(np.isclose(one, other, **options)))      # type: ignore[arg-type]
+            return bool(np.all(np.isclose(one, other, **options)))
     except (ValueError, TypeError):
         return False
 

@@ -166,7 +166,7 @@ def lift(chapter: Chapter, work: Handed) -> Lift:
     own_ids = {id: work.rows[n].id for id, n in chosen.items()}
     cells = with_added(chapter, work, sources, chosen, used, {cell.id for cell in missing})
     rows = tuple(renamed(work.rows, own_ids))
-    return Lift(Lifted(cells, missing, sources | given(chapter)), rows, tuple(notes), ways)
+    return Lift(Lifted(cells, missing, {**sources, **given(chapter)}), rows, tuple(notes), ways)
 
 
 def clean(source: str) -> str: return directives(source)[2]
@@ -199,7 +199,7 @@ def with_added(
 ) -> tuple[Cell, ...]:
     """The chapter with the learner's exercises, and what they added behind the exercise it follows."""
     kept = tuple(c for c in chapter.cells if c.id not in missing)
-    cells = list(with_sources(kept, sources | given(chapter)))
+    cells = list(with_sources(kept, {**sources, **given(chapter)}))
     course = {cell.id for cell in chapter.cells}
     places, anchor, taken = {n: id for id, n in chosen.items()}, "", set(course)
     for n, row in enumerate(work.rows):

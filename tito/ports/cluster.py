@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -32,7 +32,7 @@ class Here:
     def __init__(self, number: int): self.number = number
 
     def each(self, work: Work[J], jobs: Iterable[J]) -> Iterator[tuple[J, Answer | Exception]]:
-        waiting, suspects = iter(jobs), list[J]()
+        waiting = iter(jobs)
         while True:
             suspects = yield from self.together(work, waiting)
             if not suspects: return
@@ -40,19 +40,19 @@ class Here:
 
     def together(
         self, work: Work[J], jobs: Iterator[J],
-    ) -> Iterator[tuple[J, Answer | Exception]]:
+    ) -> Generator[tuple[J, Answer | Exception], None, list[J]]:
         """Until all are done, or a process died: then the jobs that were under way are handed back."""
         pool = self.pool(self.number)
         flying: dict[Future[Answer], J] = {}
         try:
             while True:
                 for job in islice(jobs, 2 * self.number - len(flying)): flying[pool.submit(work, job)] = job
-                if not flying: return []        # type: ignore[return-value]
+                if not flying: return []
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
                 if any(isinstance(f.exception(), BrokenProcessPool) for f in done):
                     yield from ((flying.pop(f), f.result()) for f in list(flying) if f.done()
                                 and not f.exception())
-                    return list(flying.values())        # type: ignore[return-value]
+                    return list(flying.values())
                 for future in done: yield flying.pop(future), future.exception() or future.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

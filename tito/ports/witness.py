@@ -119,7 +119,7 @@ def plain(value: Any, room: int, deep: int) -> tuple[Any, int]:
     if deep <= 0: return opaque(value)
     if is_a(value, (tuple, list)):
         name = "tuple" if is_a(value, tuple) else "list"
-        items = tuple.__iter__(value) if name == "tuple" else list.__iter__(value)      # type: ignore[arg-type]
+        items = tuple.__iter__(value) if name == "tuple" else list.__iter__(value)
         return several(name, items, room, deep)
     if is_a(value, (set, frozenset)): return several("set", sorted(value, key=text_of), room, deep)
     if is_a(value, dict):
