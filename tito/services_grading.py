@@ -157,6 +157,9 @@ class Class:
         names = next((f.data.decode("utf-8", "replace") for f in found
                       if f.name.endswith("submission_metadata.yml")), "")
         metadata = grades_collect.gradescope_names(names)
+        stamps = {f.name.rpartition("/")[0]: grades_collect.time_of(f.data.decode("utf-8", "replace"))
+                  for f in found if f.name.endswith("timestamp.txt")}
+        found = [replace(f, when=stamps.get(f.name.rpartition("/")[0]) or f.when) for f in found]
         notebooks = [f for f in found if f.name.lower().endswith(".ipynb") or f.trouble]
         others = [f for f in found if f not in notebooks
                   and not f.name.endswith((".zip", ".yml", "timestamp.txt"))]
@@ -167,7 +170,8 @@ class Class:
         return [self.judged_late(a, assignment) for a in settled]
 
     def taken(self, file: File, metadata: Mapping[str, str], assignment: Assignment) -> Arrival:
-        arrival = replace(grades_collect.named(file.name, metadata), when=file.when)
+        arrival = grades_collect.named(file.name, metadata)
+        arrival = replace(arrival, when=arrival.when or file.when)
         if file.trouble: return arrival.refused(file.trouble)
         if arrival.notes and not arrival.student: return arrival
         if not arrival.student: return arrival.refused("nothing says whose it is")

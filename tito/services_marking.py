@@ -220,14 +220,16 @@ def mark(job: Job) -> dict[str, Any]:
     master, began = master_of(job.exam), time.monotonic()
     where = "bubblewrap" if job.exam.safe else "none"
     try:
-        work = lift(master.chapter, handed(job.data))
+        page = handed(job.data)
+        work = lift(master.chapter, page)
     except Unreadable as problem:
         return nothing(master.chapter, job.exam.lesson, problem.message, where).as_json()
     except (RecursionError, MemoryError) as problem:
         said = f"reading it failed: {type(problem).__name__}"
         return nothing(master.chapter, job.exam.lesson, said, where).as_json()
     results, troubles = judged(master, work)
-    answers = {row.id: row.source for row in work.rows if row.id in job.exam.questions}
+    cells = ((id, row.source) for row, ids in zip(page.rows, page.ids) for id in ids)
+    answers = {id: source for id, source in cells if id in job.exam.questions}
     sources = {c.id: work.lifted.sources.get(c.id, "") for c in master.chapter.exercises()}
     return Graded(
         job.exam.lesson, marks_of(master.chapter, results), work.notes,

@@ -204,6 +204,8 @@ def after(n): raise SystemExit(0)""",
 def test_a_lie_earns_nothing(lie, attack):
     after, _, book = attack(LIES[lie].strip("\n"))
     assert after == 0, book.marks
+    if lie in ("the judge found and patched", "a result told through the channel itself"):
+        assert "`check-after`: the grader was tampered with" in book.flags
 
 
 BOMBS = {
@@ -253,8 +255,7 @@ def after(n):
     "a crash": "import ctypes\ndef after(n): return ctypes.string_at(0)",
     "recursion": "def after(n): return after(n)",
 }
-QUICK = ("processes without end", "memory", "disk", "output from Python", "an endless loop", "an end",
-         "signals to everybody", "a crash")
+QUICK = ("memory", "disk", "an endless loop", "an end", "signals to everybody", "a crash")
 
 
 @pytest.mark.parametrize("bomb", [pytest.param(b, marks=[] if b in QUICK else pytest.mark.slow)

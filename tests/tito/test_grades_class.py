@@ -189,6 +189,8 @@ def test_the_exchange_is_laid_out_as_nbgrader_has_it(place, tmp_path):
     ("jane/01_counting.ipynb", "jane", "01_counting.ipynb"),
     ("jane/01-counting/01_counting.ipynb", "jane", "01_counting.ipynb"),
     # nbgrader
+    ("inbound/jane+01-counting+2027-01-20 12:00:00.000000 UTC+a8/01_counting.ipynb", "jane",
+     "01_counting.ipynb"),
     ("jane.ipynb", "jane", "jane.ipynb"),
 ])
 def test_a_name_says_whose_it_is(name, student, file):

@@ -14,6 +14,7 @@ What = Literal["taken", "replaced", "wrong notebook", "refused"]
 
 CANVAS = re.compile(r"(?P<who>[^_/]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<number>\d+)_(?P<file>.+)$")
 MOODLE = re.compile(r"(?P<who>[^/]+?)_(?P<id>\d+)_assignsubmission_file_?/?(?P<file>.+)$")
+EXCHANGE = re.compile(r"(?:[^+/]+/)*(?P<who>[^+/]+)\+[^+/]+\+(?P<when>[^+/]+)(?:\+[^/]*)?/(?P<file>.+)$")
 GRADESCOPE = re.compile(r"(?:[^/]+/)*submission_(?P<id>\d+)/(?P<file>.+)$")
 COPY = re.compile(r"^(copy of |kopie von |copie de )|(\s*\(\d+\)|-copy\d*|-\d+| copy)+$", re.IGNORECASE)
 
@@ -50,6 +51,9 @@ def named(
     if ".." in parts or path.startswith(("/", "\\")) or "\\" in path or "\0" in path or ":" in path[:2]:
         return Arrival(path).refused("its name leads out of the archive")
     name = parts[-1] if parts else path
+    if found := EXCHANGE.match(path):
+        return Arrival(path, student_id(found["who"]), PurePosixPath(found["file"]).name,
+                       when=time_of(found["when"]))
     if found := GRADESCOPE.match(path):
         who = (metadata or {}).get(f"submission_{found['id']}", "")
         arrival = Arrival(path, student_id(who) or found["id"], PurePosixPath(found["file"]).name)
