@@ -137,9 +137,8 @@ class Class:
     def exam(self, assignment: Assignment, lesson: str, safe: bool = True) -> Exam:
         file = self.root / "hidden" / f"{lesson}.py"
         hidden = file.read_text("utf-8") if file.exists() else ""
-        course = "" if self.course.root == open_course().root else str(self.course.root)
         return Exam(lesson, hidden, dict(assignment.points), tuple(q.id for q in assignment.asked_in(lesson)),
-                    self.plan.allowance, safe, course)
+                    self.plan.allowance, safe, str(self.course.root))
 
     def chapter(self, assignment: Assignment, lesson: str) -> Chapter:
         return chapter_of(self.course, self.exam(assignment, lesson))

@@ -47,7 +47,7 @@ class Exam:
     questions: tuple[str, ...] = ()     # ids of cells that a person grades
     allowance: Allowance = field(default_factory=Allowance)
     safe: bool = True
-    course: str = ""                    # the folder of the course; "" for the installed one
+    course: str = ""                    # the folder of the course; where it is not, the installed one
 
     def digest(self, master: Chapter) -> str:
         cells = [(c.id, c.source, c.words, c.points) for c in master.cells]
@@ -103,7 +103,8 @@ def chapter_of(course: Course, exam: Exam) -> Chapter:
 
 
 @cache
-def course_in(folder: str) -> Course: return Course(Path(folder)) if folder else open_course()
+def course_in(folder: str) -> Course:
+    return Course(Path(folder)) if folder and Path(folder, "modules").is_dir() else open_course()
 
 
 MASTERS: dict[str, Master] = {}

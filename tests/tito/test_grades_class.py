@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tito.cli import main
 from tito.core import grades, grades_collect, grades_export
 from tito.core.errors import EnvironmentProblem, UsageProblem
 from tito.core.grades_export import Row
@@ -177,18 +178,18 @@ def test_the_exchange_is_laid_out_as_nbgrader_has_it(place, tmp_path):
 # ------------------------------------------------------------------------------------------------- collecting
 
 @pytest.mark.parametrize(("name", "student", "file"), [
-    ("doejane_12345_678910_01_counting.ipynb", "doejane-12345", "01_counting.ipynb"),
     # Canvas
+    ("doejane_12345_678910_01_counting.ipynb", "doejane-12345", "01_counting.ipynb"),
     ("doejane_LATE_12345_678910_01_counting-1.ipynb", "doejane-12345", "01_counting-1.ipynb"),
-    ("Jane Doe_998877_assignsubmission_file_/01_counting.ipynb", "Jane-Doe-998877", "01_counting.ipynb"),
     # Moodle
+    ("Jane Doe_998877_assignsubmission_file_/01_counting.ipynb", "Jane-Doe-998877", "01_counting.ipynb"),
     ("Jane Doe_998877_assignsubmission_file/01_counting.ipynb", "Jane-Doe-998877", "01_counting.ipynb"),
     ("Zoé Ünal_7_assignsubmission_file_01_counting.ipynb", "Zoe-Unal-7", "01_counting.ipynb"),
-    ("assignment_1_export/submission_4242/01_counting.ipynb", "jane-x.edu", "01_counting.ipynb"),
     # Gradescope
+    ("assignment_1_export/submission_4242/01_counting.ipynb", "jane-x.edu", "01_counting.ipynb"),
+    # a folder a student, nbgrader, its exchange, a file a student
     ("jane/01_counting.ipynb", "jane", "01_counting.ipynb"),
     ("jane/01-counting/01_counting.ipynb", "jane", "01_counting.ipynb"),
-    # nbgrader
     ("inbound/jane+01-counting+2027-01-20 12:00:00.000000 UTC+a8/01_counting.ipynb", "jane",
      "01_counting.ipynb"),
     ("jane.ipynb", "jane", "jane.ipynb"),
@@ -373,6 +374,32 @@ def test_the_gradebook_is_told_once(course, first, tmp_path, monkeypatch):
     place = Class(first.root, course, book)
     row = place.row(place.plan.assignments[0], "ann", {}, book.manual(place.plan.assignments[0], "ann"))
     assert (row.earned, row.manual, row.waiting, row.comments) == (4, 4, 0, "lovely")
+
+
+@sandboxed
+def test_the_commands_carry_a_class_from_its_beginning_to_its_table(course, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("tito.services_grading.open_course", lambda: course)
+    monkeypatch.chdir(tmp_path)
+
+    def typed(*words):
+        code = main(["course", *words])
+        return code, capsys.readouterr().out
+
+    assert typed("init", "autumn")[0] == 0 and typed("init", "autumn")[0] == 2
+    monkeypatch.chdir(tmp_path / "autumn")
+    assert typed("generate")[0] == 0 and "01-counting" in typed("status")[1]
+    place = Class(tmp_path / "autumn", course)
+    inbox(tmp_path / "in", {"ann/01_counting.ipynb": page(place), "bob/01_counting.ipynb": b""})
+    assert "2 taken" in typed("collect", "01-counting", str(tmp_path / "in"))[1]
+    code, out = typed("grade", "01-counting", "--jobs", "1", "--json")
+    earned = {row["student"]: row["earned"] for row in json.loads(out)["rows"]}
+    assert (code, earned) == (0, {"ann": 6, "bob": 0})
+    assert typed("feedback", "01-counting")[0] == typed("export", "grades.csv")[0] == 0
+    assert "1 of 2" in typed("status", "01-counting")[1]
+    assert typed("moss-ready", "01-counting", "moss")[0] == 0 and (place.root / "moss" / "ann").is_dir()
+    assert typed("release", "01-counting", "--zip", "x.zip")[0] == 0
+    assert typed("release", "01-counting")[0] == 2          # does not say how
+    assert typed("grade", "nothing")[0] == 4
 
 
 # ----------------------------------------------------------------------------------------------------- tables

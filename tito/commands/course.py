@@ -48,7 +48,10 @@ def course() -> None:
 @click.option("--name", help="What the class is called; else the folder's name.")
 @as_json
 def init(folder: Path, name: str | None, as_json: bool) -> None:
-    """Make the folder of a class: course.toml, nbgrader_config.py, and where things will lie."""
+    """Make the folder of a class.
+
+    It has course.toml, nbgrader_config.py, and the folders in which things will lie.
+    """
     from tito.services_grading import make_class
     from tito.view import grading
     place = make_class(folder.absolute(), name or folder.name)
@@ -63,7 +66,10 @@ def init(folder: Path, name: str | None, as_json: bool) -> None:
 @any_one
 @as_json
 def generate(assignment: str | None, as_json: bool) -> None:
-    """Make assignments from lessons: source/, release/, and their cells in the gradebook."""
+    """Make assignments from lessons.
+
+    They lie in source/ and release/, and their cells are entered in the gradebook.
+    """
     from tito.services_generate import generate as make
     from tito.view import grading
     place = here()
@@ -77,7 +83,10 @@ def generate(assignment: str | None, as_json: bool) -> None:
 @unsafe
 @as_json
 def validate(assignment: str | None, unsafe: bool, as_json: bool) -> int:
-    """See that solutions earn every point, blanks none, and that hidden answers stay hidden."""
+    """See that assignments hold.
+
+    Solutions earn every point, blanks none, and hidden answers are not where submissions run.
+    """
     from tito.services_generate import validate as check
     from tito.view import grading
     place = here()
@@ -119,7 +128,10 @@ def release(assignment: str, zipped: Path | None, github: Path | None, exchange:
 @click.option("--dry-run", is_flag=True, help="Take nothing in.")
 @as_json
 def collect(assignment: str, source: Path, dry_run: bool, as_json: bool) -> int:
-    """Take in what was handed in. Every file is accounted for; what does not count is kept beside."""
+    """Take in what was handed in.
+
+    Every file is accounted for; what does not count is kept beside.
+    """
     from tito.view import grading
     place = here()
     found = place.collect(source, place.plan.assignment(assignment), dry_run)
@@ -144,7 +156,9 @@ def collect(assignment: str, source: Path, dry_run: bool, as_json: bool) -> int:
 def grade(
     assignment: str, jobs: int | None, cluster: str | None, again: bool, unsafe: bool, as_json: bool,
 ) -> int:
-    """Mark what was handed in: exercises are run in a sandbox, their answers compared outside of it.
+    """Mark what was handed in.
+
+    Exercises are run in a sandbox, and their answers compared outside of it.
 
     Manual grades and comments are kept. Exit code 1 says that something could not be marked.
     """
@@ -168,7 +182,10 @@ def grade(
 @one
 @as_json
 def feedback(assignment: str, as_json: bool) -> None:
-    """Write a page for each student: HTML and Markdown, without hidden checks or anybody else's data."""
+    """Write a page for each student.
+
+    HTML and Markdown, without hidden checks or anybody else's data.
+    """
     from tito.services_grading import write_pages
     from tito.view import grading
     from tito.view.feedback import html, markdown
@@ -192,7 +209,10 @@ def feedback(assignment: str, as_json: bool) -> None:
               help="Canvas's own export, for its names and numbers.")
 @as_json
 def export(file: Path, kind: str, assignment: str | None, roster: Path | None, as_json: bool) -> None:
-    """Write grades as a table, quoted, and safe to open in a spreadsheet."""
+    """Write grades as a table.
+
+    It is quoted, and safe to open in a spreadsheet.
+    """
     from tito.services_grading import export as write_table
     from tito.view import grading
     place = here()
@@ -205,7 +225,10 @@ def export(file: Path, kind: str, assignment: str | None, roster: Path | None, a
 @any_one
 @as_json
 def status(assignment: str | None, as_json: bool) -> None:
-    """Where the class stands; of one assignment, which checks failed and what that looks like."""
+    """Show where the class stands.
+
+    Of one assignment: which checks failed, and which misconception that looks like.
+    """
     from tito.services_grading import status as standing
     from tito.view import grading
     place = here()
@@ -223,7 +246,10 @@ def status(assignment: str | None, as_json: bool) -> None:
 @click.argument("folder", type=FOLDER)
 @as_json
 def moss_ready(assignment: str, folder: Path, as_json: bool) -> None:
-    """Write exercises as plain files for a plagiarism tool, with the course's blanks as its base."""
+    """Write code for a plagiarism tool.
+
+    A folder a student, and the course's blanks as the base.
+    """
     from tito.view import grading
     place = here()
     pairs = place.moss(place.plan.assignment(assignment), folder)
@@ -237,7 +263,10 @@ def moss_ready(assignment: str, folder: Path, as_json: bool) -> None:
 @unsafe
 @as_json
 def check(notebook: Path, lesson: str | None, unsafe: bool, as_json: bool) -> int:
-    """Mark one notebook with the checks that it shows: for a student, or a workflow. Needs no class."""
+    """Mark one notebook with the checks it shows.
+
+    For a student, or a workflow; it needs no class.
+    """
     from tito.app import open_course
     from tito.services_grading import marked_alone
     from tito.view import grading

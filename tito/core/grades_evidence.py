@@ -388,8 +388,8 @@ def alike(got: Any, expected: Any, tolerance: Mapping[str, float] | None) -> boo
 
 
 def described(place: Place, got: Any, expected: Any) -> tuple[str, str]:
-    if place.sign in ("==", "is"): return asserts.described(got, expected,
-                                                            dict(place.tolerance or {}) or None)
+    if place.sign in ("==", "is"):
+        return asserts.described(got, expected, dict(place.tolerance or {}) or None)
     words = {"!=": "something other than ", "is not": "something other than ", "in": "one of ",
              "not in": "none of "}
     return asserts.short(got), words.get(place.sign, f"a value {place.sign} ") + asserts.short(expected)

@@ -14,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from tito.core.errors import EnvironmentProblem
 from tito.core.grades_intake import LARGEST
 
-NOTEBOOKS = (".ipynb",)
 NOISE = ("__MACOSX", ".ipynb_checkpoints", ".git", ".DS_Store")
 MOST_FILES = 200_000
+TOO_LARGE = f"it is larger than {LARGEST >> 20} MiB"
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,7 @@ def read(path: Path, name: str) -> File:
     try:
         facts = path.stat()
         when = datetime.fromtimestamp(facts.st_mtime, UTC)
-        if facts.st_size > LARGEST: return File(name, when=when,
-                                                trouble=f"it is larger than {LARGEST >> 20} MiB")
+        if facts.st_size > LARGEST: return File(name, when=when, trouble=TOO_LARGE)
         return File(name, path.read_bytes(), when)
     except OSError as problem:
         return File(name, trouble=f"it cannot be read: {problem.strerror}")
@@ -91,7 +90,7 @@ def entry_of(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> Fil
             data = file.read(LARGEST + 1)
     except (OSError, ValueError, RuntimeError, EOFError, NotImplementedError, zipfile.BadZipFile) as problem:
         return File(name, when=when, trouble=f"it cannot be unpacked: {problem}")
-    if len(data) > LARGEST: return File(name, when=when, trouble=f"it is larger than {LARGEST >> 20} MiB")
+    if len(data) > LARGEST: return File(name, when=when, trouble=TOO_LARGE)
     return File(name, data, when)
 
 

@@ -223,8 +223,8 @@ def compiled_filter() -> bytes:
     try:
         for call in FORBIDDEN:
             number = library.seccomp_syscall_resolve_name(call.encode())
-            if number != -1: library.seccomp_rule_add_array(context, REFUSE, number, 0,
-                                                            None)       # -1: unknown
+            if number == -1: continue       # this libseccomp does not know it
+            library.seccomp_rule_add_array(context, REFUSE, number, 0, None)
         clone = library.seccomp_syscall_resolve_name(b"clone")
         masked = Comparison(0, 7, NEW_USER, NEW_USER)       # SCMP_CMP_MASKED_EQ
         library.seccomp_rule_add_array(context, REFUSE, clone, 1, ctypes.byref(masked))

@@ -161,8 +161,8 @@ def of_numpy(value: Any, room: int) -> tuple[Any, int]:
     array = np.asarray(inside)
     if array.dtype.kind not in "?biufc" or array.nbytes > room: return opaque(value)
     data = encode(np.ndarray.tobytes(array)).decode("ascii")
-    name = "array" if inside is value and is_a(value,
-                                               np.ndarray) else "scalar" if inside is value else "tensor"
+    whole_array = is_a(value, np.ndarray)
+    name = "array" if whole_array else "scalar" if inside is value else "tensor"
     return {name: [array.dtype.str, list(array.shape), data]}, 2 * array.nbytes + 64
 
 

@@ -26,9 +26,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], screen: Screen) ->
         return page(*[stack(line((str(row[0]), "strong")), *[
             indented(line((f"{name} ", "quiet"), cell)) for name, cell in zip(head[1:], row[1:]) if str(cell)
         ]) for row in rows])
-    return columns([[Text(name, "quiet") for name in head],
-                    *[[c if isinstance(c, Text) else str(c) for c in row]
-                                                              for row in rows]])
+    cells = [[c if isinstance(c, Text) else str(c) for c in row] for row in rows]
+    return columns([[Text(name, "quiet") for name in head], *cells])
 
 
 def time_left(seconds: float) -> str:
@@ -82,10 +81,8 @@ def graded(done: Any, screen: Screen) -> RenderableType:
     warning = line(("No sandbox was used. ", "bad"), "Every page says so.") if not done.safe else None
     facts = line((f"{done.marked}", "strong"), f" notebooks marked, {done.known} had not changed, "
                  f"{len(rows)} students, {done.seconds:.1f} s")
-    listed = [(r.student, f"{told(r.earned)} of {told(r.points)}",
-               "; ".join([*([r.problem] if r.problem else []),
-                                                                              *r.flags[:3]]))
-                                                                                  for r in look[:TOLD]]
+    said = {r.student: "; ".join(filter(None, [r.problem, *r.flags[:3]])) for r in look}
+    listed = [(r.student, f"{told(r.earned)} of {told(r.points)}", said[r.student]) for r in look[:TOLD]]
     more = line((f"and {len(look) - TOLD} more", "quiet")) if len(look) > TOLD else None
     return page(warning, facts, table(("look at", "points", ""), listed, screen) if listed else None, more,
                 stack(*(line(("not marked: ", "bad"), t) for t in done.troubles)) if done.troubles else None)
