@@ -22,12 +22,15 @@ def told(number: float) -> str: return f"{number:g}"
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]], screen: Screen) -> RenderableType:
     """Rows under a head; on a narrow terminal a block each."""
-    if screen.narrow:
-        return page(*[stack(line((str(row[0]), "strong")), *[
-            indented(line((f"{name} ", "quiet"), cell)) for name, cell in zip(head[1:], row[1:]) if str(cell)
-        ]) for row in rows])
-    cells = [[c if isinstance(c, Text) else str(c) for c in row] for row in rows]
+    cells = [[c if isinstance(c, Text) else Text(str(c)) for c in row] for row in rows]
+    if screen.narrow: return page(*[block(head, row) for row in cells])
     return columns([[Text(name, "quiet") for name in head], *cells])
+
+
+def block(head: Sequence[str], row: Sequence[Text]) -> RenderableType:
+    rest = [(name, cell) for name, cell in zip(head[1:], row[1:]) if cell.plain]
+    named = [line((f"{name} " if name else "", "quiet"), cell) for name, cell in rest]
+    return stack(row[0], *map(indented, named))
 
 
 def time_left(seconds: float) -> str:
@@ -79,8 +82,9 @@ def graded(done: Any, screen: Screen) -> RenderableType:
     rows = done.rows
     look = [r for r in rows if r.flags or r.problem]
     warning = line(("No sandbox was used. ", "bad"), "Every page says so.") if not done.safe else None
-    facts = line((f"{done.marked}", "strong"), f" notebooks marked, {done.known} had not changed, "
-                 f"{len(rows)} students, {done.seconds:.1f} s")
+    known = f", {done.known} had not changed" if done.known else ""
+    facts = line((f"{done.marked}", "strong"), f" notebooks marked{known}, {len(rows)} students, ",
+                 f"{done.seconds:.1f} s")
     said = {r.student: "; ".join(filter(None, [r.problem, *r.flags[:3]])) for r in look}
     listed = [(r.student, f"{told(r.earned)} of {told(r.points)}", said[r.student]) for r in look[:TOLD]]
     more = line((f"and {len(look) - TOLD} more", "quiet")) if len(look) > TOLD else None
