@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -236,17 +236,27 @@ class Class:
         raise EnvironmentProblem(f"There is no sandbox here: {trouble}.",
                                  "--unsafe-no-sandbox grades without, and says so on every page.")
 
-    def jobs(self, assignment: Assignment, safe: bool) -> list[tuple[str, str, Job | None]]:
-        """(student, lesson, job) of everything that is due; no job where no notebook was handed in."""
-        found: list[tuple[str, str, Job | None]] = []
-        for lesson in assignment.lessons:
+    def keys(self, assignment: Assignment, safe: bool) -> dict[tuple[str, str], str]:
+        """(student, lesson) -> the name of its result; "" where no notebook was handed in."""
+        return {(student, lesson): self.key(assignment, lesson, student, safe)
+                for lesson in assignment.lessons for student in self.students(assignment)}
+
+    def key(self, assignment: Assignment, lesson: str, student: str, safe: bool) -> str:
+        data = self.submitted(student, assignment, lesson)
+        if data is None: return ""
+        return hashlib.sha256(self.standard(assignment, lesson, safe)[2].encode() + b"\0" + data).hexdigest()
+
+    def standard(self, assignment: Assignment, lesson: str, safe: bool) -> tuple[Exam, Chapter, str]:
+        """What a lesson is marked against, and its digest; read once."""
+        wanted = assignment.name, lesson, safe
+        if wanted not in self._standards:
             exam = self.exam(assignment, lesson, safe)
-            key = exam.digest(chapter_of(self.course, exam))
-            for student in self.students(assignment):
-                data = self.submitted(student, assignment, lesson)
-                name = hashlib.sha256(key.encode() + b"\0" + (data or b"")).hexdigest()
-                found.append((student, lesson, None if data is None else Job(name, exam, data)))
-        return found
+            chapter = chapter_of(self.course, exam)
+            self._standards[wanted] = exam, chapter, exam.digest(chapter)
+        return self._standards[wanted]
+
+    @cached_property
+    def _standards(self) -> dict[tuple[str, str, bool], tuple[Exam, Chapter, str]]: return {}
 
     def result(self, key: str) -> Graded | None:
         path = self.state / "graded" / f"{key}.json"
@@ -264,42 +274,46 @@ class Class:
         """Marks what was not marked before, and puts everything into the gradebook."""
         began, safe = time.monotonic(), self.sandboxed(unsafe)
         with self.alone(f"course grade {assignment.name}"):
-            everything = self.jobs(assignment, safe)
-            unique = {job.key: job for _, _, job in everything if job}
-            todo = [job for key, job in unique.items() if again or self.result(key) is None]
-            troubles = self.marked(todo, workers or Here(os.cpu_count() or 1), watch)
-            self.record(assignment, everything, safe)
-        return Done(assignment.name, len(todo) - len(troubles), len(unique) - len(todo),
-                    tuple(self.rows(assignment, safe)),
-                    tuple(troubles), time.monotonic() - began, safe)
+            keys = self.keys(assignment, safe)
+            places = {key: place for place, key in keys.items() if key}
+            todo = [key for key in places if again or self.result(key) is None]
+            jobs = (self.job(assignment, *places[key], key, safe) for key in todo)
+            troubles = self.marked(jobs, len(todo), workers or Here(os.cpu_count() or 1), watch)
+            self.record(assignment, keys, safe)
+        return Done(assignment.name, len(todo) - len(troubles), len(places) - len(todo),
+                    tuple(self.rows(assignment)), tuple(troubles), time.monotonic() - began, safe)
 
-    def marked(self, todo: Sequence[Job], workers: Workers, watch: Watch | None) -> list[str]:
+    def job(self, assignment: Assignment, student: str, lesson: str, key: str, safe: bool) -> Job:
+        """Read when its turn has come: a class does not fit into memory."""
+        exam, _, _ = self.standard(assignment, lesson, safe)
+        return Job(key, exam, self.submitted(student, assignment, lesson) or b"")
+
+    def marked(self, jobs: Iterable[Job], total: int, workers: Workers, watch: Watch | None) -> list[str]:
         """Each answer is on the disk before the next is taken: a run that is killed goes on from there."""
         began, troubles = time.monotonic(), list[str]()
-        for number, (job, answer) in enumerate(workers.each(mark, todo), 1):
+        for number, (job, answer) in enumerate(workers.each(mark, jobs), 1):
             if isinstance(answer, EnvironmentProblem): raise answer
             if isinstance(answer, Exception):
                 troubles.append(f"{job.exam.lesson}, {job.key[:12]}: {type(answer).__name__}: {answer}")
             else:
                 write(self.state / "graded" / f"{job.key}.json", json.dumps(answer, ensure_ascii=True))
-            left = (time.monotonic() - began) / number * (len(todo) - number)
-            if watch: watch(Progress(number, len(todo), left))
+            left = (time.monotonic() - began) / number * (total - number)
+            if watch: watch(Progress(number, total, left))
         return troubles
 
-    def record(self, assignment: Assignment, everything: Sequence[tuple[str, str, Job | None]],
-               safe: bool) -> None:
+    def record(self, assignment: Assignment, keys: Mapping[tuple[str, str], str], safe: bool) -> None:
         """Into the gradebook; a submission that is there as it is now is left alone."""
         path = self.state / f"recorded-{assignment.name}.json"
         known = json.loads(path.read_text("utf-8")) if path.exists() else {}
         now: dict[str, str] = {}
-        for student in dict.fromkeys(student for student, _, _ in everything):
-            keys = [job.key if job else "-" for who, _, job in everything if who == student]
-            now[student] = grades.digest(keys, str(self.handed_in(student, assignment)))
+        for student in dict.fromkeys(student for student, _ in keys):
+            books = self.graded(assignment, student, safe)
+            when = self.handed_in(student, assignment)
+            now[student] = grades.digest([(x, keys[student, x]) for x in books], str(when))
             if known.get(student) == now[student] and self.book.has(assignment, student): continue
-            books = {self.notebook_of(lesson): book for lesson,
-                     book in self.graded(assignment, student, safe).items()}
-            self.book.record(assignment, student, books, self.handed_in(student, assignment))
-            self.show(assignment, student, books)
+            named = {self.notebook_of(lesson): book for lesson, book in books.items()}
+            self.book.record(assignment, student, named, when)
+            self.show(assignment, student, named)
         write(path, json.dumps(now))
 
     def show(self, assignment: Assignment, student: str, books: Mapping[str, Graded]) -> None:
@@ -315,24 +329,13 @@ class Class:
         """lesson -> what it earned; what was not marked yet is not there."""
         found: dict[str, Graded] = {}
         for lesson in assignment.lessons:
-            exam = self.exam(assignment, lesson, safe)
-            chapter = self._chapters(assignment, lesson)
-            data = self.submitted(student, assignment, lesson)
-            if data is None:
-                found[lesson] = grades.nothing(chapter, lesson, "no notebook was handed in",
-                                               "bubblewrap" if safe else "none")
-                continue
-            key = hashlib.sha256(exam.digest(chapter).encode() + b"\0" + data).hexdigest()
-            if result := self.result(key): found[lesson] = result
+            key = self.key(assignment, lesson, student, safe)
+            if not key:
+                chapter, where = self.standard(assignment, lesson, safe)[1], "bubblewrap" if safe else "none"
+                found[lesson] = grades.nothing(chapter, lesson, "no notebook was handed in", where)
+            elif result := self.result(key):
+                found[lesson] = result
         return found
-
-    def _chapters(self, assignment: Assignment, lesson: str) -> Chapter:
-        key = assignment.name, lesson
-        if key not in self._read: self._read[key] = self.chapter(assignment, lesson)
-        return self._read[key]
-
-    @cached_property
-    def _read(self) -> dict[tuple[str, str], Chapter]: return {}
 
     def everything(self, assignment: Assignment) -> dict[str, dict[str, Graded]]:
         """student -> lesson -> what it earned, whether it was run in a sandbox or not."""
@@ -346,7 +349,7 @@ class Class:
 
     # ----------------------------------------------------------------------------------------- answers
 
-    def rows(self, assignment: Assignment, safe: bool | None = None) -> Iterator[Row]:
+    def rows(self, assignment: Assignment) -> Iterator[Row]:
         """What each student has, with what a person gave."""
         for student, books in self.everything(assignment).items():
             manual = self.book.manual(assignment, student)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -128,10 +131,21 @@ class NbgraderBook:
 
     def __init__(self, url: str): self.url = url
 
-    def open(self) -> Any:
+    @cached_property
+    def book(self) -> Any:
         from nbgrader.api import Gradebook as Book
 
-        return Book(self.url)
+        book = Book(self.url)
+        weakref.finalize(self, book.close)
+        return book
+
+    @contextmanager
+    def open(self) -> Iterator[Any]:
+        """The database, opened once; formgrader may write into it between two uses."""
+        try:
+            yield self.book
+        finally:
+            self.book.db.rollback()
 
     def register(self, assignment: Assignment,
                  notebooks: Mapping[str, tuple[Chapter, dict[str, Any]]]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import importlib.util
-import itertools
 import json
 import os
 import shutil
@@ -78,7 +77,6 @@ class Bubblewrap(Unsafe):
     """The sandbox. Refuses to be made where bubblewrap is missing or may not work."""
 
     safe = True
-    numbers = itertools.count(os.getpid() * 7)
 
     def __init__(self, bounds: Bounds | None = None, program: str | None = None):
         super().__init__(bounds)
@@ -87,7 +85,7 @@ class Bubblewrap(Unsafe):
 
     def start(self, plan: Plan) -> subprocess.Popen[bytes]:
         root = os.geteuid() == 0
-        user = FIRST_USER + next(self.numbers) % USERS if root else 0
+        user = FIRST_USER + os.getpid() % USERS if root else 0      # a worker has one sandbox at a time
         with rules(self.filter) as number:
             command = [self.program, *self.walls(plan, root), *(["--seccomp", str(number)] if number else []),
                        "--",
@@ -142,7 +140,7 @@ def surroundings_of(plan: Plan) -> dict[str, str]:
             "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1"}
 
 
-def python() -> str: return os.path.realpath(sys.executable)        # noqa: PTH - not through a venv's link
+def python() -> str: return str(Path(sys.executable).resolve())      # not through the link of a venv
 
 
 def of_the_system(path: str) -> bool: return Path(path).is_relative_to("/usr")
@@ -174,8 +172,12 @@ def system() -> Iterator[str]:
 
 def hidden() -> Iterator[str]:
     """Where the course is installed beside NumPy, the sandbox sees empty folders: they hold solutions."""
+    folder, base = Path(packages()), Path(sys.base_prefix).resolve()
+    places = [PACKAGES]
+    if of_the_system(str(folder)): places.append(str(folder))
+    elif folder.is_relative_to(base): places.append(f"{PYTHON}/{folder.relative_to(base)}")
     for name in ("tinytorch", "tito"):
-        if Path(packages(), name).is_dir(): yield from ("--tmpfs", f"{PACKAGES}/{name}")
+        if (folder / name).is_dir(): yield from (w for p in places for w in ("--tmpfs", f"{p}/{name}"))
 
 
 def works(program: str | None = None) -> str:
