@@ -491,6 +491,7 @@ def export(place: Class, assignments: Sequence[Assignment], file: Path, kind: st
     rows = [row for one in assignments for row in place.rows(one)]
     if kind == "moodle" and len({r.assignment for r in rows}) > 1:
         raise UsageProblem("Moodle takes one assignment a file.", "--assignment 02-tensor, for example")
+    if roster and not roster.is_file(): raise NotFound(f"There is no roster {roster}.")
     known = grades_export.read_roster(roster.read_text("utf-8-sig")) if roster else {}
     text = {"csv": grades_export.as_csv, "moodle": grades_export.as_moodle}.get(
         kind, lambda found: grades_export.as_canvas(found, known))(rows)
@@ -507,4 +508,5 @@ def marked_alone(lesson: str, notebook: Path, unsafe: bool) -> Graded:
     if not unsafe and (trouble := works()):
         raise EnvironmentProblem(f"There is no sandbox here: {trouble}.",
                                  "--unsafe-no-sandbox runs it without one.")
+    if not notebook.is_file(): raise NotFound(f"There is no notebook {notebook}.")
     return graded_from(mark(Job("", Exam(lesson, safe=not unsafe), notebook.read_bytes())))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
-THERE = click.Path(path_type=Path, exists=True)
+ANY = click.Path(path_type=Path)
 one = click.argument("assignment")
 any_one = click.argument("assignment", required=False)
 unsafe = click.option("--unsafe-no-sandbox", "unsafe", is_flag=True,
@@ -43,7 +43,7 @@ def course() -> None:
 
 
 @course.command(examples=[("tito course init autumn", "a class in ./autumn"),
-                          ('tito course init autumn --name "Deep learning systems"', "with a name")])
+                          ("tito course init autumn --name Systems", "with a name of its own")])
 @click.argument("folder", type=FOLDER)
 @click.option("--name", help="What the class is called; else the folder's name.")
 @as_json
@@ -124,7 +124,7 @@ def release(assignment: str, zipped: Path | None, github: Path | None, exchange:
     ("tito course collect 02-tensor x.zip --dry-run", "only say what would be taken"),
 ])
 @one
-@click.argument("source", type=THERE)
+@click.argument("source", type=ANY)
 @click.option("--dry-run", is_flag=True, help="Take nothing in.")
 @as_json
 def collect(assignment: str, source: Path, dry_run: bool, as_json: bool) -> int:
@@ -205,7 +205,7 @@ def feedback(assignment: str, as_json: bool) -> None:
 @click.option("--format", "kind", type=click.Choice(["csv", "canvas", "moodle"]), default="csv",
               show_default=True)
 @click.option("--assignment", help="Only this one.")
-@click.option("--roster", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+@click.option("--roster", type=FILE,
               help="Canvas's own export, for its names and numbers.")
 @as_json
 def export(file: Path, kind: str, assignment: str | None, roster: Path | None, as_json: bool) -> None:
@@ -258,7 +258,7 @@ def moss_ready(assignment: str, folder: Path, as_json: bool) -> None:
 
 @course.command(examples=[("tito course check 02_tensor.ipynb", "what my notebook earns"),
                           ("tito course check mine.ipynb --lesson 02", "under another name")])
-@click.argument("notebook", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("notebook", type=FILE)
 @click.option("--lesson", help="Which lesson it is; else its name says so.")
 @unsafe
 @as_json
