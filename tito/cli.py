@@ -20,8 +20,9 @@ BROKEN_PIPE = 141                   # what a shell reports for a program whose r
 
 SECTIONS = {
     "The course": ("status", "module", "watch", "quiz", "milestone", "capstone", "report"),
-    "Your workspace": ("init", "update", "notebook", "book", "export", "bench", "show", "serve", "package", "undo",
-                       "doctor"),
+    "Your workspace": ("init", "update", "notebook", "book", "export", "bench", "show", "serve", "package",
+                       "undo", "doctor"),
+    "A class": ("course",),
     "The course's own checkout": ("check-course",),
     "Your shell": ("completion",),
 }

@@ -119,6 +119,7 @@ class Judge:
     def begin(self) -> None: self.open, self.pair = list[tuple[str, str]](), lambda: ("", "")
     def asking(self, expression: str, idea: str) -> None: self.open.append((expression, idea))
     def held(self) -> None: self.open.pop()
+    def evidence(self) -> dict[str, Any]: return {}     # a grader's witness has some
 
     @property
     def asked(self) -> tuple[str, str]:

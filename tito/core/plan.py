@@ -17,6 +17,7 @@ class Limits:
     lesson: float = 600             # seconds all of them together, or a milestone
     memory: int = 4 << 30           # bytes, where the system can limit them
     output: int = 20_000            # bytes of print kept for each check
+    patience: float = 1             # above 1: seconds of work; it may wait so many times longer
 
 
 VARIABLES = {"TITO_TEST_SECONDS": "test", "TITO_LESSON_SECONDS": "lesson", "TITO_MEMORY_MB": "memory"}
@@ -85,6 +86,7 @@ class Plan:
     variants: tuple[Variant, ...] = ()
     path: str = ""                  # tests: the folder of lesson tests; program: the file
     argv: tuple[str, ...] = ()
+    asserts: str = ""               # the file that judges asserts; "" for the usual one
     reference: str = ""             # the folder of the reference package, which nobody may borrow from
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -113,6 +115,7 @@ class Outcome:
     output: str = ""
     seconds: float = 0.0
     variant: str = ""               # in whose fork
+    evidence: tuple[Any, ...] = ()  # what a grader's witness told
 
 
 @dataclass(frozen=True)

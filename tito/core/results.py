@@ -38,6 +38,7 @@ class Result:
     points: float = 0
     seconds: float = 0.0
     asked: str = ""                 # the expression that gave what was got: add(2, 2)
+    check: str = ""                 # the id of the check, where it is one
 
     @property
     def ok(self) -> bool: return self.status == "passed"

@@ -120,9 +120,9 @@ class Verdicts:
         result = self.named(check)
         held = [self.held.pop(c.id) for c in self.covered(check) if c.id in self.held]
         if not held:
-            yield self.verdict(check, result)
+            yield replace(self.verdict(check, result), check=check.id)
         for number, one in enumerate(held):
-            yield replace(one, points=0 if number else check.points)
+            yield replace(one, points=0 if number else check.points, check=check.id)
 
     def verdict(self, check: Cell, result: Result) -> Result:
         outcome, about = self.outcomes.get(check.id), self.chapter.about(check)

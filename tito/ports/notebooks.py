@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tito.core.errors import EnvironmentProblem, NotFound
-from tito.core.lesson import Chapter, Kind, NotebookCell, chapter
+from tito.core.lesson import Cell, Chapter, Kind, NotebookCell, chapter
 from tito.core.merge import Placed
 from tito.ports.files import write
 
@@ -48,6 +48,13 @@ class NotebooksOnDisk:
         cells = jupytext.reads(path.read_text("utf-8"), fmt="py:percent").cells
         return chapter(((cell.cell_type, cell.source) for cell in cells), f"{path.parent.name}/{path.name}")
 
+    def hidden_checks(self, text: str, path: str = "hidden checks") -> tuple[Cell, ...]:
+        """The cells of a class's own hidden checks, from the text of a percent file."""
+        import jupytext
+
+        cells = jupytext.reads(text, fmt="py:percent").cells
+        return chapter(((cell.cell_type, cell.source) for cell in cells), path).cells
+
     def read(self, path: Path) -> list[NotebookCell]:
         return [_row(cell) for cell in _loaded(path)["cells"]]
 
@@ -59,8 +66,7 @@ class NotebooksOnDisk:
     ) -> None:
         import nbformat
 
-        rows = [_as_json(cell, (metadata or {}).get(cell.id, {})) for cell in cells]
-        notebook = {"cells": rows, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
+        notebook = as_notebook(cells, metadata or {})
         nbformat.validate(notebook)
         _save(notebook, path)
 
@@ -105,6 +111,14 @@ class NotebooksInMemory:
     def arrange(self, path: Path, rows: Iterable[Placed]) -> None:
         self.notebooks[path] = [cell for cell, _ in rows]
     def rescue(self, path: Path) -> None: self.notebooks.setdefault(path, [])
+
+
+def as_notebook(
+    cells: Iterable[NotebookCell], metadata: Mapping[str, Mapping[str, Any]],       # by cell id
+) -> dict[str, Any]:
+    """A notebook's JSON."""
+    rows = [_as_json(cell, metadata.get(cell.id, {})) for cell in cells]
+    return {"cells": rows, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
 
 
 def round_trip_differences(text: str) -> list[str]:

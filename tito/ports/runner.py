@@ -26,6 +26,7 @@ LAST_WORDS = 1.0        # seconds in which what an ended process said must have 
 STARTS_IN = 60.0        # seconds that Python may take to start, on the coldest of disks
 WARMS_IN = 20.0         # seconds that one which has been started before may take until it is ready
 NOISE = 20_000          # characters
+LONGEST, WAITING = 8 << 20, 64      # bytes of a line; lines that wait to be taken in
 
 # What would make the learner's code behave otherwise than in a notebook, or than with another learner.
 DROPPED = ("PYTHONOPTIMIZE", "PYTHONWARNINGS", "PYTHONINSPECT", "PYTHONSTARTUP", "PYTHONSAFEPATH",
@@ -50,11 +51,21 @@ class Processes:
     """The adapter: a fresh Python for each plan."""
 
     def run(self, plan: Plan, heard: Heard = nobody, said: Said = nobody) -> Run:
-        python = Python(plan)
+        python = Python(self.start(plan))
         try:
-            return Conversation(python, plan, heard, said).held()
+            return Conversation(python, self.told(plan), heard, said, self.greedy).held()
         finally:
             end(python.process)
+
+    def start(self, plan: Plan) -> subprocess.Popen[bytes]: return started(plan)
+
+    def told(self, plan: Plan) -> Plan:
+        """The plan in the words of the process: it may see other paths than we do."""
+        return plan
+
+    def greedy(self, process: subprocess.Popen[bytes]) -> str:
+        """What a process takes more of than it may, if that is seen from outside; "" for nothing."""
+        return ""
 
     def imported(self, folder: Path) -> str:
         code = "import tinytorch; print(tinytorch.__file__)"
@@ -86,12 +97,12 @@ class Warm(Processes):
         if spare and not spare.serves(plan):
             end(spare.process)
             spare = None
-        python = spare or Python(plan)
+        python = spare or Python(self.start(plan))
         with self.hand:
             self.running = python.process
             if self.stopped: kill(python.process)
         try:
-            found = Conversation(python, plan, heard, said).held()
+            found = Conversation(python, plan, heard, said, self.greedy).held()
         finally:
             with self.hand: self.running = None
             end(python.process)
@@ -144,27 +155,26 @@ def alone() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
+def started(plan: Plan, *words: str) -> subprocess.Popen[bytes]:
+    """A worker in the folder of a plan, which it has not been told yet."""
+    return subprocess.Popen(
+        [sys.executable, "-P", str(WORKER), *words], cwd=plan.folder, env=environment(plan.environment),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **alone())
+
+
 class Python:
     """A worker that has been started, and what it says, as it comes."""
 
-    words: tuple[str, ...] = ()
-
-    def __init__(self, plan: Plan):
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", str(WORKER), *self.words], cwd=plan.folder,
-            env=environment(plan.environment),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **alone())
-        self.lines = queue.SimpleQueue[bytes | None]()
+    def __init__(self, process: subprocess.Popen[bytes]):
+        self.process, self.lines = process, queue.Queue[bytes | None](WAITING)
         threading.Thread(target=read, args=(self.process.stdout, self.lines), daemon=True).start()
 
 
 class Spare(Python):
     """A worker that has not been told its plan yet, and imports meanwhile what plans like this one need."""
 
-    words = ("--warm",)
-
     def __init__(self, plan: Plan):
-        super().__init__(plan)
+        super().__init__(started(plan, "--warm"))
         self.like = (plan.kind, plan.stage, plan.folder, dict(plan.environment))
         facts = {"kind": plan.kind, "stage": plan.stage, "memory": plan.limits.memory}
         assert self.process.stdin
@@ -205,10 +215,13 @@ def end(process: subprocess.Popen[bytes]) -> None:
 class Conversation:
     """One plan told, and the records that come back."""
 
-    def __init__(self, python: Python, plan: Plan, heard: Heard, said: Said):
+    def __init__(
+        self, python: Python, plan: Plan, heard: Heard, said: Said,
+        greedy: Callable[[subprocess.Popen[bytes]], str],
+    ):
         self.process, self.lines = python.process, python.lines
-        self.plan, self.heard, self.said = plan, heard, said
-        self.key = secrets.token_hex(16)
+        self.plan, self.heard, self.said, self.greedy = plan, heard, said, greedy
+        self.key, self.killed_for, self.looked = secrets.token_hex(16), "", 0.0
         self.unit, self.began, self.started = "", 0.0, time.monotonic()
         self.outcomes: list[Outcome] = []
         self.noise: list[str] = []
@@ -223,12 +236,13 @@ class Conversation:
         if run.finished:
             return run
         code = None if killed else ended(self.process)
-        run = with_last_words(run, self.unit, killed or "Timeout (" in noise, ending(code), self.plan)
+        late = (killed and not self.killed_for) or "Timeout (" in noise
+        run = with_last_words(run, self.unit, late, self.killed_for or ending(code), self.plan)
         for last in run.outcomes[len(self.outcomes):]: self.heard(last)
         return run
 
     def tell(self, pipe: IO[bytes]) -> None:
-        plan = {**self.plan.as_json(), "key": self.key, "asserts": asserts.__file__}
+        plan = {**self.plan.as_json(), "key": self.key, "asserts": self.plan.asserts or asserts.__file__}
         try:
             pipe.write(json.dumps(plan).encode())
             pipe.close()
@@ -239,26 +253,34 @@ class Conversation:
         """Takes in what comes until the end; False if the end had to be made by force."""
         ended = False
         while not self.facts.get("finished"):
+            if self.over(): return False
             try:
                 line = self.lines.get(timeout=LAST_WORDS if ended else 0.1)
             except queue.Empty:
                 if ended: return True       # a child of its may hold the pipe: do not wait for its end
                 ended = self.process.poll() is not None
-                if self.late(): return False
                 continue
             if line is None: return True
             self.take(line)
         return True
 
-    def late(self) -> bool:
-        limits, now = self.plan.limits, time.monotonic()
-        if self.unit and now > self.began + limits.test + GRACE: return True
+    def over(self) -> bool:
+        """Whether it has had all that it may have; looked at ten times a second, however much it talks."""
+        now = time.monotonic()
+        if now < self.looked + 0.1: return False
+        self.looked = now
+        self.killed_for = self.greedy(self.process)
+        return bool(self.killed_for) or self.late(now)
+
+    def late(self, now: float) -> bool:
+        limits = self.plan.limits
+        if self.unit and now > self.began + limits.test * limits.patience + GRACE: return True
         return now > self.started + limits.lesson + STARTS_IN
 
     def take(self, line: bytes) -> None:
         record = parsed(line)
         if record is None or record.pop("key", None) != self.key:
-            self.noise.append(line[:1000].decode("utf-8", "replace"))
+            if len(self.noise) < NOISE: self.noise.append(line[:1000].decode("utf-8", "replace"))
             return
         match record.pop("event"):
             case "begin":
@@ -279,9 +301,9 @@ class Conversation:
                                "foreign": tuple(record["foreign"])}
 
 
-def read(pipe: IO[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:
+def read(pipe: IO[bytes], lines: queue.Queue[bytes | None]) -> None:
     try:
-        for line in pipe:
+        while line := pipe.readline(LONGEST):
             lines.put(line)
     except (OSError, ValueError):       # closed while we waited: it was ended
         pass
@@ -301,7 +323,7 @@ NAMES = {f.name for f in fields(Outcome)}
 
 def outcome(record: Mapping[str, Any]) -> Outcome:
     known = {k: v for k, v in record.items() if k in NAMES and v is not None}
-    for name in ("kinds", "undefined"):
+    for name in ("kinds", "undefined", "evidence"):
         known[name] = tuple(known.get(name, ()))
     known["frames"] = tuple((file, line, name) for file, line, name in known.get("frames", ()))
     return Outcome(**known)

@@ -30,6 +30,7 @@ from typing import Any
 
 # What a learner's code may replace, as it was before that.
 now, sleep, leave, write, encode = time.monotonic, time.sleep, os._exit, os.write, json.dumps
+worked = time.process_time
 frames_of_threads, real_path = sys._current_frames, os.path.realpath
 
 TICK = 0.05                     # seconds between two looks of the watch
@@ -115,15 +116,15 @@ class Printed:
 class Watch(threading.Thread):
     """Ends the process when a unit has had its time, and says in which line the learner's code was."""
 
-    def __init__(self, told: Channel, printed: Printed, limit: float, until: float):
+    def __init__(self, told: Channel, printed: Printed, limit: float, until: float, patience: float):
         super().__init__(daemon=True)
-        self.told, self.printed, self.limit, self.until = told, printed, limit, until
+        self.told, self.printed, self.limit, self.until, self.patience = told, printed, limit, until, patience
         self.main, self.parent = threading.main_thread().ident, os.getppid()
-        self.unit, self.began = "", 0.0
+        self.unit, self.began, self.cpu = "", 0.0, 0.0
 
     def begin(self, unit: str) -> None:
-        self.unit, self.began = unit, now()
-        left = max(0.1, min(self.limit, self.until - now())) + FAULT_AFTER
+        self.unit, self.began, self.cpu = unit, now(), worked()
+        left = max(0.1, min(self.limit * self.patience, self.until - now())) + FAULT_AFTER
         faulthandler.dump_traceback_later(left, exit=True, file=self.told.out)     # also when the GIL is held
 
     def end(self) -> None:
@@ -133,8 +134,9 @@ class Watch(threading.Thread):
     def run(self) -> None:
         while True:
             sleep(TICK)
-            unit, late = self.unit, now() > min(self.began + self.limit, self.until)
-            if unit and late:
+            unit, late = self.unit, now() > min(self.began + self.limit * self.patience, self.until)
+            busy = self.patience > 1 and worked() > self.cpu + self.limit
+            if unit and (late or busy):
                 self.stop(unit)
             if os.getppid() != self.parent:     # nobody is waiting any more
                 leave(TIMEOUT)
@@ -248,7 +250,8 @@ class Worker:
 
     def look(self) -> None:
         """Begins to watch the time: of a fork, too, to which no thread comes along."""
-        self.watch = Watch(self.channel, self.printed, self.plan["limits"]["test"], self.until)
+        limits = self.plan["limits"]
+        self.watch = Watch(self.channel, self.printed, limits["test"], self.until, limits["patience"])
         self.watch.start()
 
     def run(self) -> None:
@@ -283,7 +286,8 @@ class Worker:
         facts.pop("value", None)
         if replaced := self.unchanged.replaced():
             facts |= {"outcome": "replaced", "text": ", ".join(replaced)}
-        self.channel.tell(event="end", unit=name, **facts, seconds=now() - began, output=self.printed.text())
+        self.channel.tell(event="end", unit=name, **facts, **self.judge.evidence(), seconds=now() - began,
+                          output=self.printed.text())
 
     def explained(self, problem: BaseException) -> dict[str, Any]:
         try:
