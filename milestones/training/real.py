@@ -143,11 +143,11 @@ def shifted(x, dice, by: int, flip: bool):
     return out
 
 
-def fit(T, model, batches, steps: int, rate: float, decay: float, every: int, told):
+def fit(T, model, batches, steps: int, rate: float, decay: float, every: int, told) -> dict:
     """AdamW with a rate that rises and falls; `told` is asked for news after every so many steps."""
     optimizer = T.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
     schedule = T.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    start, worked, before, losses = time.perf_counter(), time.process_time(), most(), []
+    start, worked, before, losses = time.perf_counter(), time.process_time(), most(anew=True), []
     for step in range(1, steps + 1):
         x, y = next(batches)
         loss = T.nn.functional.cross_entropy(model(T.tensor(x)).flatten(0, -2), T.tensor(y).flatten())
@@ -175,11 +175,13 @@ def scores_of(T, model, x, size: int = 500):
     return np.concatenate(found)
 
 
-def most() -> int | None:
-    """The most bytes that this process ever held, where Linux tells."""
-    told = Path("/proc/self/status")
-    lines = told.read_text().splitlines() if told.exists() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+def most(anew: bool = False) -> int | None:
+    """The most bytes that this process held since it was asked `anew`, where Linux tells."""
+    here = Path("/proc/self")
+    if not (here / "clear_refs").exists(): return None
+    if anew: (here / "clear_refs").write_text("5")       # the peak so far, of reading the data, is forgotten
+    lines = (here / "status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def summary(model, took: dict, **found) -> dict:
@@ -187,7 +189,7 @@ def summary(model, took: dict, **found) -> dict:
     return {**found, **took, "parameters": sum(p.numel() for p in model.parameters())}
 
 
-def pictures(T, make, data, epochs: int, size: int, rate: float, decay: float, by: int, flip: bool) -> dict:
+def pictures(T, make, data, epochs: float, size: int, rate: float, decay: float, by: int, flip: bool) -> dict:
     """Trains on pictures, and says how many of the others are named rightly."""
     x, y, others, answers = data
     T.manual_seed(1998)
@@ -204,7 +206,8 @@ def pictures(T, make, data, epochs: int, size: int, rate: float, decay: float, b
         last["accuracy"] = float((scores_of(T, model, others).argmax(1) == answers).mean())
         return f"{last['accuracy']:.2%} of {len(answers):,} right"
     each = len(x) // size
-    took = fit(T, model, batches(), epochs * each, rate, decay, each, told)
+    steps = max(1, round(epochs * each))
+    took = fit(T, model, batches(), steps, rate, decay, each, told)
     return summary(model, took, **last, epochs=epochs)
 
 
@@ -234,10 +237,9 @@ def letters(T, make, data, steps: int, size: int) -> dict:
 def train(T, name: str, share: float = 1.0) -> dict:
     """Trains the network for a data set; a share below 1 shortens it, to try."""
     lenet5, resnet20, gpt = models(T)
-    def some(n): return max(1, round(n * share))
-    if name == "mnist": return pictures(T, lenet5, mnist(), some(6), 64, 3e-3, 0.02, 2, False)
-    if name == "cifar10": return pictures(T, resnet20, cifar10(), some(8), 128, 5e-3, 0.05, 4, True)
-    return letters(T, gpt, shakespeare(), some(1500), 16)
+    if name == "mnist": return pictures(T, lenet5, mnist(), 6 * share, 64, 3e-3, 0.02, 2, False)
+    if name == "cifar10": return pictures(T, resnet20, cifar10(), 8 * share, 128, 5e-3, 0.05, 4, True)
+    return letters(T, gpt, shakespeare(), max(1, round(1500 * share)), 16)
 
 
 def verdict(name: str, found: dict) -> tuple[bool, str]:
