@@ -1046,6 +1046,9 @@ with shelf.lent("digits") as batcher: old, batcher.submit(crowd[0]).result(1)[0]
 #
 # A model of your own is a folder that `tinytorch.serve.keep` writes, and `tito serve FOLDER` serves.
 #
+# And then it is yours: `tito package build` makes a package of it that others install, and
+# `tito capstone list` has projects that nothing but your package is needed for.
+#
 # ## Challenges
 #
 # 1. **Speculative decoding** (Leviathan et al., 2023). A small GPT proposes four words; the large one reads

@@ -56,5 +56,7 @@ def of_gate(standing: MilestoneStanding) -> Advice:
 
 def at_the_end(standing: Standing) -> Advice:
     coming = next((x.lesson for x in standing.lessons if x.mark == "unwritten"), None)
-    if coming: return Advice(f"You have done all there is. Lesson {coming.label} is being written.")
-    return Advice("You have done it all.", (("tito milestone timeline", "look back"),))
+    steps = (("tito package build", "make a wheel of what you wrote"),
+             ("tito capstone list", "a project of your own"), ("tito milestone timeline", "look back"))
+    if coming: return Advice(f"You have done all there is. Lesson {coming.label} is being written.", steps)
+    return Advice("You have done it all.", steps)
