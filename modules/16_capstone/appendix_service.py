@@ -298,15 +298,16 @@ class Server:
 
 # %% [markdown]
 # A batch of thirty-two is answered at once, in a thread; thirty-two coroutines wait for it in another.
-# Waking the loop costs a system call, so it is woken for the first answer only, and finds those that came
-# meanwhile.
+# Waking the loop costs a system call, so whoever finds that it has been called already only leaves the
+# answer there. The order matters: the loop first forgets that it was called and then looks, so no answer is
+# left behind.
 
 # %%
 #| export
 class Bridge:
     """Brings answers from the threads that compute to the loop that waits."""
 
-    def __init__(self): self.arrived = deque()
+    def __init__(self): self.arrived, self.called = deque(), False
 
     async def crossed(self, future, seconds: float):
         """The answer; who stops waiting takes the question back, if nobody has begun with it."""
@@ -314,23 +315,25 @@ class Bridge:
         waiter = loop.create_future()
         future.add_done_callback(partial(self.arrive, waiter))
         late = loop.call_later(seconds, put_off, waiter)
-        try: return await waiter
+        try:
+            await waiter
+            return future.result()
         finally:
             late.cancel()
             future.cancel()                                     # no harm to one that is done
 
     def arrive(self, waiter, future) -> None:                   # in the thread that answered
-        self.arrived.append((waiter, future))
+        self.arrived.append(waiter)
         loop = waiter.get_loop()
-        if len(self.arrived) == 1 and not loop.is_closed(): loop.call_soon_threadsafe(self.deliver)
+        if self.called or loop.is_closed(): return
+        self.called = True
+        loop.call_soon_threadsafe(self.deliver)
 
     def deliver(self) -> None:
+        self.called = False
         while self.arrived:
-            waiter, future = self.arrived.popleft()
-            if waiter.done(): continue
-            if future.cancelled(): waiter.cancel()
-            elif (error := future.exception()) is None: waiter.set_result(future.result())
-            else: waiter.set_exception(error)
+            waiter = self.arrived.popleft()
+            if not waiter.done(): waiter.set_result(None)
 
 
 def put_off(waiter) -> None:
@@ -411,15 +414,13 @@ class Watched:
             else:
                 scope = {**scope, "app": self}
                 await self.app(scope, receive, answer)
-                which = scope.get("path_params", {})
         except ClientDisconnect: told["why"] = "the client went away"
         except Exception as error:
             if told["status"] != 499: raise                     # in the middle of an answer
-            which = scope.get("path_params", which)
             await self.answer_to(error, told)(scope, receive, answer)
         finally:
             server.metrics.flying.dec()
-            self.note(which, told, time.perf_counter() - began)
+            self.note(scope.get("path_params", which), told, time.perf_counter() - began)
 
     def answer_to(self, error: Exception, told: dict) -> Response:
         """The answer to a request that went wrong."""

@@ -638,6 +638,11 @@ babbling = GPT(27, 64, 2, 2, 32)
 "".join([letters[n] for n in stream(babbling, [19, 7, 4], max_new_tokens=30, seed=1, temperature=1.5)])
 
 # %% [markdown]
+# With a memory, arithmetic is the smaller part of a word. Most of its time goes to 65 ops that each pass a
+# door, and to modules that ask who is listening. The appendix `quick` has a `Writer` that says the same
+# words in a third of the time, on bare arrays: `generate(model, texts, writer=QuickWriter)`. The server
+# writes with that one.
+#
 # ## One waits for the others
 #
 # A digit reader has no memory to keep, but the same arithmetic: one row costs nearly as much as many.

@@ -15,13 +15,14 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tinytorch import Tensor, manual_seed, no_grad
+from tinytorch.capstone import Refused
 from tinytorch.models import GPT, MLP
 from tinytorch.repository import Answerer, Repository, built, keep, opened_version
 
@@ -29,7 +30,7 @@ uvicorn = pytest.importorskip("uvicorn", reason="pip install 'tinytorch-tito[ser
 httpx = pytest.importorskip("httpx", reason="pip install 'tinytorch-tito[dev]'")
 triton = pytest.importorskip("tritonclient.http", reason="pip install 'tinytorch-tito[dev]'")
 
-from tinytorch.service import Server, events  # noqa: E402  only where uvicorn and starlette are installed
+from tinytorch.service import Bridge, Server, events  # noqa: E402  only where uvicorn and starlette are installed
 
 ROOT = Path(__file__).resolve().parents[2]
 LETTERS = "abcdefgh"
@@ -54,6 +55,7 @@ class Slow(Answerer):
 
     def function(self, x):
         if (x < 0).any(): raise ValueError("secret things")
+        if (x > 98).any(): raise StopIteration
         time.sleep(float(x.max()))
         return super().function(x)
 
@@ -246,6 +248,11 @@ def test_a_model_that_raises_is_no_secret_and_tells_none(client, capfd):
         return lines.get(found.headers["x-request-id"])
     line = eventually(logged)
     assert "secret things" in line["error"] and line["status"] == 500 and line["ms"] >= 0
+    assert client.post("/v2/models/slow/infer", json=asked([[0, 0, 0, 0]])).status_code == 200
+
+
+def test_a_model_that_says_stop_stops_nothing(client):
+    assert client.post("/v2/models/slow/infer", json=asked([[99, 0, 0, 0]])).status_code == 500
     assert client.post("/v2/models/slow/infer", json=asked([[0, 0, 0, 0]])).status_code == 200
 
 
@@ -447,6 +454,24 @@ except ImportError as error: print(error)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     said = "serving wants packages of its own: pip install 'tinytorch-tito[serve]'\n"
     assert done.stdout == said, done.stderr
+
+
+def test_no_answer_is_left_on_the_bridge():
+    """Eight threads answer two thousand questions as fast as they can; whoever waits is woken."""
+    async def ask(bridge, n):
+        future = Future()
+        pool.submit(future.set_result, n)
+        return await bridge.crossed(future, 20)
+
+    async def crowd():
+        bridge = Bridge()
+        for start in range(0, 2000, 50):
+            found = await asyncio.gather(*[ask(bridge, n) for n in range(start, start + 50)])
+            assert found == list(range(start, start + 50))
+        late = Future()
+        with pytest.raises(Refused, match="deadline"): await bridge.crossed(late, 0.01)
+        assert late.cancelled(), "nobody computes what nobody waits for"
+    with ThreadPoolExecutor(8) as pool: asyncio.run(crowd())
 
 
 # -------------------------------------------------------------------------- refusing, replacing, ending
