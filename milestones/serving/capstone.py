@@ -48,6 +48,7 @@ from running import Running  # noqa: E402  milestones/serving/running.py
 BUDGET, READS, LOST = 48 * 1024, {"digits": 0.92, "mnist": 0.95}, 0.01     # bytes; at least; at most less
 HIDDEN, STEPS = {64: 192, 784: 48}, {"digits": 1000, "mnist": 2500}        # by pixels; by data
 COPIES, KEY = {"digits": 7, "mnist": 1}, b"the key of the workshop"
+HARDER = 0.04                               # two kinds of paper in a network of this size cost that at most
 WINDOW, MANY, FEW = 300, 0.5, 0.2           # questions in a look; shares of features that ring and that calm
 WATCH = "watch.safetensors"                 # what a version was taught with, beside its weights
 
@@ -280,8 +281,8 @@ def story(shop: Workshop) -> Gates:
         numbers.update(second=score, second_served=served, second_drift=look["drifted"],
                        second_white=score_of(versions[2], new, truth))
         if by != {"2"}: raise Wrong("after the change the second version answers", "2", by)
-        if served < least - 2 * LOST:
-            raise Wrong("grey paper is read again", f"{least - 2 * LOST:.0%}", f"{served:.1%}")
+        if served < least - HARDER:
+            raise Wrong("grey paper is read again", f"{least - HARDER:.0%}", f"{served:.1%}")
         if look["alarm"]: raise Wrong("what it was taught with rings no alarm", "quiet", look)
 
     @steps.test("what was done can be looked up, and the server ends when it is told to")

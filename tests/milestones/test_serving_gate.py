@@ -121,7 +121,7 @@ def take(line, max_batch, now): return several(line, 1, now)
 """),
     "a batch leaves when it is full": (CROWD, "waits for company", "capstone", """
 def patience(line, max_batch, max_delay, now):
-    return 0.0 if sum([ask.rows for ask in line]) >= max_batch else max(0.0, line[0].came + 0.5 - now)
+    return 0.0 if sum([ask.rows for ask in line]) >= max_batch else max(0.0, line[0].came + 1.5 - now)
 """),
     "words that are read as numbers": (NONSENSE, "words for numbers", "wire", """
 FIT["f"] = {int, float, str}
