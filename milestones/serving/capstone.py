@@ -10,6 +10,7 @@ takes over while people are asking. Everything is done by your package; what it 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -86,10 +87,10 @@ def coarse(rows) -> np.ndarray:
 
 def opened(name: str, version: str, folder: Path):
     """A version from the folder, with its watch."""
-    model = opened_version(name, version, folder)
-    model.close()
-    reference = load_file(folder / WATCH)["pictures"].numpy()
-    return Watching(name, version, CONFIG | config_of(reference.shape[1]), model.module, reference)
+    usual = opened_version(name, version, folder)
+    usual.close()
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    return Watching(name, version, config, usual.module, load_file(folder / WATCH)["pictures"].numpy())
 
 
 CONFIG = {"model": "MLP", "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, 10]}],
