@@ -633,10 +633,10 @@ def _():
         answered, texts = {id for user in users.result() for id in user}, streams.result()
     if not begun: raise Wrong("a stream begins", "letters", "none in 30 seconds")
     if code is None: raise Wrong("told to end, it ends", "within 40 seconds", "it still runs")
-    if cut: raise Wrong("when it ends, no answer breaks off", "whole answers", cut[0])
     for said in texts:
         if len(said) != 59: raise Wrong("what was begun is written to its end", 59, len(said))
         likeliest("Shall", said, "at the end it writes as it always does")
+    if cut: raise Wrong("when it ends, no answer breaks off", "whole answers", cut[0])
     if code != 0: raise Wrong("an end that was asked for is no error", "exit code 0", code)
     taken = {str(line["id"]) for line in running.lines() if str(line.get("id", "")).startswith("end-")}
     lost = taken - answered

@@ -186,7 +186,7 @@ def log(**told): return None
 awake = DriftWatch.check
 DriftWatch.check = lambda self, now: awake(self, now)._replace(features=[])
 """),
-    "an end without farewell": (END, "breaks off", "service", """
+    "an end without farewell": (END, "to its end", "service", """
 patient = Loop.__init__
 def hasty(self, server, **settings): patient(self, server, **{**settings, "timeout_graceful_shutdown": 0})
 Loop.__init__ = hasty
