@@ -43,7 +43,7 @@ from running import Running  # noqa: E402  milestones/serving/running.py
 
 READS, LOST, SMALLER = 0.97, 0.01, 0.7      # of the digits; at most a point less; of the bytes gone
 USERS, EACH = 12, 25                        # of the crowd, and how often each of them asks
-ROUNDS = 3.0                                # p99 in a crowd: so often as long as if all went one by one
+ROUNDS = 5.0                                # p99 in a crowd: so often as long as if all went one by one
 BESIDE, PAUSE = 15.0, 0.05                  # a question alone: so many empty requests, and so many seconds
 TOGETHER = 1.5                              # requests that are computed at once in a crowd, on average
 SHARE = 1.0                                 # of the learning: those who test the gate itself take less

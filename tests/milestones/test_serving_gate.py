@@ -123,6 +123,13 @@ def take(line, max_batch, now): return several(line, 1, now)
 def patience(line, max_batch, max_delay, now):
     return 0.0 if sum([ask.rows for ask in line]) >= max_batch else max(0.0, line[0].came + 1.5 - now)
 """),
+    "a nap now and then": (CROWD, "one of a hundred", "capstone", """
+asked, awake = [], answer
+def answer(asks, function):
+    asked.append(len(asks))
+    if len(asked) % 25 == 0: time.sleep(5)
+    awake(asks, function)
+"""),
     "words that are read as numbers": (NONSENSE, "words for numbers", "wire", """
 FIT["f"] = {int, float, str}
 """),
