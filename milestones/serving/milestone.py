@@ -176,7 +176,7 @@ SERVERS: list[Running] = []
 
 
 def server() -> Running:
-    """The server of all tests but the last one."""
+    """The server, started when it is first asked."""
     if not SERVERS:
         release(1)
         keep(models.gpt(), RELEASED / "sonnets/1", SONNETS)
