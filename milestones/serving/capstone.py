@@ -10,6 +10,7 @@ takes over while people are asking. Everything is done by your package; what it 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -48,6 +49,7 @@ from running import Running  # noqa: E402  milestones/serving/running.py
 BUDGET, READS, LOST = 48 * 1024, {"digits": 0.92, "mnist": 0.95}, 0.01     # bytes; at least; at most less
 HIDDEN, STEPS = {64: 192, 784: 48}, {"digits": 1000, "mnist": 2500}        # by pixels; by data
 COPIES, KEY = {"digits": 7, "mnist": 1}, b"the key of the workshop"
+HARDER = 0.04                               # two kinds of paper in a network of this size cost that at most
 WINDOW, MANY, FEW = 300, 0.5, 0.2           # questions in a look; shares of features that ring and that calm
 WATCH = "watch.safetensors"                 # what a version was taught with, beside its weights
 
@@ -85,10 +87,10 @@ def coarse(rows) -> np.ndarray:
 
 def opened(name: str, version: str, folder: Path):
     """A version from the folder, with its watch."""
-    model = opened_version(name, version, folder)
-    model.close()
-    reference = load_file(folder / WATCH)["pictures"].numpy()
-    return Watching(name, version, CONFIG | config_of(reference.shape[1]), model.module, reference)
+    usual = opened_version(name, version, folder)
+    usual.close()
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    return Watching(name, version, config, usual.module, load_file(folder / WATCH)["pictures"].numpy())
 
 
 CONFIG = {"model": "MLP", "outputs": [{"name": "scores", "datatype": "FP32", "shape": [-1, 10]}],
@@ -280,8 +282,8 @@ def story(shop: Workshop) -> Gates:
         numbers.update(second=score, second_served=served, second_drift=look["drifted"],
                        second_white=score_of(versions[2], new, truth))
         if by != {"2"}: raise Wrong("after the change the second version answers", "2", by)
-        if served < least - 2 * LOST:
-            raise Wrong("grey paper is read again", f"{least - 2 * LOST:.0%}", f"{served:.1%}")
+        if served < least - HARDER:
+            raise Wrong("grey paper is read again", f"{least - HARDER:.0%}", f"{served:.1%}")
         if look["alarm"]: raise Wrong("what it was taught with rings no alarm", "quiet", look)
 
     @steps.test("what was done can be looked up, and the server ends when it is told to")

@@ -121,7 +121,14 @@ def take(line, max_batch, now): return several(line, 1, now)
 """),
     "a batch leaves when it is full": (CROWD, "waits for company", "capstone", """
 def patience(line, max_batch, max_delay, now):
-    return 0.0 if sum([ask.rows for ask in line]) >= max_batch else max(0.0, line[0].came + 0.5 - now)
+    return 0.0 if sum([ask.rows for ask in line]) >= max_batch else max(0.0, line[0].came + 1.5 - now)
+"""),
+    "a nap now and then": (CROWD, "one of a hundred", "capstone", """
+asked, awake = [], answer
+def answer(asks, function):
+    asked.append(len(asks))
+    if len(asked) % 25 == 0: time.sleep(5)
+    awake(asks, function)
 """),
     "words that are read as numbers": (NONSENSE, "words for numbers", "wire", """
 FIT["f"] = {int, float, str}
@@ -186,7 +193,7 @@ def log(**told): return None
 awake = DriftWatch.check
 DriftWatch.check = lambda self, now: awake(self, now)._replace(features=[])
 """),
-    "an end without farewell": (END, "breaks off", "service", """
+    "an end without farewell": (END, "to its end", "service", """
 patient = Loop.__init__
 def hasty(self, server, **settings): patient(self, server, **{**settings, "timeout_graceful_shutdown": 0})
 Loop.__init__ = hasty

@@ -4,6 +4,7 @@ import io
 import json
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,9 @@ from tito.core.certificate import asked, certificate, earned
 from tito.core.curriculum import Curriculum, Lesson, Milestone
 from tito.core.errors import Locked, UsageProblem
 from tito.core.milestones import standing
+from tito.core.outcomes import Gate
 from tito.core.progress import LessonRecord, MilestoneRecord, Progress
+from tito.core.results import Report, Result
 from tito.services_certificate import save
 from tito.view import certificate as view
 
@@ -113,18 +116,24 @@ def test_only_a_certificate_is_written_over(tmp_path):
 
 
 class Place:
-    """A workspace that stands somewhere."""
+    """A workspace that stands somewhere, and whose gates open."""
+
+    course = SimpleNamespace(curriculum=COURSE)
 
     def __init__(self, root, stands): self.root, self.stands = root, stands
     def standing(self): return self.stands
 
+    def milestone_unlock(self, name, limits, say):
+        report = Report("end", (Result("it ends", "passed"),))
+        return Gate(COURSE.milestone(name), report, MilestoneRecord("2026"))
+
 
 @pytest.fixture
 def tito(tmp_path, monkeypatch, capsys):
-    """Type `tito milestone certificate …`; exit code and output."""
-    def typed(*words, stands=BOTH):
+    """Type `tito milestone …`; exit code and output."""
+    def typed(*words, stands=BOTH, verb="certificate"):
         monkeypatch.setattr("tito.app.open_workspace", lambda *_: Place(tmp_path, stands))
-        code = cli.main(["milestone", "certificate", *words])
+        code = cli.main(["milestone", verb, *words])
         return code, capsys.readouterr()
     return typed
 
@@ -151,3 +160,15 @@ def test_the_command_asks_whoever_sits_at_a_terminal(tito, tmp_path, monkeypatch
 def test_the_command_says_what_is_missing(tito, tmp_path):
     code, said = tito(stands=place(end={}))
     assert code == 4 and "Missing: Begin" in said.err and not (tmp_path / "certificate.html").exists()
+
+
+def test_the_last_unlock_brings_it(tito, tmp_path):
+    assert tito("end", stands=place(end={}), verb="unlock")[0] == 0
+    assert not (tmp_path / "certificate.html").exists()
+    code, said = tito("end", verb="unlock")
+    assert code == 0 and "Your certificate is" in said.out and (tmp_path / "certificate.html").exists()
+
+
+def test_a_program_that_unlocks_gets_one_object(tito):
+    _, said = tito("end", "--json", verb="unlock")
+    assert json.loads(said.out)["milestone"] == "end"

@@ -134,8 +134,8 @@ def unlock(name: str | None, seconds: float | None, as_json: bool) -> int:
 
 
 @milestone.command(examples=[
-    ("tito milestone certificate", "into certificate.html, beside your notebooks"),
-    ("tito milestone certificate --name Ada -o ada.html", "with this name, into this file"),
+    ("tito milestone certificate", "writes certificate.html"),
+    ("tito milestone certificate --name Ada -o ada.html", "for Ada, into a file of hers"),
 ])
 @click.option("--name", help="Yours, as it shall stand there; else you are asked, or write it by hand.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file.")
