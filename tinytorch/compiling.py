@@ -8,13 +8,14 @@ import re
 import sys
 from functools import cache, cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 __all__ = [
     "HEADER", "WORDS", "NATIVE", "NoCompiler", "compiler", "processor", "cache_folder", "SIGNATURE",
-    "Library", "HEAD", "digest", "c_type", "build", "compiled", "FLOAT32", "plain", "ordered", "NOTHING",
-    "perhaps",
+    "Library", "HEAD", "READY", "Level", "LEVELS", "ready_name", "digest", "c_type", "build", "compiled",
+    "FLOAT32", "plain", "ordered", "NOTHING", "perhaps",
 ]
 
 
@@ -190,7 +191,11 @@ class Library:
         for f in self._signatures: getattr(self, f)
 
     def _file(self) -> Path:
-        """The compiled library, made now if it was not made before."""
+        """The compiled library: one that came ready, or one made for this processor, now if not before."""
+        machine, *able = processor().split()
+        for level in LEVELS if READY.is_dir() else ():
+            path = READY / ready_name(self._name, self._source, level)
+            if machine in level.machines and {*level.able} <= {*able} and path.exists(): return path
         cc = compiler()
         if cc is None: raise NoCompiler("there is no C compiler here: neither cc, gcc nor clang")
         stat = Path(cc).resolve().stat()
@@ -201,6 +206,30 @@ class Library:
 
 
 HEAD = object.__basicsize__                 # 16 bytes: a count of references, and a type
+
+
+READY = Path(__file__).with_name("ready")
+
+
+class Level(NamedTuple):
+    """Processors of one kind that can do all of this, and the words with which a compiler uses it."""
+
+    name: str
+    machines: tuple[str, ...]
+    able: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+LEVELS = (
+    Level("v4", ("x86_64", "AMD64"), ("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+          ("-march=x86-64-v4", "-mprefer-vector-width=512")),
+    Level("v3", ("x86_64", "AMD64"), ("avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"), ("-march=x86-64-v3",)),
+    Level("v8", ("aarch64", "arm64"), (), ("-march=armv8-a",)),
+)
+
+
+def ready_name(name: str, source: str, level: Level) -> str:
+    return f"{name}-{level.name}-{digest(repr((source, WORDS, level.words, HEAD)))}.so"
 
 
 def digest(text: str) -> str:
@@ -215,7 +244,7 @@ def c_type(ctypes, argument: str):
             "float": ctypes.c_float, "double": ctypes.c_double}[word]
 
 
-def build(cc: str, name: str, source: str, path: Path) -> None:
+def build(cc: str, name: str, source: str, path: Path, natives=NATIVE) -> None:
     """Compiles, and says so, because it takes a moment."""
     import subprocess
     from tempfile import TemporaryDirectory
@@ -225,7 +254,7 @@ def build(cc: str, name: str, source: str, path: Path) -> None:
     with TemporaryDirectory(dir=path.parent) as folder:
         written, made = Path(folder) / f"{name}.c", Path(folder) / f"{name}.so"
         written.write_text(source, "utf-8")
-        for native in NATIVE:
+        for native in natives:
             words = [cc, *WORDS, *native, f"-DHEAD={HEAD}", str(written), "-o", str(made), "-lm"]
             ran = subprocess.run(words, capture_output=True, text=True, check=False)
             if ran.returncode == 0: break

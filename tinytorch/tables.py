@@ -9,7 +9,7 @@ from importlib import import_module
 
 from .bookkeeping import STEPS
 from .column import DECLINED, KERNELS, PULLS, WATCHERS, bodies
-from .compiling import cache_folder, compiler, processor
+from .compiling import READY, cache_folder, compiler, processor
 from .kernels import Device, chosen
 from .receipts import RULES, SHORTCUTS, Rule
 from .switch import CHOICE, COMPUTER
@@ -73,7 +73,7 @@ FILES = {                               # each file of kernels, and the module t
 
 def able() -> tuple[str, ...]:
     """The engines that this machine can run kernels with."""
-    return (*["c"] * (compiler() is not None), "numba", "numpy", "cuda")
+    return (*["c"] * (compiler() is not None or READY.is_dir()), "numba", "numpy", "cuda")
 
 
 def load() -> None:
@@ -98,7 +98,8 @@ class Kernels(list):
 
     def __repr__(self):
         told = [f"{len(self)} kernels, TINYTORCH_KERNELS={CHOICE[0]}",
-                f"compiler {compiler() or 'none'}, cache {cache_folder()}", *map("  ".join, self)]
+                f"compiler {compiler() or 'none'}, cache {cache_folder()}",
+                *[f"libraries that came ready: {READY}"] * READY.is_dir(), *map("  ".join, self)]
         return "\n".join(told)
 
 
