@@ -9,6 +9,7 @@ from .c_tiles import TILES
 from .column import DECLINED, kernel
 from .compiling import Library, ordered, perhaps, plain
 from .recurrent import gru_layer, heard, lstm_layer, total, walk
+from .rules_dense import column_sums
 from .rules_recurrent import WayBack
 from .tensor import Kept
 
@@ -158,8 +159,10 @@ def _(g, out, x, h, c, w_ih, w_hh, _b_ih, _b_hh, w_hr, sizes, reverse, kept):
     dh, dc = [in_lines(np.zeros_like(h) if one is None else one, pitch) for one in g[1:]]
     STATES.lstm_back(slopes, dh, dc, perhaps(g[0] if g[0] is None else ordered(g[0])),
                      gates.reshape(steps, 4 * H, B), cells, in_lines(c, B), w_hh.T.copy(), starts, counts)
-    for span, _ in back.spans(): back.gather(span, slopes[span], slopes[span])
-    return back.dx, dh[:, :B].T.copy(), dc[:, :B].T.copy(), *back.weights, *back.biases, None
+    weights = slopes.T @ np.concatenate([x, back.states], axis=1)       # one large product for both
+    weights, bias = np.split(weights, [x.shape[1]], axis=1), column_sums(slopes)
+    return (slopes @ w_ih, dh[:, :B].T.copy(), dc[:, :B].T.copy(), *map(np.ascontiguousarray, weights),
+            bias, bias.copy(), None)
 
 
 @kernel(gru_layer, engine="c")

@@ -106,9 +106,11 @@ KERNEL void surprise_back(array *dxs, array *gs, array *totals, array *xs, array
     for (int64_t i = 0; i < n; i++) {
         const float *x = FLOATS(xs) + i * m;
         float *dx = FLOATS(dxs) + i * m, g = FLOATS(gs)[i], total = FLOATS(totals)[i];
-        if (INTS(labels)[i] == ignored) { memset(dx, 0, m * sizeof(float)); continue; }
-        SIMD() for (int64_t j = 0; j < m; j++) dx[j] = g * exp_(x[j] - total);
-        dx[INTS(labels)[i]] -= g;
+        int64_t label = INTS(labels)[i];
+        if (label == ignored) g = 0;                // and yet a row without any hope stays nan: 0 times nan
+        if (g == 0 && total - total == 0) memset(dx, 0, m * sizeof(float));
+        else SIMD() for (int64_t j = 0; j < m; j++) dx[j] = g * exp_(x[j] - total);
+        if (label != ignored) dx[label] -= g;
     }
 }
 

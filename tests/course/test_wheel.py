@@ -39,6 +39,16 @@ def test_the_wheel_carries_the_course(wheel):
     assert [name for name in names if "__pycache__" in name or name.endswith(".pyc")] == []
 
 
+def test_a_wheel_brings_compiled_kernels_where_they_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYTORCH_BUILD_KERNELS", "1")
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, ROOT, cwd=tmp_path)
+    (made,) = tmp_path.glob("*.whl")
+    assert "-py3-none-" in made.name and not made.name.endswith("any.whl")
+    names = zipfile.ZipFile(made).namelist()
+    for library in ("attention", "bends", "bytes", "pictures", "recurrent", "rows", "steps"):
+        assert any(name.startswith(f"tinytorch/ready/{library}-") for name in names)
+
+
 def test_the_journey_works_from_the_wheel(wheel, tmp_path):
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv/bin/python"

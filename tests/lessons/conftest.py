@@ -1,4 +1,4 @@
-"""The tests of lessons are about what lessons say: plain bodies, and not kernels that stand in front of them."""
+"""The tests of lessons are about what lessons say: plain bodies, and no kernels in front of them."""
 
 import os
 

@@ -22,7 +22,7 @@ LAYERS = {"float16": 2e-3, "float32": 1e-5, "float64": 1e-10}
 
 @pytest.fixture(params=["fast", "numpy"])
 def each_choice(request):
-    """Kernels, and plain bodies alone, so that neither is forgotten; other tests run with the usual choice."""
+    """Kernels, and plain bodies alone, so that neither is forgotten; other tests run as usual."""
     with tinytorch.backends.use_kernels(request.param): yield
 
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 import tinytorch
-from tinytorch import tensor
+from tinytorch import compiling, tensor
 from tinytorch.backends import kernels, use_kernels
 from tinytorch.column import DECLINED, KERNELS, PULLS
 from tinytorch.compiling import compiler
 from tinytorch.compression import int8_matmul
+from tinytorch.kernels import walk
 from tinytorch.switch import WITH_KERNELS
 from tinytorch.tables import DEVICE, able
 from tinytorch.tensor import Op
@@ -533,6 +534,22 @@ def test_a_compiler_that_fails_is_told_of_and_not_asked_again(tmp_path):
     told = program(tmp_path, CC=str(broken))
     assert told.stdout.split()[-1] == "1.0833"
     assert told.stderr.count("no room left") == 1
+
+
+@in_c
+def test_a_library_that_came_ready_is_taken_if_it_is_of_this_source(tmp_path, monkeypatch):
+    machine, *able = compiling.processor().split()
+    levels = [one for one in compiling.LEVELS if machine in one.machines and {*one.able} <= {*able}]
+    if not levels: pytest.skip("wheels bring nothing for this processor")
+    monkeypatch.setattr(compiling, "READY", tmp_path / "ready")
+    monkeypatch.setenv("TINYTORCH_CACHE", str(tmp_path / "cache"))
+    mine, other = [compiling.Library("plus", walk("plus", "x", f"x + {n} * c")) for n in (1, 2)]
+    ready = compiling.READY / compiling.ready_name("plus", mine._source, levels[0])
+    compiling.build(compiler(), "plus", mine._source, ready, [levels[0].words])
+    for library, want, made in ((mine, 11, 0), (other, 21, 1)):
+        out = np.empty(1, np.float32)
+        library.plus(out, np.ones(1, np.float32), 10.0)
+        assert out == want and len(list(tmp_path.glob("cache/*"))) == made
 
 
 def test_every_kernel_has_a_plain_body_to_fall_back_on():
