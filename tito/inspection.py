@@ -15,7 +15,7 @@ from tito.core import rules
 from tito.core.attempts import blank, mistakes, right
 from tito.core.curriculum import Lesson
 from tito.core.errors import TitoError
-from tito.core.lesson import Chapter, notebook
+from tito.core.lesson import Chapter, LessonProblem, notebook
 from tito.core.plan import Limits, Plan, Run, Unit
 from tito.core.prose import Page, heading_ids, links, prose, typed
 from tito.core.reports import Package, lesson_tests
@@ -177,7 +177,7 @@ class Inspection:
         try:
             yield from [self.top_to_bottom(lesson), self.untouched(lesson), self.one_by_one(lesson),
                         self.exported(lesson)]
-        except TitoError as problem:        # of a package that cannot be made
+        except LessonProblem as problem:    # of a package that cannot be made
             faults.append(Fault("exports", lesson.folder, problem.message))
 
     def top_to_bottom(self, lesson: Lesson) -> Trial:
