@@ -555,9 +555,9 @@ assert standing([*to(1, 2, 3), back]) == [1, 2], "a step back takes the top away
 assert standing([*to(1, 2, 3), back, back])[-1:] == [1], \
     "two steps back lead from 3 over 2 to 1, not to and fro between 2 and 3"
 assert standing([*to(5, 9, 2), back])[-1:] == [9], "back to the version before, which need not be one less"
-assert standing([*to(1, 2, 3, 3), back]) == [1, 2], "the same is so on a higher pile"
 assert standing([*to(1, 2, 2), back]) == [1], \
     "promoting what is in use is no step: the way back leads to another one"
+assert standing([*to(1, 2, 3, 3), back]) == [1, 2], "the same is so on a higher pile"
 assert standing([*to(1, 2), back, *to(3)]) == [1, 3], \
     "after a step back, the next promotion is on top of what is left"
 assert standing(to(1, 2, 1)) == [1, 2, 1], "an old version may be promoted again"
