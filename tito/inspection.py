@@ -15,7 +15,7 @@ from tito.core import rules
 from tito.core.attempts import blank, mistakes, right
 from tito.core.curriculum import Lesson
 from tito.core.errors import TitoError
-from tito.core.lesson import Chapter, notebook
+from tito.core.lesson import Chapter, LessonProblem, notebook
 from tito.core.plan import Limits, Plan, Run, Unit
 from tito.core.prose import Page, heading_ids, links, prose, typed
 from tito.core.reports import Package, lesson_tests
@@ -177,24 +177,22 @@ class Inspection:
         try:
             yield from [self.top_to_bottom(lesson), self.untouched(lesson), self.one_by_one(lesson),
                         self.exported(lesson)]
-        except TitoError as problem:        # of a package that cannot be made
+        except LessonProblem as problem:    # of a package that cannot be made
             faults.append(Fault("exports", lesson.folder, problem.message))
 
     def top_to_bottom(self, lesson: Lesson) -> Trial:
         """The solved notebook, every cell of it, beside a package that holds only what came before."""
         solved = tested(lesson, self.course.chapter(lesson), LIMITS, solutions=True)
-        own = {unit.id: unit for unit in units(solved)}
-        cells = tuple(own.get(c.id) or Unit(c.id, "cell", solved.file(c), shows_last(c.source))
+        sources = {cell.id: cell.text for cell in solved.lift.cells if cell.exported}
+        cells = tuple(Unit(c.id, "cell", solved.file(c), sources.get(c.id) or shows_last(c.source))
                       for c in solved.chapter if c.kind == "code")
+        shown = {c.id for c in solved.chapter if not (c.exported or c.check)}
 
         def judge(run: Run) -> Iterator[Fault]:
-            told = Verdicts(solved)
-            found = [r for outcome in run.outcomes for r in told.take(outcome)] + list(told.rest())
-            yield from rules.of_full_notebook(lesson.folder, found)
             for o in run.outcomes:
-                if o.unit not in own and o.outcome != "passed":
+                if o.outcome != "passed":
                     said = f"{o.type}: {o.text}" if o.type else o.text or o.outcome
-                    yield Fault("runs", f"{lesson.folder}, {o.unit}", said)
+                    yield Fault("runs" if o.unit in shown else "solved", f"{lesson.folder}, {o.unit}", said)
             yield from self.ended(lesson, run)
         return Trial(lesson, "runs from top to bottom", self.plan(lesson, "cells", units=cells), judge)
 

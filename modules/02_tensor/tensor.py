@@ -930,10 +930,10 @@ assert tensor([1, 2]).mean(dtype=as_dtype(np.float32)).dtype.name == "float32", 
     "with dtype=, whole numbers have a mean too, of that kind"
 assert var(table, 1).tolist() == [1.0, 7.0], "the variance divides by n - 1, unless told otherwise"
 assert abs(var(table, 1, correction=0).tolist()[1] - 14 / 3) < 1e-5, "correction=0 divides by n"
-assert var(table).item() == 8.0, "without dim, all numbers share one mean"
 assert math.isnan(var(tensor([1.0])).item()), "one number alone has no variance: 0 / 0"
 assert var(table, 1, keepdim=True).shape == (2, 1), "keepdim leaves a 1 behind"
 assert table.tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 9.0]], "an op never changes its input"
+assert var(table).item() == 8.0, "without dim, all numbers share one mean"
 
 # %% [markdown]
 # ## Rows meet columns

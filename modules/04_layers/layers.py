@@ -88,12 +88,12 @@ assert isinstance(p, Tensor) and p.tolist() == [1.0, 2.0], \
     "a parameter is a tensor with the numbers it was given"
 x[0] = 5.0
 assert p.tolist() == [5.0, 2.0], "a parameter shares the memory it is given: it makes no copy"
-assert Parameter(x.array).tolist() == [5.0, 2.0], "a bare array will do, too"
 assert p.requires_grad is True and x.requires_grad is False, \
     "a parameter wants a gradient; the tensor it is made of does not"
 assert Parameter(x, requires_grad=False).requires_grad is False, \
     "requires_grad=False makes a parameter that stands still"
 assert type(p * 2) is Tensor, "what is computed from a parameter is an ordinary tensor"
+assert Parameter(x.array).tolist() == [5.0, 2.0], "a bare array will do, too"
 
 # %% [markdown]
 # Some tensors belong to a network and do not learn: a running average, a mask, a table of positions. They are

@@ -97,6 +97,7 @@ assert median_interval(range(1, 7)) == (1, 6), "of six values the smallest and t
 assert median_interval(range(1, 6)) == (-math.inf, math.inf), \
     "all five on one side happens once in sixteen: five values are too few to be sure of anything"
 assert median_interval(nine, 0.5) == (3.0, 7.0), "less confidence needs less room"
+assert median_interval([1.0, 2.0], 0.5) == (1.0, 2.0), "at most: two values are just enough for one half"
 noise = np.random.default_rng(0).exponential(size=(400, 15))
 caught = [low <= math.log(2) <= high for low, high in map(median_interval, noise)]
 assert np.mean(caught) >= 0.95, "in 95 of 100 cases the true median is inside"
@@ -229,6 +230,7 @@ assert verdict(Ratio(0.9, 0.8, 0.95)) == "faster", "all of the interval is below
 assert verdict(Ratio(1.2, 1.1, 1.3)) == "slower", "all of the interval is above 1: slower"
 assert verdict(Ratio(0.9, 0.8, 1.05)) == verdict(Ratio(1.1, 0.98, 1.2)) == "cannot tell", \
     "an interval with 1 inside allows no verdict, whatever its middle is"
+assert verdict(Ratio(1.0, 1.0, 1.0)) == "cannot tell", "1 is neither faster nor slower"
 assert verdict(paired(Timing((1.0,) * 5), Timing((2.0,) * 5))) == "cannot tell", \
     "five pairs are too few, however clear they look"
 
@@ -348,6 +350,8 @@ found = attend_cost(out, q, k, v)
 assert found.flops != scores * (2 * 16 + 6), "there are two products: with the keys, and with the values"
 assert found.flops == scores * (2 * (16 + 32) + 6), \
     "two products, and for each score a scale and the five operations of a softmax"
+assert attend_cost(drawn(8, 32), drawn(8, 16), drawn(10, 16), drawn(10, 32)).flops == found.flops // 8, \
+    "one look of the eight is an eighth of them: keys are counted from the end"
 assert attend_cost(out, q, k, v, drawn(8, 10)).flops == found.flops + scores, \
     "a mask is added to every score"
 assert found.bytes == 4 * (out.size + q.size + k.size + v.size), \
@@ -882,6 +886,7 @@ assert percentile(latencies, 41) == 35, "two of five are less than 41 percent: t
 assert percentile(latencies, 100) == 50, "all of them are not larger than the largest"
 assert percentile(latencies, 1) == 15, "there is nothing below the smallest"
 assert percentile(range(1, 101), 99) == 99, "of a hundred, the 99th: one is slower"
+assert percentile(range(1, 1001), 50) == 500, "of a thousand, the 500th"
 assert percentile([3.0, 1.0, 2.0], 50) == 2.0, "it is the sorted values that have ranks"
 assert percentile([7.0], 99.9) == 7.0, "a single value is every percentile"
 

@@ -442,6 +442,11 @@ with tempfile.TemporaryDirectory() as name:
         try: told = publish(shelf, write(b"x"))
         except PermissionError: told = "refused"
     assert told == "refused", "a disk that refuses is no rival: the error is raised, and the loop ends"
+    waited, sync = [], os.fsync
+    def watching(handle): waited.append(max(versions(shelf))), sync(handle)
+    with patch("os.fsync", watching): number = publish(shelf, write(b"kept"))
+    assert waited and waited[0] < number, "the files are on the disk before they get their number: settled"
+    assert waited[-1] == number or os.name == "nt", "and the number, too, has to be on the disk: sync_folder"
 
 # %% [markdown]
 # ## Who is it today?
@@ -491,13 +496,16 @@ import tempfile
 from unittest.mock import patch
 
 with tempfile.TemporaryDirectory() as name:
-    place, log, sync = Path(name), [], os.fsync
+    place, log, sizes, sync = Path(name), [], [], os.fsync
     def watching(handle):
         log.append([path.stat().st_size for path in place.iterdir() if not path.name.startswith(".")])
+        sizes.append(max([path.stat().st_size for path in place.iterdir()]))
         sync(handle)
     with patch("os.fsync", watching): claim(place / "0001", b"to 7")
     assert (place / "0001").read_bytes() == b"to 7", "the file is there, and whole"
     assert log and log[0] == [], "fsync comes before the name: until it is on the disk, nobody sees the file"
+    assert sizes[0] == 4, "flush comes before fsync, which waits only for what the system was given"
+    assert log[-1] == [4] or os.name == "nt", "the name itself has to be on the disk: sync_folder"
     try: told = claim(place / "0001", b"to 8")
     except FileExistsError: told = "taken"
     assert told == "taken", "a name that is taken is refused: two people cannot make the same move"
@@ -549,6 +557,7 @@ assert standing([*to(1, 2, 3), back, back])[-1:] == [1], \
 assert standing([*to(5, 9, 2), back])[-1:] == [9], "back to the version before, which need not be one less"
 assert standing([*to(1, 2, 2), back]) == [1], \
     "promoting what is in use is no step: the way back leads to another one"
+assert standing([*to(1, 2, 3, 3), back]) == [1, 2], "the same is so on a higher pile"
 assert standing([*to(1, 2), back, *to(3)]) == [1, 3], \
     "after a step back, the next promotion is on top of what is left"
 assert standing(to(1, 2, 1)) == [1, 2, 1], "an old version may be promoted again"
@@ -941,6 +950,7 @@ assert counted(*[0.5] * 9, 3).quantile(0.99) == 2 + 2 * (9.9 - 9), \
     "below counts all buckets before, not the last one alone"
 assert counted(9, 9, 9).quantile(0.5) == 4, "above the last bound, all that can be said is the last bound"
 assert math.isnan(Histogram().quantile(0.5)), "of nothing there is no quantile"
+assert counted(-3, -3, bounds=(-2, 5)).quantile(0.5) == -2, "below a bound under 0 it is that bound"
 assert counted(0.5, 9, bounds=(1, 2, 4)).quantile(1.0) == 4, "the slowest of all is above all bounds"
 
 # %% [markdown]
@@ -1031,6 +1041,9 @@ def by_hand(a, b):
 
 assert abs(moved[0] - by_hand(old[:, 0], old[:, 0] + 1.0)) < 1e-9, \
     "the sum of (q - p) ln(q / p), over ten bins that were cut from the reference"
+lumps = np.repeat([[0.0], [1.0], [5.0]], [50, 30, 20], axis=0)
+assert abs(psi(lumps, lumps + 1)[0] - by_hand(lumps[:, 0], lumps[:, 0] + 1)) < 1e-9, \
+    "bins need not weigh the same: each has its own ln(q / p)"
 
 # %% [markdown]
 # Somebody changed the bulb of the scanner, and the new one is a twentieth brighter: ink that was 1 is 0.95.
@@ -1207,6 +1220,7 @@ assert verdict(Tally(900, 18), Tally(100, 15)) == "back", \
     "15 of 100 against 18 of 900: taken back, though 15 is less than 18"
 assert verdict(Tally(9000, 450), Tally(1000, 52)) == "on", \
     "5.2 % against 5 %: chance does as much, and a thousand are enough"
+assert verdict(Tally(9000, 9), Tally(30, 5)) == "back", "thirty answers are enough, and so are five failures"
 assert verdict(Tally(9, 0), Tally(1, 1)) == "wait", "one answer is none: one failure in one proves nothing"
 assert verdict(Tally(900, 18), Tally(100, 2)) == "wait", \
     "not worse so far is not enough: it has to show a thousand"

@@ -190,3 +190,15 @@ def test_a_list_that_cannot_be_followed_is_a_fault_too(course):
 
 
 def test_it_is_for_a_checkout(tmp_path): assert typed(tmp_path, "--fast").returncode == 2
+
+
+@pytest.mark.slow           # copies the whole course
+def test_a_wrong_answer_in_the_real_course_is_seen(tmp_path):
+    course = tmp_path / "course"
+    for name in ("modules", "tinytorch", "datasets", "tests/lessons", "tests/mutants"):
+        shutil.copytree(ROOT / name, course / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", course)
+    change(course, "modules/03_activations/activations.py", "return np.maximum(input, 0)", "return input")
+    found = json.loads(typed(course, "03", "--json").stdout)["found"]
+    rules = {one["label"]: {fault["rule"] for fault in one["faults"]} for one in found}
+    assert rules["the course"] == {"generated"} and {"solved", "tests"} <= rules["03 activations"]

@@ -46,7 +46,7 @@ class Inspected:
     checks: int = 0
     points: float = 0
     tests: int = 0                  # of the lesson's tests, those that ran
-    seconds: float = 0.0            # that its processes took
+    seconds: float = 0.0            # that its cells, checks and tests took
 
 
 # ------------------------------------------------------------------------------------------------ the list

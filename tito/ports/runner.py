@@ -286,7 +286,7 @@ class Conversation:
             case "begin":
                 self.unit, self.began = record["unit"], time.monotonic()
             case "end":
-                record["unit"] = record["unit"] or self.unit      # a lost fork cannot say where it was
+                record["unit"] = record["unit"] or self.unit        # a fork that was lost cannot say
                 self.unit = ""
                 self.outcomes.append(outcome(record))
                 self.heard(self.outcomes[-1])
