@@ -95,6 +95,9 @@ class Sequences(RuleBasedStateMachine):
         self.course, self.words, self.read = 0, 0, {}
         self.disk = Disk().__enter__()
         self.open()
+        for lesson in (1, 2):
+            self.writes(lesson, 3)
+            self.solves(lesson, 0)
 
     def open(self): self.place = Workspace(self.root, self.courses[self.course], Agreeable())
 
