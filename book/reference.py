@@ -192,8 +192,9 @@ def _kind(thing: Any) -> str:
 
 def methods(kind: type) -> list[tuple[str, Any]]:
     """The public methods and properties that a class defines itself, and that say what they do."""
-    own = [(name, getattr(kind, name, None)) for name in vars(kind) if not name.startswith("_")]
-    return [(name, f) for name, f in own if (callable(f) or isinstance(f, property)) and documented(f)]
+    own = {name: getattr(kind, name, None) for name in vars(kind) if name[0] != "_" and name != "extra_repr"}
+    return [(name, f) for name, f in own.items()
+            if (callable(f) or isinstance(f, property)) and documented(f) and not isinstance(f, Op)]
 
 
 def signature_of_method(f: Any) -> str:
