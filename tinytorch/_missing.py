@@ -73,8 +73,9 @@ def _left_out(face: str, name: str) -> str:
 
 
 def _guess(face: str, name: str) -> str:
+    if name[0] == "_": return ""        # Python itself asks for __path__, while it imports
     from difflib import get_close_matches
-    near = get_close_matches(name, dir(sys.modules[face]), 1) if name[0] != "_" else ()
+    near = get_close_matches(name, dir(sys.modules[face]), 1)
     return f". Did you mean {near[0]!r}?" if near else ""
 
 

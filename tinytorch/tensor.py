@@ -305,8 +305,9 @@ class Engine:
         """The op's forward on the arrays of its inputs, boxed."""
         arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
         if op.promote is not None: arrays = op.promote(arrays)
+        forward = self.kernels.get(op, op.forward)
         try:
-            out = self.kernels.get(op, op.forward)(*arrays, **settings)
+            out = forward(*arrays, **settings) if settings else forward(*arrays)
         except (ValueError, IndexError, TypeError) as error:
             raise explained(op, arrays, error) from None
         return Tensor(out) if type(out) is ndarray and not op.shares else boxed(op, inputs, out)

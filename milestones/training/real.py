@@ -147,7 +147,7 @@ def fit(T, model, batches, steps: int, rate: float, decay: float, every: int, to
     """AdamW with a rate that rises and falls; `told` is asked for news after every so many steps."""
     optimizer = T.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
     schedule = T.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    start, losses = time.perf_counter(), []
+    start, worked, before, losses = time.perf_counter(), time.process_time(), most(), []
     for step in range(1, steps + 1):
         x, y = next(batches)
         loss = T.nn.functional.cross_entropy(model(T.tensor(x)).flatten(0, -2), T.tensor(y).flatten())
@@ -162,7 +162,8 @@ def fit(T, model, batches, steps: int, rate: float, decay: float, every: int, to
             print(f"  step {step:6} of {steps}   loss {np.mean(losses):.4f}   {told()}   {seconds:7.1f} s",
                   flush=True)
             losses.clear()
-    return time.perf_counter() - start
+    return {"seconds": round(time.perf_counter() - start, 1), "cpu_seconds": round(time.process_time() - worked, 1),
+            "grew_mb": before and round((most() - before) / 2**20, 1)}
 
 
 def scores_of(T, model, x, size: int = 500):
@@ -173,9 +174,16 @@ def scores_of(T, model, x, size: int = 500):
     return np.concatenate(found)
 
 
-def summary(model, seconds: float, **found) -> dict:
+def most() -> int | None:
+    """The most bytes that this process ever held, where Linux tells."""
+    told = Path("/proc/self/status")
+    lines = told.read_text().splitlines() if told.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+
+
+def summary(model, took: dict, **found) -> dict:
     """What a training comes to, to be kept."""
-    return {**found, "seconds": round(seconds, 1), "parameters": sum(p.numel() for p in model.parameters())}
+    return {**found, **took, "parameters": sum(p.numel() for p in model.parameters())}
 
 
 def pictures(T, make, data, epochs: int, size: int, rate: float, decay: float, by: int, flip: bool) -> dict:
@@ -195,8 +203,8 @@ def pictures(T, make, data, epochs: int, size: int, rate: float, decay: float, b
         last["accuracy"] = float((scores_of(T, model, others).argmax(1) == answers).mean())
         return f"{last['accuracy']:.2%} of {len(answers):,} right"
     each = len(x) // size
-    seconds = fit(T, model, batches(), epochs * each, rate, decay, each, told)
-    return summary(model, seconds, **last, epochs=epochs)
+    took = fit(T, model, batches(), epochs * each, rate, decay, each, told)
+    return summary(model, took, **last, epochs=epochs)
 
 
 def letters(T, make, data, steps: int, size: int) -> dict:
@@ -218,8 +226,8 @@ def letters(T, make, data, steps: int, size: int) -> dict:
         logs -= np.log(np.exp(logs).sum(-1, keepdims=True))
         last["loss"] = float(-np.take_along_axis(logs, unseen[:, 1:, None], -1).mean())
         return f"{last['loss']:.4f} nats a letter of what it never read"
-    seconds = fit(T, model, batches(), steps, 3e-3, 0.1, max(1, steps // 5), told)
-    return summary(model, seconds, **last, steps=steps)
+    took = fit(T, model, batches(), steps, 3e-3, 0.1, max(1, steps // 5), told)
+    return summary(model, took, **last, steps=steps)
 
 
 def train(T, name: str, share: float = 1.0) -> dict:

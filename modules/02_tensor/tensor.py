@@ -614,8 +614,9 @@ class Engine:
         ### BEGIN SOLUTION
         arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
         if op.promote is not None: arrays = op.promote(arrays)
+        forward = self.kernels.get(op, op.forward)
         try:
-            out = self.kernels.get(op, op.forward)(*arrays, **settings)
+            out = forward(*arrays, **settings) if settings else forward(*arrays)
         except (ValueError, IndexError, TypeError) as error:
             raise explained(op, arrays, error) from None
         return Tensor(out) if type(out) is ndarray and not op.shares else boxed(op, inputs, out)
