@@ -87,7 +87,8 @@ class Package:
         page = "index" if file == lesson.name else file.removeprefix("appendix_")
         name = getattr(thing, "__qualname__", getattr(thing, "name", "")).partition(".")[0]
         where = "" if file == lesson.name else f", {module_of(file)}"
-        link = f"../lessons/{lesson.folder}/{page}.html#code-{escape(name)}"
+        anchor = f"#code-{name}" if name in self.course.names[module_of(file)] else ""
+        link = f"../lessons/{lesson.folder}/{page}.html{anchor}"
         said = f"Lesson {lesson.number:02} {escape(lesson.title + where)}"
         return raw(f'<p class="written-in"><a href="{link}">{said}</a></p>')
 
