@@ -35,6 +35,7 @@ html_theme_options = {
     "use_fullscreen_button": False,
     "use_sidenotes": False,
     "show_navbar_depth": 1,
+    "collapse_navigation": True,        # other chapters' pages are not on every page
     "show_toc_level": 2,
     "navbar_persistent": [],
     "pygments_light_style": "a11y-light",

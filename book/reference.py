@@ -87,7 +87,8 @@ class Package:
         page = "index" if file == lesson.name else file.removeprefix("appendix_")
         name = getattr(thing, "__qualname__", getattr(thing, "name", "")).partition(".")[0]
         where = "" if file == lesson.name else f", {module_of(file)}"
-        link = f"../lessons/{lesson.folder}/{page}.html#code-{escape(name)}"
+        anchor = f"#code-{name}" if name in self.course.names[module_of(file)] else ""
+        link = f"../lessons/{lesson.folder}/{page}.html{anchor}"
         said = f"Lesson {lesson.number:02} {escape(lesson.title + where)}"
         return raw(f'<p class="written-in"><a href="{link}">{said}</a></p>')
 
@@ -192,8 +193,9 @@ def _kind(thing: Any) -> str:
 
 def methods(kind: type) -> list[tuple[str, Any]]:
     """The public methods and properties that a class defines itself, and that say what they do."""
-    own = [(name, getattr(kind, name, None)) for name in vars(kind) if not name.startswith("_")]
-    return [(name, f) for name, f in own if (callable(f) or isinstance(f, property)) and documented(f)]
+    own = {name: getattr(kind, name, None) for name in vars(kind) if name[0] != "_" and name != "extra_repr"}
+    return [(name, f) for name, f in own.items()
+            if (callable(f) or isinstance(f, property)) and documented(f) and not isinstance(f, Op)]
 
 
 def signature_of_method(f: Any) -> str:
