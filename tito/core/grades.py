@@ -249,6 +249,7 @@ class Graded:
     problem: str = ""                   # why it could not be read or run
     sandbox: str = "bubblewrap"
     seconds: float = 0.0
+    worked: float = 0.0                 # seconds of CPU in the sandbox
     style: Mapping[str, int] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)        # to questions, for a person to grade
     sources: Mapping[str, str] = field(default_factory=dict)    # the exercises
