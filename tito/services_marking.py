@@ -266,8 +266,7 @@ def judged(master: Master, work: Lift) -> tuple[list[Result], tuple[str, ...], f
             troubles.append(f"the process ended: {run.ending or run.noise[-200:].strip()}")
             break
         done.add(last.unit)
-        if last.unit not in {c.id for c in master.chapter.checks()}: undone = blanked(master.chapter, undone,
-            [last.unit])
+        if last.unit not in master.aids: undone = blanked(undone, last.unit)        # it was no check
     verdicts = Verdicts(tested(master, work))
     results = list[Result]()
     for unit in ("import", *(u.id for u in units(tested(master, work)))):

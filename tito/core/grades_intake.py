@@ -264,8 +264,7 @@ def suspicions(chapter: Chapter, work: Lift) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def blanked(chapter: Chapter, work: Lift, ids: Iterable[str]) -> Lift:
-    """The same without some cells: those that end the process in which the others would be run."""
-    gone = set(ids)
-    cells = tuple(c for c in work.lifted.cells if c.id not in gone)
+def blanked(work: Lift, id: str) -> Lift:
+    """The same without a cell that ended the process in which the others were to be run."""
+    cells = tuple(c for c in work.lifted.cells if c.id != id)
     return replace(work, lifted=replace(work.lifted, cells=cells))
