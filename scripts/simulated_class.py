@@ -150,7 +150,8 @@ def attacker(desk: Desk, kind: str, code: str) -> Student:
     cell = desk.exercises[0]
     source = f"#| export exercise\n{textwrap.dedent(code).strip()}\n{cell.name} = attack"
     harmless = f"#| export exercise\ndef attack(*a, **k): return None\n{cell.name} = attack"
-    return Student("", kind, dumped(desk.page(**{cell.id: source})), desk.points(**{cell.id: harmless}))
+    points = 0.0 if kind in SPOILS_ALL else desk.points(**{cell.id: harmless})
+    return Student("", kind, dumped(desk.page(**{cell.id: source})), points)
 
 
 # ----------------------------------------------------------------------------------------------- broken files
@@ -312,6 +313,9 @@ ATTACKS = {
     "memory": "def attack(*a, **k): return bytearray(1 << 40)",
     "output": "def attack(*a, **k):\n    while True: print('x' * 1000)",
 }
+
+
+SPOILS_ALL = ("judge patched",)         # who changes the grader for one check has changed it for all
 
 
 def make(folder: Path, lesson: str, number: int, seed: int = 0,

@@ -40,7 +40,6 @@ class Progress:
     done: int
     total: int
     left: float                         # seconds, as it looks now
-    student: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ class Class:
         return arrival.noted(note) if note else arrival
 
     def judged_late(self, arrival: Arrival, assignment: Assignment) -> Arrival:
-        late = late_by(grades.Submission(arrival.student, assignment.name, arrival.when), assignment)
+        late = late_by(arrival.when, assignment)
         return arrival.noted(f"{late / 3600:.1f} hours late") if late and arrival.what == "taken" else arrival
 
     def put(self, assignment: Assignment, files: Sequence[tuple[Arrival, File]]) -> None:
@@ -370,7 +369,7 @@ class Class:
             student, assignment.name, sum(b.earned for b in books.values()) + given + changed,
             sum(b.points for b in books.values()) + sum(q.points for q in assignment.questions),
             given + changed,
-            waiting, late_by(grades.Submission(student, assignment.name, when), assignment), when,
+            waiting, late_by(when, assignment), when,
             " ".join(m.comment for m in manual.values() if m.comment), sum(b.seconds for b in books.values()),
             style,
             tuple(dict.fromkeys(f for b in books.values() for f in b.flags)),

@@ -228,27 +228,29 @@ def mark(job: Job) -> dict[str, Any]:
     except (RecursionError, MemoryError) as problem:
         said = f"reading it failed: {type(problem).__name__}"
         return nothing(master.chapter, job.exam.lesson, said, where).as_json()
-    results, troubles = judged(master, work)
+    results, troubles, worked = judged(master, work)
     cells = ((id, row.source) for row, ids in zip(page.rows, page.ids) for id in ids)
     answers = {id: source for id, source in cells if id in job.exam.questions}
     sources = {c.id: work.lifted.sources.get(c.id, "") for c in master.chapter.exercises()}
     return Graded(
         job.exam.lesson, marks_of(master.chapter, results), work.notes,
-        (*troubles, *suspicions(master.chapter, work)), "", where, round(time.monotonic() - began, 3),
+        (*troubles, *suspicions(master.chapter, work)), "", where,
+        round(time.monotonic() - began, 3), round(worked, 3),
         style(sources.values()), answers, sources).as_json()
 
 
-def judged(master: Master, work: Lift) -> tuple[list[Result], tuple[str, ...]]:
-    """The verdicts on a notebook, and what a person should know of how it ran."""
+def judged(master: Master, work: Lift) -> tuple[list[Result], tuple[str, ...], float]:
+    """The verdicts on a notebook, what a person should know of how it ran, and the CPU time that took."""
     troubles = list[str]()
     outcomes, undone = dict[str, Outcome](), work
     places = dict[str, tuple[Place, ...]]()
     until = time.monotonic() + PATIENCE * master.allowance.notebook
-    done = set[str]()
+    done, worked = set[str](), 0.0
     for _ in range(AGAIN):
         left = until - time.monotonic()
         if left <= 0: break
         run, found = run_once(master, undone, master.aids, SystemRandom(), left, done)
+        worked += run.worked
         for outcome in run.outcomes:
             if outcome.unit not in outcomes:
                 outcomes[outcome.unit] = outcome
@@ -264,8 +266,7 @@ def judged(master: Master, work: Lift) -> tuple[list[Result], tuple[str, ...]]:
             troubles.append(f"the process ended: {run.ending or run.noise[-200:].strip()}")
             break
         done.add(last.unit)
-        if last.unit not in {c.id for c in master.chapter.checks()}: undone = blanked(master.chapter, undone,
-            [last.unit])
+        if last.unit not in master.aids: undone = blanked(undone, last.unit)        # it was no check
     verdicts = Verdicts(tested(master, work))
     results = list[Result]()
     for unit in ("import", *(u.id for u in units(tested(master, work)))):
@@ -275,7 +276,7 @@ def judged(master: Master, work: Lift) -> tuple[list[Result], tuple[str, ...]]:
             outcome, lies = evidence.judged(outcome, places[unit], master.aids[unit].optional)
             if lies: troubles.append(f"`{unit}`: the grader was tampered with")
         results += verdicts.take(outcome)
-    return [*results, *verdicts.rest()], tuple(dict.fromkeys(troubles))
+    return [*results, *verdicts.rest()], tuple(dict.fromkeys(troubles)), worked
 
 
 def run_once(

@@ -52,7 +52,7 @@ LOOK = {
     "the solution, the hidden checks, the gradebook, other submissions": """
 import os, re
 names = re.compile(r"counting\\.py|\\.ipynb$|gradebook|course\\.toml|adding\\.py|nbgrader_config|submitted")
-tops = "/home", "/root", "/tmp", "/work", "/stage", "/srv", "/var", "/mnt", "/opt", "/datasets"
+tops = "/home", "/root", "/tmp", "/stage", "/srv", "/var", "/mnt", "/opt", "/datasets"
 LEAKED = [f for top in tops
           for folder, _, files in os.walk(top) for f in files if names.search(f)]""",
     "environment variables": """

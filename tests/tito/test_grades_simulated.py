@@ -40,19 +40,17 @@ def prepared(folder: Path, lesson: str, students: int) -> tuple[Class, dict[str,
 
 def graded(place: Class, until: int | None = None) -> None:
     """`tito course grade` in a process of its own; killed as soon as so many notebooks are marked."""
-    process = subprocess.Popen([sys.executable, "-m", "tito", "course", "grade", "one", "--jobs", "2",
-                                "--json"], cwd=place.root,
-                               env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
-                               start_new_session=True)
-    done = place.state / "graded"
-    while process.poll() is None and (until is None
-                                      or len(list(done.glob("*.json"))) < until): time.sleep(0.05)
+    command = [sys.executable, "-m", "tito", "course", "grade", "one", "--jobs", "2", "--json"]
+    process = subprocess.Popen(command, cwd=place.root, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                               stdout=subprocess.DEVNULL, start_new_session=True)
     if until is None:
-        assert process.wait() == 0, process.stdout.read()
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    process.stdout.close()
+        assert process.wait() == 0
+        return
+    done = place.state / "graded"
+    while process.poll() is None and len(list(done.glob("*.json"))) < until: time.sleep(0.05)
+    assert process.poll() is None, "it was done before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def compared(place: Class, expected: dict[str, dict]) -> dict[str, dict]:

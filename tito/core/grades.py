@@ -249,6 +249,7 @@ class Graded:
     problem: str = ""                   # why it could not be read or run
     sandbox: str = "bubblewrap"
     seconds: float = 0.0
+    worked: float = 0.0                 # seconds of CPU in the sandbox
     style: Mapping[str, int] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)        # to questions, for a person to grade
     sources: Mapping[str, str] = field(default_factory=dict)    # the exercises
@@ -296,20 +297,10 @@ def nothing(chapter: Chapter, lesson: str, problem: str, sandbox: str, notes: Se
 
 # ------------------------------------------------------------------------------------------------ the class
 
-@dataclass(frozen=True)
-class Submission:
-    """One student's work on one assignment, as it lies in submitted/."""
-
-    student: str
-    assignment: str
-    when: datetime | None = None
-    files: Mapping[str, str] = field(default_factory=dict)      # lesson -> digest of the notebook
-
-
-def late_by(submission: Submission, assignment: Assignment) -> float:
+def late_by(when: datetime | None, assignment: Assignment) -> float:
     """Seconds after the due date, 0 if in time or nobody knows."""
-    if assignment.due is None or submission.when is None: return 0.0
-    return max(0.0, (submission.when.astimezone(UTC) - assignment.due.astimezone(UTC)).total_seconds())
+    if assignment.due is None or when is None: return 0.0
+    return max(0.0, (when.astimezone(UTC) - assignment.due.astimezone(UTC)).total_seconds())
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,8 @@ class Place:
 def opened(
     source: str,
     random: Random,                             # places decoys, and says which truths are told upside down
-    inside: frozenset[int] = frozenset(),
-    # places whose answer has to be there: no way to judge them outside
-    known: Mapping[int, Any] | None = None,
-    # answers of a hidden check that are no constants: kept outside, too
+    inside: frozenset[int] = frozenset(),       # places that can only be judged where they run
+    known: Mapping[int, Any] | None = None,     # answers of a hidden check that are no constants
 ) -> tuple[str, tuple[Place, ...]]:
     """A check without its asserts, and what stands in their place."""
     opener = Opener(random, inside, known or {})

@@ -135,13 +135,15 @@ def lift(chapter: Chapter, work: Handed) -> Lift:
     """
     notes, ways = list(work.notes), dict[str, str]()
     code = [(n, row) for n, row in enumerate(work.rows) if row.kind == "code"]
+    names = {n: frozenset(names_in(clean(row.source))) for n, row in code}
+    exports = {n for n, row in code if "export" in directives(row.source)[0]}
     wanted = {cell.id: cell for cell in chapter.exercises()}
     chosen, used = dict[str, int](), set[int]()
     for cell in wanted.values():
         by_id = [n for n, _ in code if cell.id in work.ids[n]]
-        named = [n for n, row in code if defines(cell, row)
+        named = [n for n, _ in code if cell.name in names[n]
                  and (n in by_id or not claimed(work.ids[n], wanted))]
-        exported = [n for n in named if n in by_id or "export" in directives(work.rows[n].source)[0]]
+        exported = [n for n in named if n in by_id or n in exports]
         mine = exported or named or by_id
         if not mine: continue
         written = [n for n in mine if not blank(cell, work.rows[n].source)]
@@ -155,7 +157,8 @@ def lift(chapter: Chapter, work: Handed) -> Lift:
     sources = {id: with_word(work.rows[n].source, wanted[id]) for id, n in chosen.items()}
     for cell in wanted.values():
         if cell.id in sources: continue
-        if home := next((n for n, row in code if cell.name in names_in(clean(row.source))), None):
+        home = next((n for n, _ in code if cell.name in names[n]), None)
+        if home is not None:
             sources[cell.id], ways[cell.id] = "", "merged"
             notes.append(f"`{cell.name}` stands in another cell, {work.rows[home].id or 'one without an id'}")
             if home not in chosen.values(): sources[cell.id] = with_word(work.rows[home].source, cell)
@@ -170,9 +173,6 @@ def lift(chapter: Chapter, work: Handed) -> Lift:
 
 
 def clean(source: str) -> str: return directives(source)[2]
-
-
-def defines(cell: Cell, row: NotebookCell) -> bool: return cell.name in names_in(clean(row.source))
 
 
 def blank(cell: Cell, source: str) -> bool:
@@ -264,8 +264,7 @@ def suspicions(chapter: Chapter, work: Lift) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def blanked(chapter: Chapter, work: Lift, ids: Iterable[str]) -> Lift:
-    """The same without some cells: those that end the process in which the others would be run."""
-    gone = set(ids)
-    cells = tuple(c for c in work.lifted.cells if c.id not in gone)
+def blanked(work: Lift, id: str) -> Lift:
+    """The same without a cell that ended the process in which the others were to be run."""
+    cells = tuple(c for c in work.lifted.cells if c.id != id)
     return replace(work, lifted=replace(work.lifted, cells=cells))

@@ -129,6 +129,7 @@ class Run:
     ending: str = ""                # how it ended, when it did not
     package: str = ""               # where the tinytorch it imported lies
     foreign: tuple[str, ...] = ()   # files that passed for it, and lie elsewhere
+    worked: float = 0.0             # seconds of CPU that the process took, as it says
     report: str = ""                # program: what it handed in
     noise: str = ""                 # what came through the channel and was no result
 

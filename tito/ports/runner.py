@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -234,6 +235,7 @@ class Conversation:
         noise = "".join(self.noise)[:NOISE]
         run = Run(tuple(self.outcomes), noise=noise, **self.facts)
         if run.finished:
+            with suppress(subprocess.TimeoutExpired): self.process.wait(LAST_WORDS)     # it is on its way out
             return run
         code = None if killed else ended(self.process)
         late = (killed and not self.killed_for) or "Timeout (" in noise
@@ -298,7 +300,7 @@ class Conversation:
                 self.facts["report"] = record["text"]
             case "finished":
                 self.facts |= {"finished": True, "package": record["package"],
-                               "foreign": tuple(record["foreign"])}
+                               "foreign": tuple(record["foreign"]), "worked": record.get("worked", 0.0)}
 
 
 def read(pipe: IO[bytes], lines: queue.Queue[bytes | None]) -> None:

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tito.core.errors import EnvironmentProblem
-from tito.core.plan import Plan
-from tito.ports.runner import SET, WORKER, Processes, alone
+from tito.core.plan import Plan, Run
+from tito.ports.runner import SET, WORKER, Heard, Processes, Said, alone, nobody
 
 HERE = Path(__file__).parent
 JAIL, WITNESS = HERE / "jail.py", HERE / "witness.py"
@@ -47,13 +47,14 @@ class Bounds:
 class Unsafe(Processes):
     """No sandbox, only limits: what a submission does, it does as you. It knows where the worker lies."""
 
-    safe = False
-
     def __init__(self, bounds: Bounds | None = None): self.bounds = bounds or Bounds()
 
+    def run(self, plan: Plan, heard: Heard = nobody, said: Said = nobody) -> Run:
+        with tempfile.TemporaryDirectory(prefix="tito-unsafe-", ignore_cleanup_errors=True) as self.folder:
+            return super().run(plan, heard, said)
+
     def start(self, plan: Plan) -> subprocess.Popen[bytes]:
-        folder = tempfile.mkdtemp(prefix="tito-unsafe-")
-        limits = self.limits(user=0, processes=0)
+        folder, limits = self.folder, self.limits(user=0, processes=0)
         surroundings = {**surroundings_of(plan), "HOME": folder, "TMPDIR": folder, **plan.environment}
         return subprocess.Popen(
             [python(), "-S", "-P", str(JAIL), limits, str(WORKER)], cwd=folder, env=surroundings,
@@ -74,9 +75,9 @@ class Unsafe(Processes):
 
 
 class Bubblewrap(Unsafe):
-    """The sandbox. Refuses to be made where bubblewrap is missing or may not work."""
+    """The sandbox; `works` says whether there can be one here."""
 
-    safe = True
+    run = Processes.run             # its /tmp is inside
 
     def __init__(self, bounds: Bounds | None = None, program: str | None = None):
         super().__init__(bounds)

@@ -261,7 +261,7 @@ class Worker:
         sys.path[:0] = [self.plan["stage"]]
         if self.unit("import", lambda: importlib.import_module("tinytorch")):
             kinds[self.plan["kind"]]()
-        self.channel.tell(event="finished", package=package(), foreign=self.foreign())
+        self.channel.tell(event="finished", package=package(), foreign=self.foreign(), worked=worked())
 
     def unit(self, name: str, action: Callable[[], Any]) -> bool:
         """Runs one piece of the plan, and tells how it ended."""
