@@ -42,12 +42,14 @@ HERE = Path(os.environ.get("TITO_ASSETS") or Path(__file__).resolve().parent)
 sys.path += [str(HERE), str(HERE.parent)]
 
 from client import Client, agreed  # noqa: E402  milestones/serving/client.py
-from digits import moved  # noqa: E402  milestones/digits.py
+from digits import DATA, moved  # noqa: E402  milestones/digits.py
 from gates import Gates, Wrong  # noqa: E402  milestones/gates.py
 from running import Running  # noqa: E402  milestones/serving/running.py
 
+os.environ.setdefault("TINYTORCH_SHIPPED", str(DATA))       # where tinytorch.datasets looks for the digits
 BUDGET, READS, LOST = 48 * 1024, {"digits": 0.92, "mnist": 0.95}, 0.01     # bytes; at least; at most less
-HIDDEN, STEPS = {64: 192, 784: 48}, {"digits": 1000, "mnist": 2500}        # by pixels; by data
+HIDDEN = {64: 192, 784: 48}                 # neurons between, by pixels
+STEPS, RATE = {"digits": 1000, "mnist": 2500}, {"digits": 1e-2, "mnist": 3e-3}
 COPIES, KEY = {"digits": 7, "mnist": 1}, b"the key of the workshop"
 HARDER = 0.04                               # two kinds of paper in a network of this size cost that at most
 WINDOW, MANY, FEW = 300, 0.5, 0.2           # questions in a look; shares of features that ring and that calm
@@ -129,7 +131,7 @@ class Workshop:
         data = TensorDataset(tt.tensor(np.concatenate([x, *more])), tt.tensor(np.tile(y, copies + 1)))
         tt.manual_seed(2026)
         model, steps = MLP(x.shape[1], HIDDEN[x.shape[1]], 10), STEPS[self.name]
-        optimizer = AdamW(model.parameters(), lr=1e-2)
+        optimizer = AdamW(model.parameters(), lr=RATE[self.name])
         schedule = CosineAnnealingLR(optimizer, steps)
         loader = DataLoader(data, batch_size=None, sampler=BatchSampler(RandomSampler(data), 64, False))
         for rows, labels in islice(chain.from_iterable(repeat(loader)), steps):
