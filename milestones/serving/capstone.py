@@ -42,14 +42,16 @@ HERE = Path(os.environ.get("TITO_ASSETS") or Path(__file__).resolve().parent)
 sys.path += [str(HERE), str(HERE.parent)]
 
 from client import Client, agreed  # noqa: E402  milestones/serving/client.py
-from digits import moved  # noqa: E402  milestones/digits.py
+from digits import DATA, moved  # noqa: E402  milestones/digits.py
 from gates import Gates, Wrong  # noqa: E402  milestones/gates.py
 from running import Running  # noqa: E402  milestones/serving/running.py
 
-BUDGET, READS, LOST = 48 * 1024, {"digits": 0.92, "mnist": 0.95}, 0.01     # bytes; at least; at most less
-HIDDEN, STEPS = {64: 192, 784: 48}, {"digits": 1000, "mnist": 2500}        # by pixels; by data
+os.environ.setdefault("TINYTORCH_SHIPPED", str(DATA))       # where tinytorch.datasets looks for the digits
+BUDGET, READS, LOST = 48 * 1024, {"digits": 0.92, "mnist": 0.94}, 0.01     # bytes; at least; at most less
+HIDDEN = {64: 192, 784: 48}                 # neurons between, by pixels
+STEPS, RATE = {"digits": 1000, "mnist": 2500}, {"digits": 1e-2, "mnist": 3e-3}
 COPIES, KEY = {"digits": 7, "mnist": 1}, b"the key of the workshop"
-HARDER = 0.04                               # two kinds of paper in a network of this size cost that at most
+HARDER = {"digits": 0.04, "mnist": 0.08}    # what two kinds of paper cost a network of this size, at most
 WINDOW, MANY, FEW = 300, 0.5, 0.2           # questions in a look; shares of features that ring and that calm
 WATCH = "watch.safetensors"                 # what a version was taught with, beside its weights
 
@@ -129,7 +131,7 @@ class Workshop:
         data = TensorDataset(tt.tensor(np.concatenate([x, *more])), tt.tensor(np.tile(y, copies + 1)))
         tt.manual_seed(2026)
         model, steps = MLP(x.shape[1], HIDDEN[x.shape[1]], 10), STEPS[self.name]
-        optimizer = AdamW(model.parameters(), lr=1e-2)
+        optimizer = AdamW(model.parameters(), lr=RATE[self.name])
         schedule = CosineAnnealingLR(optimizer, steps)
         loader = DataLoader(data, batch_size=None, sampler=BatchSampler(RandomSampler(data), 64, False))
         for rows, labels in islice(chain.from_iterable(repeat(loader)), steps):
@@ -282,8 +284,8 @@ def story(shop: Workshop) -> Gates:
         numbers.update(second=score, second_served=served, second_drift=look["drifted"],
                        second_white=score_of(versions[2], new, truth))
         if by != {"2"}: raise Wrong("after the change the second version answers", "2", by)
-        if served < least - HARDER:
-            raise Wrong("grey paper is read again", f"{least - HARDER:.0%}", f"{served:.1%}")
+        again = least - HARDER[shop.name]
+        if served < again: raise Wrong("grey paper is read again", f"{again:.0%}", f"{served:.1%}")
         if look["alarm"]: raise Wrong("what it was taught with rings no alarm", "quiet", look)
 
     @steps.test("what was done can be looked up, and the server ends when it is told to")

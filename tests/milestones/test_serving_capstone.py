@@ -9,7 +9,7 @@ pytest.importorskip("uvicorn", reason="pip install 'tinytorch-tito[serve]'")
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "milestones/serving/milestone.py"
-LEAST = {"digits": 0.92, "mnist": 0.95}
+LEAST = {"digits": 0.92, "mnist": 0.94}
 
 
 @pytest.mark.slow
