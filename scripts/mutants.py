@@ -81,7 +81,7 @@ def tried(attempts: Attempts, lesson: Lesson, reasons: dict[str, str], used: set
 def table(rows: list[Row], reasons: dict[str, str]) -> str:
     total = Row("all", *(sum(row[n] for row in rows) for n in range(1, len(Row._fields))))
     lines = [f"| {' | '.join(map(str, row))} | {row.rate:.1%} |" for row in [*rows, total]]
-    told = [f"- `{where}`: {why}" for where, why in reasons.items()]
+    told = [f"- {where}: {why}" for where, why in reasons.items()]
     return "\n".join([HEAD, *lines, "", TAIL, "", *told, ""])
 
 
