@@ -38,12 +38,13 @@ class Page(HTMLParser):
     def __init__(self, path: Path):
         super().__init__()
         self.ids, self.links, self.loaded, self.silent, self.tags = set(), [], [], [], Counter()
-        self.language = ""
+        self.language = self.around = ""        # of the block that a tag stands in
         self.feed(path.read_text("utf-8"))
 
     def handle_starttag(self, tag, attrs):
         values = dict(attrs)
-        self.tags[tag] += 1
+        self.tags[tag if "jb-print-docs-body" not in self.around else f"{tag} on paper"] += 1
+        if tag in ("div", "article"): self.around = values.get("id") or ""
         self.ids |= {values[key] for key in ("id", "name") if values.get(key)}
         if tag == "a" and values.get("href"): self.links.append(values["href"])
         if tag == "html": self.language = values.get("lang", "")
