@@ -14,6 +14,7 @@ from tito.core import exercises
 from tito.core.curriculum import Lesson, Milestone
 from tito.core.errors import EnvironmentProblem, Locked, NotFound, UsageProblem
 from tito.core.faces import installed
+from tito.core.given import given_file
 from tito.core.lesson import lifted, notebook, recognised
 from tito.core.milestones import Standing, opened, ready, standing
 from tito.core.outcomes import Completion, Gate, Hint, Started
@@ -22,7 +23,6 @@ from tito.core.progress import MilestoneRecord, Progress
 from tito.core.results import Report
 from tito.services_course import Course, digest, open_course, package_files
 from tito.services_state import State, is_workspace, now
-from tito.services_update import given_file, remember
 
 if TYPE_CHECKING:       # loaded when a verb needs them: `tito status` is quick
     from tito.core.compare import Solution
@@ -317,6 +317,8 @@ class Workspace:
 
     def _fresh(self, lesson: Lesson) -> None:
         """The lesson's notebook as the course has it."""
+        from tito.services_update import remember
+
         self.course.notebooks.write(notebook(self.course.chapter(lesson)), self.notebook(lesson))
         remember(self.root, self.course, lesson)
 

@@ -18,13 +18,38 @@ from tito.core.errors import INTERRUPTED, OK, EnvironmentProblem, TitoError, Usa
 
 BROKEN_PIPE = 141                   # what a shell reports for a program whose reader went away
 
-SECTIONS = {
-    "The course": ("status", "module", "watch", "quiz", "milestone", "capstone", "report"),
-    "Your workspace": ("init", "update", "notebook", "book", "export", "bench", "show", "serve", "package",
-                       "undo", "doctor"),
-    "A class": ("course",),
-    "The course's own checkout": ("check-course",),
-    "Your shell": ("completion",),
+SECTIONS = {                        # each command with the first words of its help: --help need not load them
+    "The course": {
+        "status": "Show how far you have come and what is next.",
+        "module": "Work on a lesson: start, test, hint, complete, and more.",
+        "watch": "Check what you wrote, each time you save.",
+        "quiz": "Ask a few questions about a lesson: why, what is printed, how many.",
+        "milestone": "See and prove what your framework can do.",
+        "capstone": "Choose a project, and solve it with your own framework.",
+        "report": "Write your progress as one page of HTML: lessons, hints, speed, milestones.",
+    },
+    "Your workspace": {
+        "init": "Make a workspace of your own.",
+        "update": "Bring new course content into your notebooks.",
+        "notebook": "Write a fresh notebook of a lesson; never over another one, unless told to.",
+        "book": "Open the book that `make book` made, or its chapter of a lesson.",
+        "export": "Write the exported cells to the package.",
+        "bench": "Race your package against the course's, NumPy and PyTorch.",
+        "show": "Let your own package draw: graph, weights, attention or curve.",
+        "serve": "Serve models over HTTP, with the server of lesson 16.",
+        "package": "Make a wheel of your framework, and try it.",
+        "undo": "Take back the last change that tito made.",
+        "doctor": "Look for trouble in Python, the packages and the workspace.",
+    },
+    "A class": {
+        "course": "Teach a class: assignments, grading in a sandbox, feedback, a gradebook.",
+    },
+    "The course's own checkout": {
+        "check-course": "Check the course itself, in a checkout of it.",
+    },
+    "Your shell": {
+        "completion": "Let your SHELL complete commands, lessons and milestones.",
+    },
 }
 
 
@@ -46,8 +71,7 @@ class Tito(Group):
         width = max(len(name) for name in self.list_commands(ctx))
         for title, names in SECTIONS.items():
             with formatter.section(title):
-                commands = [(name, self.get_command(ctx, name)) for name in names]
-                formatter.write_dl([(n.ljust(width), c.get_short_help_str(100)) for n, c in commands if c])
+                formatter.write_dl([(name.ljust(width), said) for name, said in names.items()])
 
 
 def show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:

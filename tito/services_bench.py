@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tito.core.bench import MODULES, TITLES, Bench, Timing, timings
 from tito.core.errors import EnvironmentProblem
 from tito.core.plan import Limits, Plan, Run
-from tito.ports.files import write, write_tree
+from tito.ports.files import write_tree
 from tito.ports.runner import Runner
 from tito.services_course import Course, package_files
 
@@ -151,8 +151,3 @@ def machine() -> str:
     model = next((x.split(": ", 1)[1] for x in lines if x.startswith("model name") and ": " in x),
                  platform.processor() or platform.machine())
     return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, one thread each"
-
-
-def save(path: Path, page: str) -> None:
-    """Writes a page whole, or not at all."""
-    write(path, page)

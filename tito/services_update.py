@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tito.core.curriculum import Lesson
 from tito.core.errors import NotFound, TitoError
-from tito.core.given import Given, from_json, news, to_json
+from tito.core.given import Given, from_json, given_file, news, to_json
 from tito.core.lesson import notebook
 from tito.core.merge import Merged, merge
 from tito.core.outcomes import Update, Updated
@@ -105,9 +105,6 @@ class Updating:
 
 
 MARKER = ".tito/workspace.json"
-
-
-def given_file(lesson: Lesson) -> str: return f".tito/given/{lesson.name}.json"
 
 
 def known(root: Path, lesson: Lesson) -> Given | None:

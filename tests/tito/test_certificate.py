@@ -16,7 +16,7 @@ from tito.core.milestones import standing
 from tito.core.outcomes import Gate
 from tito.core.progress import LessonRecord, MilestoneRecord, Progress
 from tito.core.results import Report, Result
-from tito.services_certificate import save
+from tito.services_pages import save
 from tito.view import certificate as view
 
 LESSONS = (Lesson(1, "first", "First", "What is <first>?", "begin", 60, files=("first",)),
@@ -110,8 +110,8 @@ def test_only_a_certificate_is_written_over(tmp_path):
     for _ in range(2): save(path, page, view.MARK)
     assert path.read_text("utf-8") == page
     path.write_text("my own page")
-    with pytest.raises(UsageProblem, match="no certificate"): save(path, page, view.MARK)
-    with pytest.raises(UsageProblem, match="no certificate"): save(tmp_path, page, view.MARK)
+    with pytest.raises(UsageProblem, match="did not write it"): save(path, page, view.MARK)
+    with pytest.raises(UsageProblem, match="did not write it"): save(tmp_path, page, view.MARK)
     assert path.read_text() == "my own page"
 
 

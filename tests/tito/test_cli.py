@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -190,7 +191,7 @@ def test_every_command_says_what_it_does_and_gives_examples(path, command, capsy
 @pytest.mark.parametrize("path, command", COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS])
 def test_every_example_parses(path, command):
     for line, _ in command.examples:
-        words = [w for w in line.split() if w != "tito"]
+        words = [w for w in shlex.split(line) if w != "tito"]
         if not line.startswith("tito ") or "|" in words: continue
         found = cli.tito
         context = click.Context(cli.tito)
@@ -221,6 +222,13 @@ def test_every_listing_and_every_test_answers_in_json():
     for path, command in COMMANDS:
         name = " ".join(path[1:])
         assert name in silent or any("--json" in p.opts for p in command.params), name
+
+
+def test_the_help_says_of_each_command_what_the_command_says_of_itself():
+    context = cli.click.Context(cli.tito)
+    for names in cli.SECTIONS.values():
+        for name, said in names.items():
+            assert said == cli.tito.get_command(context, name).get_short_help_str(100), name
 
 
 def test_version(capsys):

@@ -37,7 +37,8 @@ def bench(
     yet is left out. WORKLOADS are matmul, softmax, forward, mlp, lenet and gpt.
     """
     from tito.core.bench import as_data, chosen
-    from tito.services_bench import races, save
+    from tito.services_bench import races
+    from tito.services_pages import save
     from tito.view import bench as view
     from tito.view.live import watching
     names, here = chosen(workloads), races(Path.cwd())

@@ -16,7 +16,7 @@ from tito.core.errors import UsageProblem
     ("tito init mytorch --agents rules.md", "with an instructor's rules for coding assistants"),
 ])
 @click.argument("folder", metavar="[DIR]", type=click.Path(), default=".")
-@click.option("--agents", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+@click.option("--agents", type=click.Path(path_type=Path, dir_okay=False),
               help="What AGENTS.md asks of coding assistants, instead of the course's words.")
 @as_json
 def init(folder: str, agents: Path | None, as_json: bool) -> None:
@@ -29,6 +29,8 @@ def init(folder: str, agents: Path | None, as_json: bool) -> None:
     from tito.view import course
     if not folder:
         raise UsageProblem("The name of the folder is empty.", "tito init mytorch")
+    if agents and not agents.is_file():
+        raise UsageProblem(f"There is no file {agents}.", "tito init --help")
     tutor = agents.read_text("utf-8", "replace") if agents else None
     place = create_workspace(Path(folder), tutor=tutor)
     facts = {"workspace": str(place.root), "version": place.course.version}

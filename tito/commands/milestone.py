@@ -152,7 +152,7 @@ def certify(
 ) -> None:
     """Writes the certificate, and says where it is."""
     from tito.core.certificate import certificate
-    from tito.services_certificate import save
+    from tito.services_pages import save
     from tito.view import certificate as view
     found, path = certificate(standing), file or place.root / "certificate.html"
     if name is None and sys.stdin.isatty() and not as_json:

@@ -27,7 +27,7 @@ SUBJECT = CourseName("subject", lambda course: list(SUBJECTS.items()))
 @as_json
 def show(subject: str, text: str, svg: Path | None, as_json: bool) -> None:
     """Let your own package draw: graph, weights, attention or curve."""
-    from tito.ports.files import write
+    from tito.services_pages import save
     from tito.services_show import draw
     from tito.view import report
     from tito.view.screen import Screen
@@ -38,7 +38,7 @@ def show(subject: str, text: str, svg: Path | None, as_json: bool) -> None:
     signs = " ░▒▓█" if Screen().unicode else " .:*#"
     say = (lambda line: None) if as_json else print
     picture = draw(workspace(), subject, signs, text, say, limits_from(os.environ))
-    if svg: write(svg, picture)
+    if svg: save(svg, picture)
     if svg or as_json:
         reply(as_json, "picture", {"subject": subject, "svg": picture}, report.written, str(svg))
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from tito.commands import Command, as_json, reply, workspace
-from tito.core.errors import UsageProblem
 
 
 @click.command(cls=Command, examples=[
@@ -26,17 +25,13 @@ def report(page: Path, name: str, force: bool, as_json: bool) -> None:
 
     The page needs nothing else: it can be mailed, printed, or put on a web server.
     """
-    from tito.ports.files import write
+    from tito.services_pages import save
     from tito.view import data
     from tito.view import report as view
     place = workspace()
-    if page.exists() and not force and view.SIGNED not in page.read_text("utf-8", "replace")[:200]:
-        raise UsageProblem(f"{page} is there already, and tito did not write it.",
-                           "Name another file, or --force writes over it.")
-    if not page.absolute().parent.is_dir():
-        raise UsageProblem(f"There is no folder {page.parent}.", "tito report report.html")
     standing = place.standing()
-    write(page, view.html(standing, name or place.root.name, f"{datetime.now():%d %B %Y, %H:%M}"))
+    text = view.html(standing, name or place.root.name, f"{datetime.now():%d %B %Y, %H:%M}")
+    save(page, text, "" if force else view.SIGNED)
     facts = {"file": os.fspath(page.absolute()), **data.of_milestones(standing)}
     reply(as_json, "page", facts, view.written, str(page))
 

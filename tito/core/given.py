@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tito.core.curriculum import Lesson
 from tito.core.lesson import Cell, Chapter, NotebookCell, notebook, shown
 
 FORMAT = 1
@@ -82,3 +83,8 @@ def same(one: NotebookCell, other: NotebookCell) -> bool:
 
 
 def trimmed(text: str) -> list[str]: return [line.rstrip() for line in text.strip("\n").split("\n")]
+
+
+def given_file(lesson: Lesson) -> str:
+    """Where a workspace notes what was given of a lesson."""
+    return f".tito/given/{lesson.name}.json"

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tito.core.curriculum import Lesson, Milestone
-from tito.core.merge import Note, conflicts
 from tito.core.progress import MilestoneRecord
 from tito.core.results import Report
+
+if TYPE_CHECKING:       # loaded when there is something to merge: `tito status` is quick
+    from tito.core.merge import Note
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,10 @@ class Updated:
     cure: str = ""
 
     @property
-    def conflicts(self) -> tuple[Note, ...]: return conflicts(self.notes)
+    def conflicts(self) -> tuple[Note, ...]:
+        from tito.core.merge import conflicts
+
+        return conflicts(self.notes)
 
     @property
     def happens(self) -> bool:
