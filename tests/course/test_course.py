@@ -21,7 +21,8 @@ LESSONS = [lesson for lesson in COURSE.curriculum if lesson.name in COURSE.writt
 @pytest.fixture(scope="module")
 def found(tmp_path_factory, request):
     """What is found about the lessons that are asked for, by their names."""
-    asked = {item.callspec.params["label"] for item in request.session.items if "found" in item.fixturenames}
+    items = [item for item in request.session.items if item.path == request.path]
+    asked = {item.callspec.params["label"] for item in items if "found" in item.fixturenames}
     look = Inspection(COURSE, tmp_path_factory.mktemp("course"), partial(problem_with, tito=tito))
     return {one.label: one for one in look.look([lesson for lesson in LESSONS if lesson.label in asked])}
 
