@@ -34,7 +34,7 @@ static inline float gelu_tanh_slope(float x) {
     + walk("silu_back", "g x", "g * silu_slope(x)")
     + walk("sigmoid", "x", "sigmoid_(x)")
     + walk("sigmoid_back", "g y", "g * y * (1 - y)")
-    + walk("relu_back", "g y", "y > 0 ? g : 0")
+    + walk("relu_back", "g y", "y <= 0 ? 0 : g")
     + walk("leaky_relu", "x", "x > 0 ? x : c * x")
     + walk("leaky_relu_back", "g x", "x > 0 ? g : c * g"))
 

@@ -545,6 +545,7 @@ def fan_in(weight) -> int:
 assert filter_shape(3, 16, (5, 4)) == (16, 3, 5, 4), \
     "one filter for each output channel, through all input channels"
 assert filter_shape(8, 16, (3,), groups=4) == (16, 2, 3), "a filter sees only the channels of its group"
+assert type(filter_shape(8, 16, (3,), groups=4)[1]) is int, "a shape is of whole numbers: // keeps them whole"
 assert fan_in(Tensor(np.ones((16, 2, 3, 5)))) == 30, "a filter looks at its window in every channel it sees"
 
 # %% [markdown]

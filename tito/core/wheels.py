@@ -21,7 +21,9 @@ NUMPY = ("numpy>=2.1",)                     # these two as in the course's own p
 EXTRAS = {
     "gpu": ("cupy-cuda13x[ctk]>=14", "ml-dtypes>=0.4"),
     "onnx": ("onnx>=1.17", "onnxruntime>=1.20"),
-    "serve": ("starlette>=0.40", "uvicorn>=0.32", "prometheus-client>=0.21"),
+    "serve": ("starlette>=0.40", "uvicorn>=0.32", "prometheus-client>=0.21",
+              "httptools>=0.6; platform_python_implementation == 'CPython'",
+              "uvloop>=0.20; platform_python_implementation == 'CPython' and sys_platform != 'win32'"),
 }
 BACKEND = "hatchling>=1.27"                 # from there on it writes licences as SPDX expressions
 
