@@ -9,7 +9,8 @@
 # make bench       measures, and writes the tables of benchmarks/README.md
 # make clean       removes what these made
 #
-# Every target makes the virtual environment it needs; VENV and PYTHON say where and from what.
+# Every target makes the virtual environment it needs; VENV and PYTHON say where and from what. TESTS=tests/tito, and
+# other words of pytest's, are for `make test`.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -27,7 +28,7 @@ demo: $(VENV)/ready
 	$(BIN)/python scripts/demo.py
 
 test: $(VENV)/ready-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(TESTS)
 
 test-slow: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -m slow
