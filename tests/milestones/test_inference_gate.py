@@ -4,18 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.milestones.judging import one_test
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "milestones/inference/milestone.py"
 
-# Runs one of the program's tests, after a tenth of the training, so that a package is judged in seconds.
-ONLY = """
-import runpy, sys
-program = runpy.run_path(sys.argv[1])
-program["learn"].__globals__["SHARE"] = 0.1
-gates = program["gates"]
-gates.tests = [(name, test) for name, test in gates.tests if name == sys.argv[2]]
-sys.exit(not gates.run())
-"""
+ONLY = one_test("learn")      # so that a package is judged in seconds
 
 # What is appended to the package: its modules, by name.
 BREAKER = """

@@ -4,20 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.milestones.judging import one_test
+
 pytest.importorskip("uvicorn", reason="pip install 'tinytorch-tito[serve]'")
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "milestones/serving/milestone.py"
 
-# Runs one of the program's tests, after a tenth of the learning, so that a package is judged in seconds.
-ONLY = """
-import runpy, sys
-program = runpy.run_path(sys.argv[1])
-program["release"].__globals__["SHARE"] = 0.1
-gates = program["gates"]
-gates.tests = [(name, test) for name, test in gates.tests if name == sys.argv[2]]
-sys.exit(not gates.run())
-"""
+ONLY = one_test("release")      # so that a package is judged in seconds
 
 PRESSED = "a reader of digits lives on a third of its bytes, and reads as well"
 SEALED = "what is served was sealed, and nothing else is"
