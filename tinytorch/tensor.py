@@ -303,7 +303,8 @@ class Engine:
 
     def run(self, op: Op, inputs: tuple, settings: dict):
         """The op's forward on the arrays of its inputs, boxed."""
-        arrays = [x.array if isinstance(x, Tensor) else x for x in inputs]
+        arrays = []                 # a loop: before Python 3.12 a comprehension is one call more
+        for x in inputs: arrays.append(x.array if isinstance(x, Tensor) else x)
         if op.promote is not None: arrays = op.promote(arrays)
         forward = self.kernels.get(op, op.forward)
         try:
