@@ -27,11 +27,11 @@ PICTURES = Library("pictures", r"""
 
 typedef struct { int64_t from, to; } row;   // where a row of the left matrix begins, and one of the result
 
-// out[row.to + c] = the sum over d < depth of x[row.from + steps[d]] * right[d][c], for TALL rows; the columns
-// lie in panels, one register wide.
+// out[row.to + c] = the sum over d < depth of x[row.from + steps[d]] * right[d][c], for TALL rows; the
+// columns lie in panels, one register wide.
 static inline __attribute__((always_inline)) void tall_tile(
-        const int wide, int64_t depth, const float *x, const row *rows, const int64_t *steps, const float *right,
-        int64_t panel, float *out, int more) {
+        const int wide, int64_t depth, const float *x, const row *rows, const int64_t *steps,
+        const float *right, int64_t panel, float *out, int more) {
     lanes sum[TALL][2];
     const float *left[TALL];
     for (int r = 0; r < TALL; r++) {
@@ -119,7 +119,8 @@ static void turned_in(float *panels, int64_t depth, const float *x, int64_t rows
                     for (int l = 0; l < LANES && c + l < columns; l++)
                         square[i][l] = x[(r + i) * columns + c + l];
             turn(square);
-            for (int i = 0; i < LANES && c + i < columns; i++) *(lanes *)(panels + (c + i) * LANES) = square[i];
+            float *to = panels + c * LANES;
+            for (int i = 0; i < LANES && c + i < columns; i++) *(lanes *)(to + i * LANES) = square[i];
         }
 }
 
@@ -173,21 +174,19 @@ static void hang(float *wall, const float *x, const frame *f) {
             copy_floats(wall + (y + f->top) * f->pitch + near + f->left, x + y * f->width + near, n);
 }
 
-// What is asked, and what follows from it for the way forward: windows in a frame.
+// What is asked, and what follows from it.
 typedef struct {
     int64_t N, C, H, W, O, kh, kw, places_y, places_x;
     int64_t stride_y, stride_x, spread_y, spread_x, top, left;
-    int64_t K, P, columns, many;            // weights of a filter, places, filters in whole registers,
-} plan;                                     // and how many pictures are worth being done at once
+    int64_t K, P;                                       // weights of a filter, and places
+} plan;
 
 static plan planned(const array *xs, const array *ws, const array *outs, const array *hows) {
     const int64_t *how = INTS(hows);
-    plan p = {xs->shape[0], xs->shape[1], xs->shape[2], xs->shape[3], ws->shape[0], ws->shape[2], ws->shape[3],
-              outs->shape[2], outs->shape[3], how[0], how[1], how[2], how[3], how[4], how[5]};
+    plan p = {xs->shape[0], xs->shape[1], xs->shape[2], xs->shape[3], ws->shape[0], ws->shape[2],
+              ws->shape[3], outs->shape[2], outs->shape[3], how[0], how[1], how[2], how[3], how[4], how[5]};
     p.K = p.C * p.kh * p.kw;
     p.P = p.places_y * p.places_x;
-    p.columns = whole(p.O, LANES);
-    p.many = least(p.N, DEEP / p.P + 1);
     return p;
 }
 
@@ -197,10 +196,13 @@ static frame of_windows(const plan *p) {
                   (p->places_x - 1) * p->stride_x + span_x + 1);
 }
 
+// How many pictures are worth being done at once: a few of them, if they are small.
+static int64_t at_once(int64_t N, int64_t places) { return least(N, DEEP / places + 1); }
+
 // Where windows begin, picture after picture.
-static int64_t *windows(const plan *p, const frame *f) {
-    int64_t *found = malloc(p->many * p->P * sizeof(int64_t)), *at = found;
-    for (int64_t m = 0; m < p->many; m++)
+static int64_t *windows(const plan *p, const frame *f, int64_t many) {
+    int64_t *found = malloc(many * p->P * sizeof(int64_t)), *at = found;
+    for (int64_t m = 0; m < many; m++)
         for (int64_t y = 0; y < p->places_y; y++)
             for (int64_t x = 0; x < p->places_x; x++)
                 *at++ = m * f->size + y * p->stride_y * f->pitch + x * p->stride_x;
@@ -227,22 +229,103 @@ static row *rows_from(const int64_t *places, int64_t n, int64_t columns) {
 
 static float *zeros(int64_t n) { return memset(room(n), 0, n * sizeof(float)); }
 
+// ------------------------------------------------------------------------------------ few filters
+
+// Where all filters fit into one register, a tile of the product loads a pixel for every multiplication. Then
+// it is better to have neighbouring places in a register, and to load weights. And what comes of it need not
+// be turned. But rows of places must fill registers.
+static int suits_broad(int64_t filters, int64_t width, int64_t stride) {
+    return filters <= LANES && stride == 1 && 4 * whole(width, LANES) <= 5 * width;
+}
+
+typedef struct { int64_t from, to, n; } stretch;        // n places, where they begin, and what comes of them
+#define BROAD 3                                         // stretches of a tile
+
+static stretch *stretches(int64_t height, int64_t width, int64_t down, int64_t *n) {
+    int64_t each = whole(width, LANES) / LANES;
+    stretch *found = calloc(height * each + BROAD, sizeof(stretch));
+    *n = height * each;
+    for (int64_t i = 0; i < *n; i++) {
+        int64_t y = i / each, x = i % each * LANES;
+        found[i] = (stretch){y * down + x, y * width + x, least(width - x, LANES)};
+    }
+    return found;
+}
+
+// out[filter][stretch] = bias + the sum over d < depth of w[d][filter] * x[stretch + steps[d]], for HIGH
+// filters.
+static __attribute__((noinline)) void broad_tile(
+        int64_t depth, const float *x, const stretch *some, const int64_t *steps, const float *w, float *out,
+        int64_t pitch, int64_t filters, const float *bias) {
+    const float *x0 = x + some[0].from, *x1 = x + some[1].from, *x2 = x + some[2].from;
+    lanes sum[HIGH][BROAD];
+    for (int r = 0; r < HIGH; r++)
+        for (int s = 0; s < BROAD; s++) sum[r][s] = (lanes){0} + (bias && r < filters ? bias[r] : 0);
+    for (int64_t d = 0; d < depth; d++, w += LANES) {
+        int64_t step = steps[d];
+        lanes b0 = *(const lanes *)(x0 + step), b1 = *(const lanes *)(x1 + step);
+        lanes b2 = *(const lanes *)(x2 + step);
+        #pragma GCC unroll 8
+        for (int r = 0; r < HIGH; r++) {
+            sum[r][0] += w[r] * b0;
+            sum[r][1] += w[r] * b1;
+            sum[r][2] += w[r] * b2;
+        }
+    }
+    for (int r = 0; r < HIGH && r < filters; r++)
+        for (int s = 0; s < BROAD; s++) {
+            float *to = out + r * pitch + some[s].to;
+            if (some[s].n == LANES) *(lanes *)to = sum[r][s];
+            else memcpy(to, &sum[r][s], some[s].n * sizeof(float));
+        }
+}
+
+// ------------------------------------------------------------------------------------ convolution
+
+// A convolution of framed pictures: n places of each, and filters that look at `depth` pixels from there.
+typedef struct {
+    int64_t n, depth, *steps, down;         // down: to the next row of places
+    row *rows;
+    float *w;                               // a right matrix
+} look;
+
+static void let_go(look *l) { free(l->steps); free(l->rows); free(l->w); }
+
+// x (N, channels, their places) -> out (N, filters, height * width), by looks that share the places of out.
+static void convolved(float *out, int64_t filters, int64_t height, int64_t width, const float *x, int64_t N,
+                      const frame *f, const look *all, int64_t count, int64_t many, int broad,
+                      const float *bias) {
+    int64_t P = height * width, size = f->channels * f->height * f->width, columns = whole(filters, LANES), n;
+    float *wall = zeros(many * f->size), *found = room((many * P + LANES) * columns);
+    stretch *some = stretches(height, width, all->down, &n);
+    for (int64_t first = 0; first < N; first += many) {
+        many = least(many, N - first);
+        for (int64_t m = 0; m < many; m++, x += size) hang(wall + m * f->size, x, f);
+        if (!broad)
+            for (const look *l = all; l < all + count; l++)
+                product(many * l->n, l->rows, l->depth, l->steps, wall, l->w, columns, found, 0);
+        for (int64_t m = 0; m < many; m++, out += filters * P) {
+            if (!broad) turned_out(out, filters, P, found + m * P * columns, columns, bias);
+            else for (int64_t s = 0; s < n; s += BROAD)
+                for (int64_t o = 0; o < filters; o += HIGH)
+                    broad_tile(all->depth, wall + m * f->size, some + s, all->steps, all->w + o, out + o * P,
+                               P, filters - o, bias ? bias + o : NULL);
+        }
+    }
+    free(wall); free(found); free(some);
+}
+
 KERNEL void conv2d(array *outs, array *xs, array *ws, array *bs, array *how) {
     plan p = planned(xs, ws, outs, how);
     frame f = of_windows(&p);
-    int64_t *places = windows(&p, &f), *steps = looks(&p, &f);
-    row *rows = rows_from(places, p.many * p.P, p.columns);
-    float *wall = zeros(p.many * f.size), *w = room(p.K * p.columns);
-    float *out = room((p.many * p.P + LANES) * p.columns), *bias = count(bs) ? FLOATS(bs) : NULL;
-    turned_in(w, p.K, FLOATS(ws), p.O, p.K);
-    for (int64_t n = 0, some; n < p.N; n += some) {
-        some = least(p.many, p.N - n);
-        for (int64_t m = 0; m < some; m++) hang(wall + m * f.size, FLOATS(xs) + (n + m) * p.C * p.H * p.W, &f);
-        product(some * p.P, rows, p.K, steps, wall, w, p.columns, out, 0);
-        for (int64_t m = 0; m < some; m++)
-            turned_out(FLOATS(outs) + (n + m) * p.O * p.P, p.O, p.P, out + m * p.P * p.columns, p.columns, bias);
-    }
-    free(places); free(steps); free(rows); free(wall); free(w); free(out);
+    int64_t columns = whole(p.O, LANES), many = at_once(p.N, p.P), *places = windows(&p, &f, many);
+    look l = {p.P, p.K, looks(&p, &f), p.stride_y * f.pitch, rows_from(places, many * p.P, columns),
+              room(p.K * columns)};
+    turned_in(l.w, p.K, FLOATS(ws), p.O, p.K);
+    convolved(FLOATS(outs), p.O, p.places_y, p.places_x, FLOATS(xs), p.N, &f, &l, 1, many,
+              suits_broad(p.O, p.places_x, p.stride_x), count(bs) ? FLOATS(bs) : NULL);
+    free(places);
+    let_go(&l);
 }
 
 // The gradient of the filters: for each weight, the products of what it met and what came of it, added up.
@@ -250,75 +333,72 @@ KERNEL void conv2d(array *outs, array *xs, array *ws, array *bs, array *how) {
 KERNEL void filters_back(array *dws, array *xs, array *gs, array *how) {
     plan p = planned(xs, dws, gs, how);
     frame f = of_windows(&p);
-    int64_t *steps = windows(&p, &f), *places = looks(&p, &f);
-    row *rows = rows_from(places, p.K, p.columns);
-    float *wall = zeros(p.many * f.size), *g = room(p.many * p.P * p.columns);
-    float *dw = room((p.K + LANES) * p.columns);
-    for (int64_t n = 0, some; n < p.N; n += some) {
-        some = least(p.many, p.N - n);
+    int64_t columns = whole(p.O, LANES), many = at_once(p.N, p.P);
+    int64_t *steps = windows(&p, &f, many), *places = looks(&p, &f);
+    row *rows = rows_from(places, p.K, columns);
+    float *wall = zeros(many * f.size), *g = room(many * p.P * columns), *dw = room((p.K + LANES) * columns);
+    for (int64_t n = 0; n < p.N; n += many) {
+        int64_t some = least(many, p.N - n);
         for (int64_t m = 0; m < some; m++) {
             hang(wall + m * f.size, FLOATS(xs) + (n + m) * p.C * p.H * p.W, &f);
             turned_in(g + m * p.P * LANES, some * p.P, FLOATS(gs) + (n + m) * p.O * p.P, p.O, p.P);
         }
-        product(p.K, rows, some * p.P, steps, wall, g, p.columns, dw, n > 0);
+        product(p.K, rows, some * p.P, steps, wall, g, columns, dw, n > 0);
     }
-    turned_out(FLOATS(dws), p.O, p.K, dw, p.columns, NULL);
+    turned_out(FLOATS(dws), p.O, p.K, dw, columns, NULL);
     free(places); free(steps); free(rows); free(wall); free(g); free(dw);
 }
 
 // ------------------------------------------------------------------- the gradient of the pictures
 
-// Which weights a number has met depends on where it is. With a stride of two there are four kinds of numbers,
-// in even and odd rows and columns. To each kind the weights that it met are a smaller filter, and its gradient
-// is a plain convolution of what came of it with these.
-typedef struct {
-    int64_t depth, n, *steps;
-    row *rows;
-    float *w;
-} kind;
+// Which weights a number has met depends on where it is. With a stride of two there are four kinds of
+// numbers, in even and odd rows and columns. To each kind the weights that it met are a smaller filter, and
+// its gradient is a plain convolution of what came of it with these.
 
-// Along one way: number i of a phase has met weight k, if at all, at place i + *ahead.
+// Along one way: number i of a kind has met weight k, if at all, at place i + *ahead.
 static int met(int64_t phase, int64_t k, int64_t stride, int64_t spread, int64_t before, int64_t *ahead) {
     int64_t from = phase + before - k * spread;
     *ahead = (from < 0 ? from - stride + 1 : from) / stride;
     return from % stride == 0;
 }
 
-// The filter of a kind: where its weights look, and the weights, as a right matrix whose columns are channels.
-static void gather_filter(kind *k, const plan *p, const frame *f, int64_t phase_y, int64_t phase_x,
-                          const float *w) {
+// The filter of a kind: where its weights look, and the weights, as a right matrix of which the columns are
+// channels.
+static void look_back(look *l, const plan *p, const frame *f, int64_t phase_y, int64_t phase_x,
+                      const float *w) {
     int64_t taps = p->kh * p->kw, ahead_y, ahead_x, *from = malloc(p->O * taps * sizeof(int64_t));
-    k->steps = malloc(p->O * taps * sizeof(int64_t));
-    k->depth = 0;
+    l->steps = malloc(p->O * taps * sizeof(int64_t));
+    l->depth = 0;
     for (int64_t y = 0; y < p->kh; y++)
         for (int64_t x = 0; x < p->kw; x++)
             if (met(phase_y, y, p->stride_y, p->spread_y, p->top, &ahead_y)
                     && met(phase_x, x, p->stride_x, p->spread_x, p->left, &ahead_x))
-                for (int64_t o = 0; o < p->O; o++, k->depth++) {
-                    from[k->depth] = o * p->K + y * p->kw + x;
-                    k->steps[k->depth] = o * f->plane + (ahead_y + f->top) * f->pitch + ahead_x + f->left;
+                for (int64_t o = 0; o < p->O; o++, l->depth++) {
+                    from[l->depth] = o * p->K + y * p->kw + x;
+                    l->steps[l->depth] = o * f->plane + (ahead_y + f->top) * f->pitch + ahead_x + f->left;
                 }
-    k->w = room(k->depth * p->columns);
-    float *to = k->w;
+    float *to = l->w = room(l->depth * whole(p->C, LANES));
     for (int64_t c = 0; c < p->C; c += LANES)
-        for (int64_t d = 0; d < k->depth; d++, to += LANES)
-            for (int64_t l = 0; l < LANES; l++) to[l] = c + l < p->C ? w[from[d] + (c + l) * taps] : 0;
+        for (int64_t d = 0; d < l->depth; d++, to += LANES)
+            for (int64_t i = 0; i < LANES; i++) to[i] = c + i < p->C ? w[from[d] + (c + i) * taps] : 0;
     free(from);
 }
 
-// The rows of a kind: its numbers, picture after picture.
-static void gather_numbers(kind *k, const plan *p, const frame *f, int64_t phase_y, int64_t phase_x) {
-    int64_t high = (p->H - phase_y + p->stride_y - 1) / p->stride_y;
+// The numbers of a kind, picture after picture.
+static void numbers_of(look *l, const plan *p, const frame *f, int64_t phase_y, int64_t phase_x,
+                       int64_t many) {
+    int64_t high = (p->H - phase_y + p->stride_y - 1) / p->stride_y, columns = whole(p->C, LANES);
     int64_t wide = (p->W - phase_x + p->stride_x - 1) / p->stride_x, n = 0;
-    k->n = high * wide;
-    k->rows = malloc(whole(p->many * k->n, TALL) * sizeof(row));
-    for (int64_t m = 0; m < p->many; m++)
+    l->n = high * wide;
+    l->down = f->pitch;
+    l->rows = malloc(whole(many * l->n, TALL) * sizeof(row));
+    for (int64_t m = 0; m < many; m++)
         for (int64_t y = 0; y < high; y++)
             for (int64_t x = 0; x < wide; x++) {
                 int64_t to = (m * p->H + y * p->stride_y + phase_y) * p->W + x * p->stride_x + phase_x;
-                k->rows[n++] = (row){m * f->size + y * f->pitch + x, to * p->columns};
+                l->rows[n++] = (row){m * f->size + y * f->pitch + x, to * columns};
             }
-    while (n < whole(n, TALL)) k->rows[n++] = (row){0, p->many * p->H * p->W * p->columns};
+    while (n < whole(many * l->n, TALL)) l->rows[n++] = (row){0, many * p->H * p->W * columns};
 }
 
 static frame of_gradients(const plan *p) {
@@ -332,27 +412,18 @@ static frame of_gradients(const plan *p) {
 
 KERNEL void pictures_back(array *dxs, array *gs, array *ws, array *how) {
     plan p = planned(dxs, ws, gs, how);
-    p.columns = whole(p.C, LANES);
-    p.many = least(p.N, DEEP / (p.H * p.W) + 1);
     frame f = of_gradients(&p);
-    int64_t phases_y = least(p.stride_y, p.H), phases_x = least(p.stride_x, p.W), kinds = phases_y * phases_x;
-    kind *all = malloc(kinds * sizeof(kind));
+    int64_t kinds_y = least(p.stride_y, p.H), kinds_x = least(p.stride_x, p.W), kinds = kinds_y * kinds_x;
+    int64_t many = at_once(p.N, p.H * p.W);
+    look *all = malloc(kinds * sizeof(look));
     for (int64_t i = 0; i < kinds; i++) {
-        gather_filter(all + i, &p, &f, i / phases_x, i % phases_x, FLOATS(ws));
-        gather_numbers(all + i, &p, &f, i / phases_x, i % phases_x);
+        look_back(all + i, &p, &f, i / kinds_x, i % kinds_x, FLOATS(ws));
+        numbers_of(all + i, &p, &f, i / kinds_x, i % kinds_x, many);
     }
-    float *wall = zeros(p.many * f.size), *dx = room((p.many * p.H * p.W + LANES) * p.columns);
-    for (int64_t n = 0, some; n < p.N; n += some) {
-        some = least(p.many, p.N - n);
-        for (int64_t m = 0; m < some; m++) hang(wall + m * f.size, FLOATS(gs) + (n + m) * p.O * p.P, &f);
-        for (kind *k = all; k < all + kinds; k++)
-            product(some * k->n, k->rows, k->depth, k->steps, wall, k->w, p.columns, dx, 0);
-        for (int64_t m = 0; m < some; m++)
-            turned_out(FLOATS(dxs) + (n + m) * p.C * p.H * p.W, p.C, p.H * p.W, dx + m * p.H * p.W * p.columns,
-                       p.columns, NULL);
-    }
-    for (kind *k = all; k < all + kinds; k++) { free(k->steps); free(k->rows); free(k->w); }
-    free(all); free(wall); free(dx);
+    convolved(FLOATS(dxs), p.C, p.H, p.W, FLOATS(gs), p.N, &f, all, kinds, many,
+              suits_broad(p.C, p.W, kinds), NULL);
+    for (int64_t i = 0; i < kinds; i++) let_go(all + i);
+    free(all);
 }
 
 KERNEL void channel_sums(array *outs, array *xs, int64_t N, int64_t C, int64_t m) {
