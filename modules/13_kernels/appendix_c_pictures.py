@@ -34,19 +34,23 @@ PICTURES = Library("pictures", r"""
 
 #ifdef __AVX512F__
 #define TALL 8                              // rows of a tile
+#define MOST 3                              // panels of a tile
 #else
 #define TALL 6
+#define MOST 2
 #endif
 #define DEEP 256                            // terms of a sum, until the right matrix would leave the cache
 
+static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 typedef struct { int64_t from, to; } row;   // where a row of the left matrix begins, and one of the result
 
-// out[row.to + c] = the sum over d < depth of x[row.from + steps[d]] * right[d][c], for TALL rows; the
-// columns lie in panels, one register wide.
+// out[row.to + c] = the sum over d < depth of x[row.from + steps[d]] * right[d][c], for TALL rows. The
+// columns of the right matrix lie in panels, one register wide, and a `panel` apart.
 static inline __attribute__((always_inline)) void tall_tile(
         const int wide, int64_t depth, const float *x, const row *rows, const int64_t *steps,
         const float *right, int64_t panel, float *out, int more) {
-    lanes sum[TALL][2];
+    lanes sum[TALL][MOST];
     const float *left[TALL];
     for (int r = 0; r < TALL; r++) {
         left[r] = x + rows[r].from;
@@ -55,7 +59,7 @@ static inline __attribute__((always_inline)) void tall_tile(
     }
     for (int64_t d = 0; d < depth; d++, right += LANES) {
         int64_t step = steps[d];
-        lanes here[2];
+        lanes here[MOST];
         for (int c = 0; c < wide; c++) here[c] = *(const lanes *)(right + c * panel);
         #pragma GCC unroll 8
         for (int r = 0; r < TALL; r++)
@@ -72,19 +76,22 @@ static inline __attribute__((always_inline)) void tall_tile(
 }
 TILE(one_panel, 1)
 TILE(two_panels, 2)
+TILE(three_panels, MOST)
+typedef void tile_of_panels(int64_t, const float *, const row *, const int64_t *, const float *, int64_t,
+                            float *, int);
 
 // All tiles. The rows' table goes on to a whole number of tiles.
 static void product(int64_t n, const row *rows, int64_t depth, const int64_t *steps, const float *x,
-                    const float *right, int64_t columns, float *out, int more) {
+                    const float *right, int64_t panels, int64_t panel, float *out, int more) {
     int64_t parts = depth / DEEP + 1;
     for (int64_t part = 0; part < parts; part++) {
         int64_t first = depth * part / parts, some = depth * (part + 1) / parts - first;
-        for (int64_t c = 0, width; c < columns; c += width) {
-            const float *panels = right + c * depth + first * LANES;
-            width = c + WIDE <= columns ? WIDE : LANES;
+        for (int64_t c = 0, wide; c < panels; c += wide) {
+            wide = panels - c == 4 ? 2 : least(panels - c, MOST);           // three and one would take longer
+            tile_of_panels *tile = wide == 1 ? one_panel : wide == 2 ? two_panels : three_panels;
             for (int64_t r = 0; r < n; r += TALL)
-                (width == WIDE ? two_panels : one_panel)(some, x, rows + r, steps + first, panels,
-                                                         depth * LANES, out + c, more || part);
+                tile(some, x, rows + r, steps + first, right + c * panel + first * LANES, panel,
+                     out + c * LANES, more || part);
         }
     }
 }
@@ -121,20 +128,20 @@ static inline __attribute__((always_inline)) void turn(lanes *rows) {
     }
 }
 
-// x (rows, columns) becomes the right matrix of a product, of which each row of x is a column.
-static void turned_in(float *panels, int64_t depth, const float *x, int64_t rows, int64_t columns) {
-    for (int64_t r = 0; r < rows; r += LANES, panels += depth * LANES)
+// x (rows, columns), its rows a `pitch` apart, becomes the right matrix of a product: each row of x is a
+// column of that.
+static void turned_in(float *panels, int64_t panel, const float *x, int64_t pitch, int64_t rows,
+                      int64_t columns) {
+    for (int64_t r = 0; r < rows; r += LANES, panels += panel)
         for (int64_t c = 0; c < columns; c += LANES) {
             lanes square[LANES] = {{0}};
-            if (r + LANES <= rows && c + LANES <= columns)
-                for (int i = 0; i < LANES; i++) square[i] = *(const lanes *)(x + (r + i) * columns + c);
-            else
-                for (int i = 0; i < LANES && r + i < rows; i++)
-                    for (int l = 0; l < LANES && c + l < columns; l++)
-                        square[i][l] = x[(r + i) * columns + c + l];
+            const float *from = x + r * pitch + c;
+            int64_t n = least(columns - c, LANES);
+            for (int i = 0; i < LANES && r + i < rows; i++, from += pitch)
+                if (n == LANES) square[i] = *(const lanes *)from;
+                else memcpy(&square[i], from, n * sizeof(float));
             turn(square);
-            float *to = panels + c * LANES;
-            for (int i = 0; i < LANES && c + i < columns; i++) *(lanes *)(to + i * LANES) = square[i];
+            for (int i = 0; i < n; i++) *(lanes *)(panels + (c + i) * LANES) = square[i];
         }
 }
 
@@ -170,8 +177,6 @@ static frame framed(int64_t channels, int64_t height, int64_t width, int64_t top
     f.size = channels * f.plane;
     return f;
 }
-
-static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static inline void copy_floats(float *to, const float *from, int64_t n) {
     int64_t i = 0;
@@ -317,7 +322,8 @@ static void convolved(float *out, int64_t filters, int64_t height, int64_t width
         for (int64_t m = 0; m < many; m++, x += size) hang(wall + m * f->size, x, f);
         if (!broad)
             for (const look *l = all; l < all + count; l++)
-                product(many * l->n, l->rows, l->depth, l->steps, wall, l->w, columns, found, 0);
+                product(many * l->n, l->rows, l->depth, l->steps, wall, l->w, columns / LANES,
+                        l->depth * LANES, found, 0);
         for (int64_t m = 0; m < many; m++, out += filters * P) {
             if (!broad) turned_out(out, filters, P, found + m * P * columns, columns, bias);
             else for (int64_t s = 0; s < n; s += BROAD)
@@ -335,32 +341,57 @@ KERNEL void conv2d(array *outs, array *xs, array *ws, array *bs, array *how) {
     int64_t columns = whole(p.O, LANES), many = at_once(p.N, p.P), *places = windows(&p, &f, many);
     look l = {p.P, p.K, looks(&p, &f), p.stride_y * f.pitch, rows_from(places, many * p.P, columns),
               room(p.K * columns)};
-    turned_in(l.w, p.K, FLOATS(ws), p.O, p.K);
+    turned_in(l.w, p.K * LANES, FLOATS(ws), p.K, p.O, p.K);
     convolved(FLOATS(outs), p.O, p.places_y, p.places_x, FLOATS(xs), p.N, &f, &l, 1, many,
               suits_broad(p.O, p.places_x, p.stride_x), count(bs) ? FLOATS(bs) : NULL);
     free(places);
     let_go(&l);
 }
 
-// The gradient of the filters: for each weight, the products of what it met and what came of it, added up.
-// It is the same product, but rows and terms have changed places.
+// ------------------------------------------------------------------- the gradient of the filters
+
+// For each weight, the products of what it met and what came of it, added up. It is the same product, but
+// rows and terms have changed places: a row is a weight, and a term is a window.
+//
+// Few filters are one panel, and again a pixel would be loaded for every multiplication. But weights that are
+// neighbours meet a pixel in places that are neighbours. So a row is a row of weights, a term is a pixel, and
+// the panels, one for each weight of a row, are the gradients, moved on by a place.
+static int suits_shifts(const plan *p) {
+    return p->O <= LANES && p->stride_x == 1 && p->spread_x == 1 && p->C * p->kh >= 2 * TALL;
+}
+
+static int64_t *pixels(const plan *p, const frame *f, int64_t many) {
+    int64_t *found = malloc(many * p->places_y * f->pitch * sizeof(int64_t)), *at = found;
+    for (int64_t m = 0; m < many; m++)
+        for (int64_t y = 0; y < p->places_y; y++)
+            for (int64_t x = 0; x < f->pitch; x++) *at++ = m * f->size + y * p->stride_y * f->pitch + x;
+    return found;
+}
+
 KERNEL void filters_back(array *dws, array *xs, array *gs, array *how) {
     plan p = planned(xs, dws, gs, how);
     frame f = of_windows(&p);
-    int64_t columns = whole(p.O, LANES), many = at_once(p.N, p.P);
-    int64_t *steps = windows(&p, &f, many), *places = looks(&p, &f);
-    row *rows = rows_from(places, p.K, columns);
-    float *wall = zeros(many * f.size), *g = room(many * p.P * columns), *dw = room((p.K + LANES) * columns);
+    int64_t columns = whole(p.O, LANES), many = at_once(p.N, p.P), shifts = suits_shifts(&p) ? p.kw : 1;
+    int64_t *places = looks(&p, &f), *steps = shifts > 1 ? pixels(&p, &f, many) : windows(&p, &f, many);
+    int64_t terms = shifts > 1 ? p.places_y * f.pitch : p.P, n_rows = p.K / shifts;
+    for (int64_t r = 0; r < n_rows; r++) places[r] = places[r * shifts];
+    row *rows = rows_from(places, n_rows, shifts * columns);
+    float *wall = zeros(many * f.size), *dw = room((p.K + LANES) * columns);
+    float *all = zeros((shifts + many * terms) * columns), *g = all + shifts * LANES;   // zeros in front, too
     for (int64_t n = 0; n < p.N; n += many) {
-        int64_t some = least(many, p.N - n);
+        int64_t some = least(many, p.N - n), panel = shifts > 1 ? -LANES : some * terms * LANES;
         for (int64_t m = 0; m < some; m++) {
+            const float *from = FLOATS(gs) + (n + m) * p.O * p.P;
+            float *to = g + m * terms * LANES;
             hang(wall + m * f.size, FLOATS(xs) + (n + m) * p.C * p.H * p.W, &f);
-            turned_in(g + m * p.P * LANES, some * p.P, FLOATS(gs) + (n + m) * p.O * p.P, p.O, p.P);
+            if (shifts == 1) turned_in(to, panel, from, p.P, p.O, p.P);
+            else for (int64_t y = 0; y < p.places_y; y++)
+                turned_in(to + y * f.pitch * LANES, 0, from + y * p.places_x, p.P, p.O, p.places_x);
         }
-        product(p.K, rows, some * p.P, steps, wall, g, columns, dw, n > 0);
+        product(n_rows, rows, some * terms, steps, wall, g, shifts * columns / LANES, panel, dw, n > 0);
     }
     turned_out(FLOATS(dws), p.O, p.K, dw, columns, NULL);
-    free(places); free(steps); free(rows); free(wall); free(g); free(dw);
+    free(places); free(steps); free(rows); free(wall); free(all); free(dw);
 }
 
 // ------------------------------------------------------------------- the gradient of the pictures
