@@ -32,7 +32,14 @@ TILES = HEADER + r"""
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 static inline int64_t whole(int64_t n, int64_t part) { return (n + part - 1) / part * part; }
-static inline float *room(int64_t n) { return (float *)malloc((n + WIDE) * sizeof(float)); }
+static inline float *room(int64_t n) {
+    int64_t bytes = whole(n + WIDE, LANES) * (int64_t)sizeof(float);
+#ifdef _WIN32
+    return (float *)malloc(bytes);
+#else
+    return (float *)aligned_alloc(4 * LANES, bytes);    // a register that crosses a line of the cache costs two
+#endif
+}
 
 // out[r][c] = the sum over k < depth of a[r * across + k * along] * b[k * pitch + c], for a tile of r and c;
 // with `more`, it is added to what is in out.
