@@ -38,12 +38,9 @@ static inline float *room(int64_t n) { return (float *)malloc((n + WIDE) * sizeo
 // with `more`, it is added to what is in out.
 static inline void tile(int64_t depth, const float *a, int64_t across, int64_t along, const float *b,
                         int64_t pitch, float *out, int64_t out_pitch, int more) {
-    lanes sum[HIGH][2];
-    for (int r = 0; r < HIGH; r++) {
-        const float *old = out + r * out_pitch;
-        sum[r][0] = more ? *(const lanes *)old : (lanes){0};
-        sum[r][1] = more ? *(const lanes *)(old + LANES) : (lanes){0};
-    }
+    lanes sum[HIGH][2];                     // in registers, as every loop over them is written out
+    #pragma GCC unroll 8
+    for (int r = 0; r < HIGH; r++) sum[r][0] = sum[r][1] = (lanes){0};
     for (int64_t k = 0; k < depth; k++) {
         const float *here = b + k * pitch, *left = a + k * along;
         lanes b0 = *(const lanes *)here, b1 = *(const lanes *)(here + LANES);
@@ -54,10 +51,12 @@ static inline void tile(int64_t depth, const float *a, int64_t across, int64_t a
             sum[r][1] += one * b1;
         }
     }
+    #pragma GCC unroll 8
     for (int r = 0; r < HIGH; r++) {
-        float *new = out + r * out_pitch;
-        *(lanes *)new = sum[r][0];
-        *(lanes *)(new + LANES) = sum[r][1];
+        lanes *new = (lanes *)(out + r * out_pitch), *next = (lanes *)(out + r * out_pitch + LANES);
+        if (more) { sum[r][0] += *new; sum[r][1] += *next; }
+        *new = sum[r][0];
+        *next = sum[r][1];
     }
 }
 
