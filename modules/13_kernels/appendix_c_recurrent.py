@@ -47,7 +47,7 @@ KERNEL void lstm(array *outs, array *gates, array *cells, array *lines, array *c
         int64_t start = INTS(starts)[t], n = INTS(counts)[t];
         float *kept = FLOATS(gates) + t * 4 * H * B, *out = FLOATS(outs) + start * H;
         turn_rows(line, pitch, FLOATS(xs) + start * in, in, n, in);
-        packed_tiles(4 * H, depth, w, line, pitch, sums);
+        packed_tiles(4 * H, n, depth, w, line, pitch, sums, pitch);
         for (int64_t h = 0; h < H; h++) {
             const float *restrict sum = sums + h * pitch;
             float *restrict write = kept + h * B, *restrict keep = write + H * B;
@@ -62,7 +62,7 @@ KERNEL void lstm(array *outs, array *gates, array *cells, array *lines, array *c
                 told[i] = say[i] * tanh_(c[i]);
             }
         }
-        for (int64_t i = 0; i < n; i++) for (int64_t h = 0; h < H; h++) out[i * H + h] = said[h * pitch + i];
+        turn_rows(out, H, said, pitch, H, n);
     }
     free(w); free(sums);
 }
@@ -91,51 +91,68 @@ static inline step step_at(const array *starts, const array *counts, int64_t t) 
     return (step){start, n, t ? INTS(starts)[t - 1] : 0, old < n ? old : n};
 }
 
-// What all steps of a way back share. `x` and `state` are what a step heard, word by word (B, wide).
-typedef struct { int64_t in, H, B, pitch, x_wide, h_wide; float *x, *state, *dx, *w, *dw, *du, *slope; } way;
+// What all steps of a way back share. The weights learn from many words at once: `x` and `state` (words, wide)
+// are what was heard at the last steps, and `slope` (rows, across) how it should have been; so many are `there`.
+typedef struct {
+    int64_t in, H, pitch, x_wide, h_wide, across, most, there;
+    float *x, *state, *dx, *w, *dw, *du, *slope, *room;
+} way;
+#define AT_ONCE 256
 
 static way way_back(const array *xs, const array *hs, const array *ws, int64_t pitch, int64_t slopes) {
-    int64_t in = xs->shape[1], H = hs->shape[1], B = hs->shape[0], gates = ws->shape[0];
-    int64_t x_wide = whole(in, WIDE) + LANES, h_wide = whole(H, WIDE) + LANES;  // no power of 2: see lesson 13
-    way to = {in, H, B, pitch, x_wide, h_wide, room(B * x_wide), room(B * h_wide), room((B + HIGH) * x_wide),
-              room(gates * x_wide), room((gates + HIGH) * x_wide), room((gates + HIGH) * h_wide),
-              room((slopes + HIGH) * pitch)};
-    copy_rows(to.w, x_wide, FLOATS(ws), in, gates, in, 1);
-    memset(to.dw, 0, (gates + HIGH) * x_wide * sizeof(float));
-    memset(to.du, 0, (gates + HIGH) * h_wide * sizeof(float));
-    memset(to.slope, 0, (slopes + HIGH) * pitch * sizeof(float));
+    int64_t in = xs->shape[1], H = hs->shape[1], B = hs->shape[0], gates = ws->shape[0] + HIGH;
+    int64_t x_wide = whole(in, WIDE) + LANES, h_wide = whole(H, WIDE) + LANES;      // see pitch_of
+    int64_t most = B > AT_ONCE ? B : AT_ONCE, across = most + WIDE + LANES;
+    way to = {in, H, pitch, x_wide, h_wide, across, most, 0,
+              room(most * x_wide), room(most * h_wide), room((B + HIGH) * x_wide), room(gates * x_wide),
+              room(gates * x_wide), room(gates * h_wide), room((slopes + HIGH) * across), room(H * pitch)};
+    copy_rows(to.w, x_wide, FLOATS(ws), in, ws->shape[0], in, 1);
+    memset(to.dw, 0, gates * x_wide * sizeof(float));
+    memset(to.du, 0, gates * h_wide * sizeof(float));
+    memset(to.slope, 0, (slopes + HIGH) * across * sizeof(float));
     return to;
 }
 static void finish(way to, array *dws, array *dus) {
     give_rows(FLOATS(dws), to.in, to.dw, to.x_wide, dws->shape[0], to.in, 1);
     give_rows(FLOATS(dus), to.H, to.du, to.h_wide, dus->shape[0], to.H, 1);
     free(to.x); free(to.state); free(to.dx); free(to.w); free(to.dw); free(to.du); free(to.slope);
+    free(to.room);
 }
 
 // Adds the gradients for what was said at a step, and finds again what it heard.
 static void arrive(way to, step now, float *dh, const array *gs, const array *xs, const array *outs,
                    const array *hs) {
-    int64_t H = to.H, left = now.n - now.stayed;
+    int64_t H = to.H, pitch = to.pitch;
+    float *state = to.state + to.there * to.h_wide;
+    if (count(gs)) turn_rows(to.room, pitch, FLOATS(gs) + now.start * H, H, now.n, H);
     for (int64_t h = 0; h < H && count(gs); h++)
-        for (int64_t i = 0; i < now.n; i++) dh[h * to.pitch + i] += FLOATS(gs)[(now.start + i) * H + h];
-    copy_rows(to.x, to.x_wide, FLOATS(xs) + now.start * to.in, to.in, now.n, to.in, 1);
-    copy_rows(to.state, to.h_wide, FLOATS(outs) + now.before * H, H, now.stayed, H, 1);
-    copy_rows(to.state + now.stayed * to.h_wide, to.h_wide, FLOATS(hs) + now.stayed * H, H, left, H, 1);
+        SIMD() for (int64_t i = 0; i < now.n; i++) dh[h * pitch + i] += to.room[h * pitch + i];
+    copy_rows(to.x + to.there * to.x_wide, to.x_wide, FLOATS(xs) + now.start * to.in, to.in, now.n, to.in, 1);
+    copy_rows(state, to.h_wide, FLOATS(outs) + now.before * H, H, now.stayed, H, 1);
+    copy_rows(state + now.stayed * to.h_wide, to.h_wide, FLOATS(hs) + now.stayed * H, H, now.n - now.stayed,
+              H, 1);
 }
 
-// From slopes (rows, n): what goes to the weights, to the biases and to the input.
-static void learn(float *dw, float *db, const float *slope, int64_t pitch, int64_t rows, const float *heard,
-                  int64_t wide, int64_t width, int64_t n) {
-    tiles(rows, width, n, slope, pitch, 1, heard, wide, dw, wide, 1);
-    for (int64_t r = 0; r < rows; r++) {
-        float sum = 0;
-        SIMD(reduction(+ : sum)) for (int64_t i = 0; i < n; i++) sum += slope[r * pitch + i];
-        db[r] += sum;
-    }
-}
-static void hand_on(way to, step now, const float *slope, int64_t rows, array *dxs) {
-    tiles(now.n, to.in, rows, slope, 1, to.pitch, to.w, to.x_wide, to.dx, to.x_wide, 0);
+// What goes to the input of a step.
+static void hand_on(way to, step now, int64_t rows, array *dxs) {
+    tiles(now.n, to.in, rows, to.slope + to.there, 1, to.across, to.w, to.x_wide, to.dx, to.x_wide, 0);
     give_rows(FLOATS(dxs) + now.start * to.in, to.in, to.dx, to.x_wide, now.n, to.in, 1);
+}
+
+// What goes to the weights and biases of `rows` gates of the input, and as many of the state, `later` ones.
+static void learn(way to, int64_t rows, int64_t later, float *db_input, float *db_state) {
+    const float *of_input = to.slope, *of_state = to.slope + later * to.across;
+    tiles(rows, to.in, to.there, of_input, to.across, 1, to.x, to.x_wide, to.dw, to.x_wide, 1);
+    tiles(rows, to.H, to.there, of_state, to.across, 1, to.state, to.h_wide, to.du, to.h_wide, 1);
+    for (int64_t r = 0; r < rows; r++) {
+        float input = 0, state = 0;
+        SIMD(reduction(+ : input, state)) for (int64_t i = 0; i < to.there; i++) {
+            input += of_input[r * to.across + i];
+            state += of_state[r * to.across + i];
+        }
+        db_input[r] += input;
+        db_state[r] += state;
+    }
 }
 
 // dhs and dcs (H, pitch) come in from behind the last step; us is weight_hh, turned.
@@ -145,20 +162,24 @@ KERNEL void lstm_back(array *dxs, array *dws, array *dus, array *dbs, array *dhs
     int64_t H = dhs->shape[0], pitch = dhs->shape[1], B = gates->shape[2], depth = 4 * H;
     float *dh = FLOATS(dhs), *u = side_by_side(FLOATS(us), H, depth), *found = room(whole(H, HIGH) * pitch);
     way to = way_back(xs, hs, ws, pitch, depth);
+    int64_t next = H * to.across;
     for (int64_t t = starts->shape[0] - 1; t >= 0; t--) {
         step now = step_at(starts, counts, t);
+        float *slope = to.slope + to.there;
         arrive(to, now, dh, gs, xs, outs, hs);
         for (int64_t h = 0; h < H; h++) {
             const float *gate = FLOATS(gates) + (t * depth + h) * B, *cell = FLOATS(cells) + (t * H + h) * B;
-            float *d = dh + h * pitch, *dcell = row(dcs, h), *slope = to.slope + h * pitch;
-            lstm_cell_back(0, now.stayed, gate, H * B, cell, cell - H * B, d, dcell, slope, H * pitch);
-            lstm_cell_back(now.stayed, now.n, gate, H * B, cell, row(firsts, h), d, dcell, slope, H * pitch);
+            float *d = dh + h * pitch, *dcell = row(dcs, h), *to_gate = slope + h * to.across;
+            lstm_cell_back(0, now.stayed, gate, H * B, cell, cell - H * B, d, dcell, to_gate, next);
+            lstm_cell_back(now.stayed, now.n, gate, H * B, cell, row(firsts, h), d, dcell, to_gate, next);
         }
-        learn(to.dw, FLOATS(dbs), to.slope, pitch, depth, to.x, to.x_wide, to.in, now.n);
-        tiles(depth, H, now.n, to.slope, pitch, 1, to.state, to.h_wide, to.du, to.h_wide, 1);
-        hand_on(to, now, to.slope, depth, dxs);
-        packed_tiles(H, depth, u, to.slope, pitch, found);
+        hand_on(to, now, depth, dxs);
+        packed_tiles(H, now.n, depth, u, slope, to.across, found, pitch);
         for (int64_t h = 0; h < H; h++) memcpy(dh + h * pitch, found + h * pitch, now.n * sizeof(float));
+        to.there += now.n;
+        if (t && to.there + INTS(counts)[t - 1] <= to.most) continue;
+        learn(to, depth, 0, FLOATS(dbs), FLOATS(dbs) + depth);
+        to.there = 0;
     }
     finish(to, dws, dus);
     free(u); free(found);
@@ -178,9 +199,9 @@ KERNEL void gru(array *outs, array *gates, array *lines, array *xs, array *both,
         step now = step_at(starts, counts, t);
         float *kept = FLOATS(gates) + t * 4 * H * B, *out = FLOATS(outs) + now.start * H;
         turn_rows(line, pitch, FLOATS(xs) + now.start * in, in, now.n, in);
-        packed_tiles(2 * H, in + H + 2, switches, line, pitch, sums);
-        packed_tiles(H, in + 1, w, line, pitch, of_input);
-        packed_tiles(H, H + 1, u, said, pitch, of_state);
+        packed_tiles(2 * H, now.n, in + H + 2, switches, line, pitch, sums, pitch);
+        packed_tiles(H, now.n, in + 1, w, line, pitch, of_input, pitch);
+        packed_tiles(H, now.n, H + 1, u, said, pitch, of_state, pitch);
         for (int64_t h = 0; h < H; h++) {
             const float *restrict sum = sums + h * pitch, *restrict heard = of_input + h * pitch;
             const float *restrict last = of_state + h * pitch;
@@ -194,8 +215,7 @@ KERNEL void gru(array *outs, array *gates, array *lines, array *xs, array *both,
                 s[i] = FMA(keep[i], s[i] - new[i], new[i]);
             }
         }
-        for (int64_t i = 0; i < now.n; i++)
-            for (int64_t h = 0; h < H; h++) out[i * H + h] = said[h * pitch + i];
+        turn_rows(out, H, said, pitch, H, now.n);
     }
     free(switches); free(w); free(u); free(sums); free(of_input); free(of_state);
 }
@@ -206,34 +226,38 @@ KERNEL void gru_back(array *dxs, array *dws, array *dus, array *dbs, array *dhs,
                      array *xs, array *hs, array *gates, array *ws, array *us, array *starts, array *counts) {
     int64_t H = dhs->shape[0], pitch = dhs->shape[1], B = gates->shape[2], depth = 3 * H;
     float *dh = FLOATS(dhs), *u = side_by_side(FLOATS(us), H, depth), *found = room(whole(H, HIGH) * pitch);
-    float *before = room(H * pitch), *db_input = FLOATS(dbs), *db_state = db_input + depth;
+    float *before = room(H * pitch);
     way to = way_back(xs, hs, ws, pitch, 4 * H);
+    int64_t next = H * to.across;
     for (int64_t t = starts->shape[0] - 1; t >= 0; t--) {
         step now = step_at(starts, counts, t);
+        float *slope = to.slope + to.there;
         arrive(to, now, dh, gs, xs, outs, hs);
-        turn_rows(before, pitch, to.state, to.h_wide, now.n, H);
+        turn_rows(before, pitch, to.state + to.there * to.h_wide, to.h_wide, now.n, H);
         for (int64_t h = 0; h < H; h++) {
             const float *restrict reset = FLOATS(gates) + (t * 4 * H + h) * B, *restrict keep = reset + H * B;
             const float *restrict new = keep + H * B, *restrict told = new + H * B;
             const float *restrict state = before + h * pitch;
-            float *restrict d = dh + h * pitch, *restrict dnew = to.slope + h * pitch;
-            float *restrict dreset = dnew + H * pitch, *restrict dkeep = dreset + H * pitch;
-            float *restrict dtold = dkeep + H * pitch;
+            float *restrict d = dh + h * pitch, *restrict dnew = slope + h * to.across;
+            float *restrict dreset = dnew + next, *restrict dkeep = dreset + next;
+            float *restrict dtold = dkeep + next;
             SIMD() for (int64_t i = 0; i < now.n; i++) {
-                float slope = d[i] * (1 - keep[i]) * (1 - new[i] * new[i]);
+                float all = d[i] * (1 - keep[i]) * (1 - new[i] * new[i]);
                 dkeep[i] = d[i] * (state[i] - new[i]) * (keep[i] - keep[i] * keep[i]);
-                dreset[i] = slope * told[i] * (reset[i] - reset[i] * reset[i]);
-                dnew[i] = slope;
-                dtold[i] = slope * reset[i];
+                dreset[i] = all * told[i] * (reset[i] - reset[i] * reset[i]);
+                dnew[i] = all;
+                dtold[i] = all * reset[i];
                 d[i] *= keep[i];
             }
         }
-        learn(to.dw, db_input, to.slope, pitch, depth, to.x, to.x_wide, to.in, now.n);
-        learn(to.du, db_state, to.slope + H * pitch, pitch, depth, to.state, to.h_wide, H, now.n);
-        hand_on(to, now, to.slope, depth, dxs);
-        packed_tiles(H, depth, u, to.slope + H * pitch, pitch, found);
+        hand_on(to, now, depth, dxs);
+        packed_tiles(H, now.n, depth, u, slope + next, to.across, found, pitch);
         for (int64_t h = 0; h < H; h++)
             SIMD() for (int64_t i = 0; i < now.n; i++) dh[h * pitch + i] += found[h * pitch + i];
+        to.there += now.n;
+        if (t && to.there + INTS(counts)[t - 1] <= to.most) continue;
+        learn(to, depth, H, FLOATS(dbs), FLOATS(dbs) + depth);
+        to.there = 0;
     }
     finish(to, dws, dus);
     free(u); free(found); free(before);
@@ -259,7 +283,13 @@ def in_lines(x, pitch: int):
     return lines
 
 
-FEW, TILE = 8, 32               # sequences for which a tile pays, and what all tiles' widths divide
+FEW, TILE, LANES = 8, 32, 16    # sequences for which a tile pays; what the widths of tiles and registers divide
+
+
+def pitch_of(B: int) -> int:
+    """How long lines for so many sequences are: whole tiles, and no power of two, of which caches hold few."""
+    return B + -B % TILE + LANES
+
 
 
 @kernel(lstm_layer, engine="c")
@@ -270,7 +300,7 @@ def _(input, h, c, weight_ih, weight_hh, bias_ih=None, bias_hh=None, weight_hr=N
     parts = [x if x is None else x.reshape(4, H, -1)[[0, 1, 3, 2]].reshape(4 * H, -1)
              for x in (weight_ih, weight_hh, total(bias_ih, bias_hh))]
     weight = np.concatenate([x for x in parts if x is not None], axis=1)
-    line = np.ones_like(weight, shape=(weight.shape[1], B + -B % TILE))      # the input, the state, ones
+    line = np.ones_like(weight, shape=(weight.shape[1], pitch_of(B)))      # the input, the state, ones
     line[into : into + H], cell = in_lines(h, line.shape[1]), in_lines(c, line.shape[1])
     out = np.empty_like(input, shape=(N, H))
     gates, cells = [np.empty_like(out, shape=(len(starts), *shape)) for shape in ((4 * H, B), (H, B))]
@@ -292,12 +322,13 @@ def _(g, out, x, h, c, w_ih, w_hh, _b_ih, _b_hh, w_hr, sizes, reverse, kept):
     cells, gates = [parts[0].base for parts in kept]
     if B < FEW or not plain(cells, gates, out[0]) or cells.shape != (steps, H, B): return DECLINED
     starts, counts = np.array(walk(sizes, reverse)).T.copy()
-    dh, dc = [behind(one, h, B + -B % TILE) for one in g[1:]]
-    dx, dw, du, db = [np.empty_like(one, order="C") for one in (x, w_ih, w_hh)] + [np.zeros_like(w_hh[:, 0])]
+    dh, dc = [behind(one, h, pitch_of(B)) for one in g[1:]]
+    dx, dw, du = [np.empty_like(one, order="C") for one in (x, w_ih, w_hh)]
+    db = np.zeros_like(x, shape=(2, 4 * H))
     STATES.lstm_back(dx, dw, du, db, dh, dc, perhaps(g[0] if g[0] is None else ordered(g[0])), out[0], x,
                      ordered(h), gates.reshape(steps, 4 * H, B), cells, in_lines(c, B), w_ih, w_hh.T.copy(),
                      starts, counts)
-    return dx, dh[:, :B].T.copy(), dc[:, :B].T.copy(), dw, du, db, db.copy(), None
+    return dx, dh[:, :B].T.copy(), dc[:, :B].T.copy(), dw, du, db[0], db[1].copy(), None
 
 
 @kernel(gru_layer, engine="c")
@@ -306,7 +337,7 @@ def _(input, h, weight_ih, weight_hh, bias_ih=None, bias_hh=None, *, sizes, reve
     if h.dtype != input.dtype or len(h) < FEW: return DECLINED
     (N, into), (B, H), (starts, counts) = input.shape, h.shape, np.array(walk(sizes, reverse)).T.copy()
     weights = [with_bias(*one) for one in ((weight_ih, bias_ih), (weight_hh, bias_hh))]
-    line = np.ones_like(input, shape=(into + H + 2, B + -B % TILE))             # the input, 1, the state, 1
+    line = np.ones_like(input, shape=(into + H + 2, pitch_of(B)))             # the input, 1, the state, 1
     state = line[into + 1 : -1]
     state[...] = in_lines(h, line.shape[1])
     out, gates = [np.empty_like(input, shape=shape) for shape in ((N, H), (len(starts), 4 * H, B))]
@@ -325,7 +356,7 @@ def with_bias(weight, bias):
 def _(g, out, x, h, w_ih, w_hh, _b_ih, _b_hh, sizes, reverse, kept):
     if not kept or not ready(x, w_ih, w_hh) or h.dtype != x.dtype or not plain(out[0]): return DECLINED
     (B, H), (starts, counts) = h.shape, np.array(walk(sizes, reverse)).T.copy()
-    dh, by = behind(g[1], h, B + -B % TILE), np.roll(w_ih, H, axis=0)           # new, reset, keep
+    dh, by = behind(g[1], h, pitch_of(B)), np.roll(w_ih, H, axis=0)           # new, reset, keep
     dx, dw, du = [np.empty_like(one, order="C") for one in (x, w_ih, w_hh)]
     db = np.zeros_like(x, shape=(2, 3 * H))
     STATES.gru_back(dx, dw, du, db, dh, perhaps(g[0] if g[0] is None else ordered(g[0])), out[0], x,

@@ -75,12 +75,10 @@ static inline int64_t count(const array *x) {
 }
 
 static inline float exp_(float x) {
-    float y = x < -87.0f ? -87.0f : x;                  // a nan is passed on by both
-    y = y > 88.7228f ? 88.7228f : y;
-    float t = FMA(y, 1.44269504f, 12582912.0f);         // 1.5 * 2^23: so large that what follows the point
+    float t = FMA(x, 1.44269504f, 12582912.0f);         // 1.5 * 2^23: so large that what follows the point
     t = t > 12583039.0f ? 12583039.0f : t;              // is rounded off; n is at most 127
-    float n = t - 12582912.0f;                          // e^y = 2^n e^r, and |r| < 0.35, but for the last n
-    float r = FMA(n, -0.693359375f, y);
+    float n = t - 12582912.0f;                          // e^x = 2^n e^r, and |r| < 0.35, but for the last n
+    float r = FMA(n, -0.693359375f, x);
     r = FMA(n, 2.12194440e-4f, r);
     float p = 1.9875691500e-4f;                         // Cephes' polynomial
     p = FMA(p, r, 1.3981999507e-3f);
@@ -92,7 +90,7 @@ static inline float exp_(float x) {
     p = FMA(p, r, 1.0f);
     union { float f; uint32_t i; } power = {p}, whole = {t};
     power.i += whole.i << 23;                           // n more in the exponent: times 2^n
-    p = x < -87.0f ? 0.0f : power.f;
+    p = x < -87.0f ? 0.0f : power.f;                    // whatever came out for those far away
     return x <= 88.7228f ? p : x * INFINITY;            // endless above that, and nan of nan
 }
 
