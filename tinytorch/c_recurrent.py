@@ -76,8 +76,9 @@ static inline step step_at(const array *starts, const array *counts, int64_t t) 
     return (step){start, n, t ? INTS(starts)[t - 1] : 0, old < n ? old : n};
 }
 
-// What all steps of a way back share. The weights learn from many words at once: `x` and `state` (words, wide)
-// are what was heard at the last steps, and `slope` (rows, across) how it should have been; so many are `there`.
+// What all steps of a way back share. The weights learn from many words at once: `x` and `state` (words,
+// wide) are what was heard at the last steps, and `slope` (rows, across) where it should have gone; so many
+// of them are `there`.
 typedef struct {
     int64_t in, H, pitch, x_wide, h_wide, across, most, there;
     float *x, *state, *dx, *w, *dw, *du, *slope, *room;
@@ -262,11 +263,11 @@ def in_lines(x, pitch: int):
     return lines
 
 
-FEW, TILE, LANES = 8, 32, 16    # sequences for which a tile pays; what the widths of tiles and registers divide
+FEW, TILE, LANES = 8, 32, 16    # sequences for which a tile pays; numbers in a tile's width, in a register
 
 
 def pitch_of(B: int) -> int:
-    """How long lines for so many sequences are: whole tiles, and no power of two, of which caches hold few."""
+    """How long lines of so many sequences are: whole tiles, and no power of two, which caches dislike."""
     return B + -B % TILE + LANES
 
 

@@ -104,8 +104,8 @@ static inline void copy_rows(float *out, int64_t pitch, const float *x, int64_t 
 typedef int32_t places __attribute__((vector_size(4 * LANES)));
 #define MIXED(a, b, ...) __builtin_shuffle(a, b, (places){__VA_ARGS__})
 #endif
-#define EIGHT(f, d, i) f(d, i), f(d, i + 1), f(d, i + 2), f(d, i + 3), f(d, i + 4), f(d, i + 5), f(d, i + 6), \
-                       f(d, i + 7)
+#define FOUR(f, d, i) f(d, i), f(d, i + 1), f(d, i + 2), f(d, i + 3)
+#define EIGHT(f, d, i) FOUR(f, d, i), FOUR(f, d, i + 4)
 #if LANES == 16
 #define ALL(f, d) EIGHT(f, d, 0), EIGHT(f, d, 8)
 #else
