@@ -193,6 +193,14 @@ OPTIMIZERS = {
     "Adagrad": [{}, {"lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5}],
     "RMSprop": [{}, {"momentum": 0.9}, {"centered": True},
                 {"centered": True, "momentum": 0.5, "weight_decay": 0.1}],
+    "Adadelta": [{}, {"rho": 0.5, "weight_decay": 0.1}, {"maximize": True}],
+    "Adamax": [{}, {"betas": (0.5, 0.9), "weight_decay": 0.1}, {"maximize": True}],
+    "NAdam": [{}, {"weight_decay": 0.1}, {"weight_decay": 0.1, "decoupled_weight_decay": True},
+              {"momentum_decay": 0.1, "maximize": True}],
+    "RAdam": [{}, {"betas": (0.5, 0.6)}, {"weight_decay": 0.1, "betas": (0.5, 0.6), "maximize": True},
+              {"weight_decay": 0.1, "decoupled_weight_decay": True}],
+    "Rprop": [{}, {"etas": (0.3, 1.5), "step_sizes": (1e-3, 0.05)}, {"maximize": True}],
+    "ASGD": [{}, {"t0": 2, "lambd": 0.1}, {"weight_decay": 0.1, "alpha": 0.5, "t0": 0, "maximize": True}],
 }
 
 
@@ -219,6 +227,18 @@ def test_steps(name, settings, shape, kind):
     found = walked(tinytorch, *given)
     with use_kernels("numpy"): agree(found, walked(tinytorch, *given), 1e-5, 1e-6)
     agree(found, walked(torch, *given), 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_steps_along_what_is_not_a_number(name):
+    """Of nan comes nan, of infinity what PyTorch makes of it, and their neighbours take no notice."""
+    start, slopes = numbers(40), [numbers(40) for _ in range(3)]
+    slopes[1][3], slopes[1][4], slopes[2][5] = np.nan, np.inf, -np.inf
+    given = name, {}, start, slopes
+    found = walked(tinytorch, *given)
+    with use_kernels("numpy"), np.errstate(all="ignore"): agree(found, walked(tinytorch, *given), 1e-5, 1e-6)
+    if name == "Rprop": return                      # PyTorch's sign of nan is 0, NumPy's is nan
+    agree(found[:1], walked(torch, *given)[:1], 1e-5, 1e-6)
 
 
 @in_c
