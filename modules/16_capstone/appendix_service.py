@@ -15,8 +15,9 @@
 # | `GET /v2/models/stats`, `/metrics` | how it is going, for people and for Prometheus |
 # | `GET /` | a page to try it |
 #
-# Models compute in threads of their own; the thread that holds the connections only waits. An engine lives
-# in a `ContextVar` (lesson 02), so what one thread does with `no_grad` no other thread sees.
+# Models compute in threads of their own; the thread that holds the connections waits. Only a single row that
+# comes alone, for a model that takes less than a millisecond, it answers itself (`repository` says when). An
+# engine lives in a `ContextVar` (lesson 02), so what one thread does with `no_grad` no other thread sees.
 #
 # One of these paths is asked a thousand times a second, and the others once in a while. So `infer` is found
 # by one pattern and answered in ASGI's own words; whatever else comes goes the comfortable way, through
@@ -193,8 +194,10 @@ class Server:
             model, length = loan.thing, headers.get(b"inference-header-content-length")
             asked = request_of(body, length and length.decode("latin-1"), model.inputs, model.outputs)
             seconds = self.seconds(asked.parameters)
-            future = model.submit(asked.inputs, time.monotonic() + seconds, asked.parameters)
-            arrays = await self.bridge.crossed(future, seconds)
+            until = time.monotonic() + seconds
+            await asyncio.sleep(0)                              # who came at the same time borrows it as well
+            future = model.submit(asked.inputs, until, asked.parameters, alone=loan.users == 1)
+            arrays = future.result() if future.done() else await self.bridge.crossed(future, seconds)
             said, length = response_of(asked, model.name, model.version, model.outputs, arrays)
         finally: loan.leave()
         size = (b"content-length", b"%d" % len(said))

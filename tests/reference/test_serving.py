@@ -53,6 +53,9 @@ def fill(folder: Path, seed: int = 1) -> Path:
 class Slow(Answerer):
     """Takes its time, as long as the first number of its input says; raises where that is below 0."""
 
+    def __init__(self, name, version, config, module):
+        super().__init__(name, version, config | {"at_once": False}, module)
+
     def function(self, x):
         if (x < 0).any(): raise ValueError("secret things")
         if (x > 98).any(): raise StopIteration
@@ -472,6 +475,52 @@ def test_no_answer_is_left_on_the_bridge():
         with pytest.raises(Refused, match="deadline"): await bridge.crossed(late, 0.01)
         assert late.cancelled(), "nobody computes what nobody waits for"
     with ThreadPoolExecutor(8) as pool: asyncio.run(crowd())
+
+
+# ------------------------------------------------------------------------------------ alone, at once
+
+class Where(Answerer):
+    """Notes in which thread it computes."""
+
+    def function(self, x):
+        self.__dict__.setdefault("threads", []).append(threading.current_thread())
+        return super().function(x)
+
+
+@pytest.mark.parametrize(("changed", "rows", "users", "here"), [
+    ({}, 1, 1, True), ({}, 2, 1, False), ({}, 1, 9, False),
+    ({"at_once": False}, 1, 1, False), ({"max_delay": 0.001}, 1, 1, False),
+])
+def test_a_row_that_comes_alone_is_answered_where_it_is(tmp_path, monkeypatch, changed, rows, users, here):
+    monkeypatch.setattr("tinytorch.repository.MOMENT", 10.0)        # however busy this machine is
+    config = MLP_CONFIG | changed
+    keep(MLP(4, 8, 3), tmp_path / "m/1", config)
+
+    async def crowd():
+        server = Server(Repository(tmp_path, opened=lambda name, version, _: Where(
+            name, version, config, built(config))))
+        async with server.lifespan(None), httpx.AsyncClient(
+                transport=httpx.ASGITransport(server.app), base_url="http://test") as client:
+            with server.repository.lent("m") as model: model.threads.clear()
+            asks = [client.post("/v2/models/m/infer", json=asked(np.ones((rows, 4)))) for _ in range(users)]
+            assert {found.status_code for found in await asyncio.gather(*asks)} == {200}
+            return set(model.threads)
+    found = asyncio.run(crowd())
+    assert (found == {threading.current_thread()}) is here
+    assert here or threading.current_thread() not in found
+
+
+@pytest.mark.parametrize(("shape", "seconds", "brief"), [([-1, 4], 0, True), ([-1, -1], 0, False),
+                                                         ([-1, 4], 0.002, False)])
+def test_only_what_always_takes_a_moment_is_answered_at_once(shape, seconds, brief):
+    class Sleepy(Answerer):
+        def function(self, x):
+            time.sleep(seconds)
+            return np.zeros((len(x), 3), np.float32),
+    inputs = [{"name": "x", "datatype": "FP32", "shape": shape}]
+    model = Sleepy("m", "1", MLP_CONFIG | {"inputs": inputs}, MLP(4, 3))
+    model.close()
+    assert model.brief is brief
 
 
 # -------------------------------------------------------------------------- refusing, replacing, ending
