@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .capstone import Refused
 from .frontpage import PAGE
-from .repository import Author, Repository
+from .repository import Author, Repository, opened_package
 from .watching import Metrics, Pulse, log, request_id
 from .wire import parsed, request_of, response_of
 
@@ -459,8 +459,10 @@ def main(arguments=None) -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--drain", type=float, default=30.0, help="seconds for what was begun, at the end")
     parser.add_argument("--watch", type=float, default=0.0, help="look for new versions every so often")
+    parser.add_argument("--key", type=Path, help="a file whose bytes are the key: lend only what it signed")
     chosen = vars(parser.parse_args(arguments))
-    serve(*chosen.pop("folders"), **chosen)
+    key = chosen.pop("key")                                     # a file, for all can read a command's words
+    serve(*chosen.pop("folders"), opened=opened_package(key.read_bytes()) if key else None, **chosen)
 
 
 if __name__ == "__main__": main()

@@ -679,7 +679,7 @@ def main(words=None) -> int:
     if not gates.run(): return 1
     n = gates.numbers
     ending = "" if sys.platform == "win32" else (
-        f"\n  Told to end, it wrote to its end what it had begun, and was gone after {n['end_seconds']:.1f} s.")
+        f"\n  Told to end, it finished what it had begun, and was gone after {n['end_seconds']:.1f} s.")
     rounds = n["p99_ms"] / n["alone_ms"] / USERS
     print(REPORT.format(rounds=rounds, most_rounds=ROUNDS, ending=ending, **n))
     return 0

@@ -54,6 +54,7 @@ from tinytorch.attention import GPT
 from tinytorch.capstone import Batcher, Loan, Refused, Shelf, Text
 from tinytorch.dataloader import CharTokenizer
 from tinytorch.layers import Module
+from tinytorch.mlops import MANIFEST, Tampered
 from tinytorch.modes import no_grad
 from tinytorch.packages import Package, load_package, prepared
 from tinytorch.qconfigs import load_quantized
@@ -128,7 +129,7 @@ class Answerer:
                 raise ValueError(f"{port.name} is {array.dtype} of shape {array.shape}, not {port.told}")
 
     def takes_a_moment(self, row: Sequence) -> bool:
-        """Whether a row takes less than a MOMENT, always; of some calls, the one that nothing came between."""
+        """Whether a row always takes less than a MOMENT: of some calls, the one that nothing came between."""
         if self.batcher.max_delay or any([-1 in port.shape[1:] for port in self.inputs]): return False
         return min(timeit.repeat(lambda: self.function(*row), number=1, repeat=5)) < MOMENT
 
@@ -386,7 +387,10 @@ def mark_of(folder: Path) -> tuple:
 
 def opened_version(name: str, version: str, folder: Path):
     """What a folder of a repository holds, ready to answer."""
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+    about = folder / "config.json"
+    if not about.exists() and (folder / MANIFEST).exists():
+        raise ValueError("it is signed, and opened with its key (--key FILE)")
+    config = json.loads(about.read_text("utf-8"))
     module = load_quantized(built(config), load_file(folder / "model.safetensors"), inplace=True)
     return (Author if "letters" in config else Answerer)(name, version, config, module)
 
@@ -398,7 +402,7 @@ def opened_version(name: str, version: str, folder: Path):
 # it was in training, and what is not, byte for byte, what was signed is not lent: the version before stays.
 #
 # ```text
-# Repository("models", opened=opened_package(key))
+# Repository("models", opened=opened_package(key))            tito serve models --key FILE
 # ```
 
 # %%
@@ -416,6 +420,7 @@ class Prepared(Module):
 def opened_package(key: bytes, builders: Mapping[str, Callable] | None = None) -> Callable:
     """For Repository(…, opened=…): versions that were signed with this key, checked when they are loaded."""
     def opened(name: str, version: str, folder: Path):
+        if not (folder / MANIFEST).exists(): raise Tampered("nobody signed it: it is not lent")
         package = load_package(folder, key, builders)
         if "letters" in package.facts: return Author(name, version, package.facts, package.model)
         return Answerer(name, version, package.facts, Prepared(package))

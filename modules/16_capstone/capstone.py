@@ -853,9 +853,9 @@ answer([ask := Ask((np.ones((2, 3)), np.full((2, 1), 2.0)))], lambda x, y: (x * 
 assert ask.answer.result(0)[0].tolist() == [[2.0] * 3] * 2, "a model may have several inputs"
 
 # %% [markdown]
-# The rest is a thread that waits. And a short cut: to another thread and back are two hand-overs, and each may
-# take longer than the arithmetic, when the processor is busy. Whoever comes while nobody waits and nobody
-# computes may as well compute in their own thread. Given:
+# The rest is a thread that waits. And a short cut: to another thread and back are two hand-overs, and when
+# the processor is busy, each may take longer than the arithmetic. Whoever comes while nobody waits and
+# nobody computes may as well compute in their own thread. Given:
 
 # %%
 #| export

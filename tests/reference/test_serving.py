@@ -24,6 +24,7 @@ import pytest
 from tinytorch import Tensor, manual_seed, no_grad
 from tinytorch.capstone import Refused
 from tinytorch.models import GPT, MLP
+from tinytorch.packages import save_package, words
 from tinytorch.repository import Answerer, Repository, built, keep, opened_version
 
 uvicorn = pytest.importorskip("uvicorn", reason="pip install 'tinytorch-tito[serve]'")
@@ -378,6 +379,16 @@ def eventually(fact, seconds=10):
     return fact()
 
 
+@pytest.mark.parametrize("error", [BrokenPipeError, ValueError], ids=["nobody reads it", "it is closed"])
+def test_a_log_that_cannot_be_written_costs_nobody_an_answer(client, monkeypatch, error):
+    class Broken:
+        def write(self, text): raise error
+        def flush(self): pass
+    monkeypatch.setattr(sys, "stderr", Broken())
+    for _ in range(3): assert client.post("/v2/models/small/infer", json=asked(numbers())).is_success
+    assert client.get("/nothing").status_code == 404
+
+
 # ------------------------------------------------------------------------------------------- streams
 
 def parts_of(response):
@@ -593,13 +604,13 @@ def test_a_model_is_replaced_while_many_use_it(tmp_path):
         assert found["outputs"][0]["data"][0] == 35.0
 
 
-@pytest.fixture
-def process(tmp_path):
+@contextlib.contextmanager
+def served(folder: Path, *settings):
     """A server in a process of its own, with its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tinytorch.service", str(fill(tmp_path)), "--port", str(port)]
+    command = [sys.executable, "-m", "tinytorch.service", str(folder), "--port", str(port), *settings]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True,
                           env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
         process.lines = []
@@ -614,9 +625,33 @@ def process(tmp_path):
         process.wait()
 
 
+@pytest.fixture
+def process(tmp_path):
+    with served(fill(tmp_path)) as process: yield process
+
+
 def answers(place: str) -> bool:
     try: return httpx.get(f"http://{place}/v2/health/ready").status_code == 200
     except httpx.TransportError: return False
+
+
+def test_only_what_was_signed_is_served(tmp_path):
+    def sign(name, key):
+        ports = {about: MLP_CONFIG[about] for about in ("inputs", "outputs")}
+        save_package(tmp_path / "models" / name / "1", MLP(4, 8, 3), name=name, key=key, **ports,
+                     architecture=words("tinytorch.models.MLP", 4, 8, 3))
+    for name, key in [("good", b"a key"), ("strange", b"another"), ("changed", b"a key")]: sign(name, key)
+    (tmp_path / "models/changed/1/facts.json").write_text("{}")
+    keep(MLP(4, 8, 3), tmp_path / "models/plain/1", MLP_CONFIG)
+    (tmp_path / "key").write_bytes(b"a key")
+    said = {"strange": "not signed with this", "changed": "facts.json was changed", "plain": "nobody signed"}
+    with served(tmp_path / "models", "--key", str(tmp_path / "key")) as process:
+        with triton.InferenceServerClient(process.place) as real:
+            rows = {row["name"]: row for row in real.get_model_repository_index()}
+        assert {name for name, row in rows.items() if row["state"] == "READY"} == {"good"}
+        for name, why in said.items(): assert why in rows[name]["reason"]
+        found = httpx.post(f"http://{process.place}/v2/models/good/infer", json=asked(numbers()))
+        assert found.status_code == 200
 
 
 def test_an_end_under_load_answers_everybody(process):
