@@ -26,8 +26,8 @@ from .wire import parsed, request_of, response_of
 
 __all__ = [
     "LARGEST", "SLOWEST", "TURN", "MOST_SECONDS", "OWN_ONLY", "EXTENSIONS", "INFER", "Server", "Bridge",
-    "put_off", "nothing_here", "events", "excuse", "details", "event", "check_origin", "version", "Watched",
-    "Loop", "serve", "main",
+    "put_off", "nothing_here", "events", "excuse", "details", "event", "check_origin", "in_triton_words",
+    "version", "Watched", "Loop", "serve", "main",
 ]
 
 
@@ -46,7 +46,7 @@ TURN = 0.0002                   # seconds until another thread may have its turn
 MOST_SECONDS = 60.0             # that an answer may take, if the client does not say
 OWN_ONLY = ("default-src 'none'; connect-src 'self'; img-src data:; "
             "style-src 'unsafe-inline'; script-src 'unsafe-inline'")        # what the page at / may load
-EXTENSIONS = ["model_repository", "binary_tensor_data", "statistics", "generate"]
+EXTENSIONS = ["model_repository", "model_configuration", "binary_tensor_data", "statistics", "generate"]
 INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 
 
@@ -75,6 +75,7 @@ class Server:
             routes += [
                 Route(path, self.metadata),
                 Route(path + "/ready", self.model_ready),
+                Route(path + "/config", self.config),
                 Route(path + "/stats", self.statistics),
                 Route(path + "/infer", self.infer_slowly, methods=["POST"]),
                 Route(path + "/generate", self.generate, methods=["POST"]),
@@ -127,6 +128,13 @@ class Server:
                 "outputs": [port.told for port in model.outputs], "max_batch": model.max_batch,
                 **({"labels": model.labels} if model.labels else {})})
 
+    async def config(self, request):
+        with self.lent(request) as model:
+            return JSONResponse({
+                "name": model.name, "platform": model.platform, "max_batch_size": model.max_batch,
+                "input": [in_triton_words(port) for port in model.inputs],
+                "output": [in_triton_words(port) for port in model.outputs]})
+
     async def model_ready(self, request):
         with self.lent(request) as model:
             told = {"name": model.name, "ready": not self.draining}
@@ -152,11 +160,17 @@ class Server:
                              "reason": repository.reasons.get(name, "not loaded")})
         return JSONResponse(rows)
 
-    async def load(self, request): return await self.change(request, self.repository.load)
-    async def unload(self, request): return await self.change(request, self.repository.unload)
+    async def load(self, request):
+        body = await self.sent_with(request)
+        if body and parsed(body).get("parameters"):             # Triton takes a config or files along
+            raise Refused("models come from the folder, and not with a request", 501)
+        return await self.change(request, self.repository.load)
+
+    async def unload(self, request):
+        await self.sent_with(request)
+        return await self.change(request, self.repository.unload)
 
     async def change(self, request, verb):
-        await self.sent_with(request)
         await asyncio.to_thread(verb, request.path_params["name"])
         return Response()
 
@@ -346,6 +360,12 @@ def check_origin(headers: dict) -> None:
     origin = headers.get(b"origin")
     if origin and origin.split(b"://")[-1] != headers.get(b"host"):
         raise Refused("requests from pages of another server are refused", 403)
+
+
+def in_triton_words(port) -> dict:
+    """A port as Triton's configurations say it: without the batch, and BYTES are a STRING."""
+    kind = "STRING" if port.datatype == "BYTES" else port.datatype
+    return {"name": port.name, "data_type": f"TYPE_{kind}", "dims": list(port.shape[1:])}
 
 
 def version() -> str:

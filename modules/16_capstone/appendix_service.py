@@ -9,6 +9,7 @@
 # | `GET /v2` | who is speaking |
 # | `GET /v2/health/live`, `/v2/health/ready` | am I alive; may you send me requests |
 # | `GET /v2/models/NAME[/versions/V]` and `…/ready` | the ports of a model; whether it answers |
+# | `GET /v2/models/NAME[/versions/V]/config` | the same, as Triton's tools want to be told |
 # | `POST /v2/models/NAME[/versions/V]/infer` | a question, in JSON or binary |
 # | `POST /v2/models/NAME[/versions/V]/generate`, `…/generate_stream` | a text continued; word by word |
 # | `POST /v2/repository/index`, `/v2/repository/models/NAME/load`, `…/unload` | the repository |
@@ -67,7 +68,7 @@ TURN = 0.0002                   # seconds until another thread may have its turn
 MOST_SECONDS = 60.0             # that an answer may take, if the client does not say
 OWN_ONLY = ("default-src 'none'; connect-src 'self'; img-src data:; "
             "style-src 'unsafe-inline'; script-src 'unsafe-inline'")        # what the page at / may load
-EXTENSIONS = ["model_repository", "binary_tensor_data", "statistics", "generate"]
+EXTENSIONS = ["model_repository", "model_configuration", "binary_tensor_data", "statistics", "generate"]
 INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 
 
@@ -96,6 +97,7 @@ class Server:
             routes += [
                 Route(path, self.metadata),
                 Route(path + "/ready", self.model_ready),
+                Route(path + "/config", self.config),
                 Route(path + "/stats", self.statistics),
                 Route(path + "/infer", self.infer_slowly, methods=["POST"]),
                 Route(path + "/generate", self.generate, methods=["POST"]),
@@ -148,6 +150,13 @@ class Server:
                 "outputs": [port.told for port in model.outputs], "max_batch": model.max_batch,
                 **({"labels": model.labels} if model.labels else {})})
 
+    async def config(self, request):
+        with self.lent(request) as model:
+            return JSONResponse({
+                "name": model.name, "platform": model.platform, "max_batch_size": model.max_batch,
+                "input": [in_triton_words(port) for port in model.inputs],
+                "output": [in_triton_words(port) for port in model.outputs]})
+
     async def model_ready(self, request):
         with self.lent(request) as model:
             told = {"name": model.name, "ready": not self.draining}
@@ -173,11 +182,17 @@ class Server:
                              "reason": repository.reasons.get(name, "not loaded")})
         return JSONResponse(rows)
 
-    async def load(self, request): return await self.change(request, self.repository.load)
-    async def unload(self, request): return await self.change(request, self.repository.unload)
+    async def load(self, request):
+        body = await self.sent_with(request)
+        if body and parsed(body).get("parameters"):             # Triton takes a config or files along
+            raise Refused("models come from the folder, and not with a request", 501)
+        return await self.change(request, self.repository.load)
+
+    async def unload(self, request):
+        await self.sent_with(request)
+        return await self.change(request, self.repository.unload)
 
     async def change(self, request, verb):
-        await self.sent_with(request)
         await asyncio.to_thread(verb, request.path_params["name"])
         return Response()
 
@@ -375,6 +390,12 @@ def check_origin(headers: dict) -> None:
     origin = headers.get(b"origin")
     if origin and origin.split(b"://")[-1] != headers.get(b"host"):
         raise Refused("requests from pages of another server are refused", 403)
+
+
+def in_triton_words(port) -> dict:
+    """A port as Triton's configurations say it: without the batch, and BYTES are a STRING."""
+    kind = "STRING" if port.datatype == "BYTES" else port.datatype
+    return {"name": port.name, "data_type": f"TYPE_{kind}", "dims": list(port.shape[1:])}
 
 
 def version() -> str:

@@ -9,6 +9,8 @@ import http.client
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -216,6 +218,69 @@ def test_triton_asks_for_statistics(real):
     after = real.get_inference_statistics("small")["model_stats"][0]
     assert after["inference_count"] == before.get("small", {"inference_count": 0})["inference_count"] + 1
     assert after["p50"] <= after["p99"]
+
+
+def an_input():
+    one = triton.InferInput("x", [1, 4], "FP32")
+    one.set_data_from_numpy(numbers())
+    return [one]
+
+
+CALLS = {       # every call of tritonclient's, and whether it is served
+    "is_server_live": (lambda c: c.is_server_live(), True),
+    "is_server_ready": (lambda c: c.is_server_ready(), True),
+    "is_model_ready": (lambda c: c.is_model_ready("small"), True),
+    "get_server_metadata": (lambda c: c.get_server_metadata()["version"], True),
+    "get_model_metadata": (lambda c: c.get_model_metadata("small", "1")["name"] == "small", True),
+    "get_model_config": (lambda c: c.get_model_config("small", "1")["max_batch_size"] == 32, True),
+    "get_model_repository_index": (lambda c: c.get_model_repository_index(), True),
+    "load_model": (lambda c: c.load_model("small") is None, True),
+    "unload_model": (lambda c: c.unload_model("slow") is c.load_model("slow") is None, True),
+    "get_inference_statistics": (lambda c: "model_stats" in c.get_inference_statistics(), True),
+    "infer": (lambda c: c.infer("small", an_input()).as_numpy("y").shape == (1, 3), True),
+    "async_infer": (lambda c: c.async_infer("small", an_input()).get_result().as_numpy("y").any(), True),
+    "update_trace_settings": (lambda c: c.update_trace_settings(), False),
+    "get_trace_settings": (lambda c: c.get_trace_settings(), False),
+    "update_log_settings": (lambda c: c.update_log_settings({}), False),
+    "get_log_settings": (lambda c: c.get_log_settings(), False),
+    "get_system_shared_memory_status": (lambda c: c.get_system_shared_memory_status(), False),
+    "register_system_shared_memory": (lambda c: c.register_system_shared_memory("a", "b", 4), False),
+    "unregister_system_shared_memory": (lambda c: c.unregister_system_shared_memory(), False),
+    "get_cuda_shared_memory_status": (lambda c: c.get_cuda_shared_memory_status(), False),
+    "register_cuda_shared_memory": (lambda c: c.register_cuda_shared_memory("a", b"", 0, 4), False),
+    "unregister_cuda_shared_memory": (lambda c: c.unregister_cuda_shared_memory(), False),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_call_of_triton_is_served_or_refused_with_a_sentence(real, name):
+    call, served = CALLS[name]
+    if served: assert call(real)
+    else:
+        with pytest.raises(triton.InferenceServerException, match="there is nothing at /v2/") as problem:
+            call(real)
+        assert problem.value.status() == "404"
+
+
+def test_no_call_of_triton_is_forgotten():
+    ours = {"close", "generate_request_body", "parse_response_body"}        # what never reaches a server
+    public = {name for name in vars(triton.InferenceServerClient) if not name.startswith("_")}
+    assert public - ours == set(CALLS)
+
+
+def test_triton_is_told_the_ports_in_its_own_words(real):
+    told = real.get_model_config("small")
+    assert told["input"] == [{"name": "x", "data_type": "TYPE_FP32", "dims": [4]}]
+    assert told["output"] == [{"name": "y", "data_type": "TYPE_FP32", "dims": [3]}]
+    assert real.get_model_config("writer")["input"][0]["data_type"] == "TYPE_STRING"
+
+
+def test_triton_brings_no_models_along(real):
+    for more in ({"config": "{}"}, {"config": "{}", "files": {"file:1/model.onnx": b"?"}}):
+        with pytest.raises(triton.InferenceServerException, match="from the folder") as problem:
+            real.load_model("small", **more)
+        assert problem.value.status() == "501"
+    assert real.is_model_ready("small")
 
 
 # -------------------------------------------------------------------------------------- over HTTP
@@ -652,6 +717,23 @@ def test_only_what_was_signed_is_served(tmp_path):
         for name, why in said.items(): assert why in rows[name]["reason"]
         found = httpx.post(f"http://{process.place}/v2/models/good/infer", json=asked(numbers()))
         assert found.status_code == 200
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+def test_what_the_pages_tell_curl_is_answered(tmp_path):
+    letters = "".join(map(chr, range(32, 127)))
+    keep(GPT(len(letters), 64, 1, 2, 8), tmp_path / "sonnets/1",
+         GPT_CONFIG | {"arguments": [len(letters), 64, 1, 2, 8], "letters": letters})
+    pages = [page.read_text("utf-8") for page in (ROOT / "README.md", ROOT / "docs/serving.md")]
+    lines = [line for page in pages for line in re.findall(r"^ *curl (?:.*\\\n)*.*", page, re.MULTILINE)]
+    assert lines
+    with served(tmp_path) as process:
+        for line in lines:
+            words = shlex.split(line.replace("\\\n", " ").replace("127.0.0.1:8000", process.place))
+            done = subprocess.run([*words, "-sS", "--fail"], capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, (line, done.stderr)
+            said = [json.loads(part[6:])["text_output"] for part in done.stdout.splitlines() if part]
+            assert len("".join(said)) == 40
 
 
 def test_an_end_under_load_answers_everybody(process):
