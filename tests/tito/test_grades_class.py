@@ -372,7 +372,7 @@ def test_unless_told_to_and_then_every_page_says_so(place, tmp_path):
 def test_the_gradebook_is_told_once(course, first, tmp_path, monkeypatch):
     book = BookInMemory(given={("01-counting", "ann"): {"question-why": Manual(4.0, "lovely")}})
     place = Class(first.root, course, book)
-    row = place.row(place.plan.assignments[0], "ann", {}, book.manual(place.plan.assignments[0], "ann"))
+    row = place.row(place.plan.assignments[0], "ann", {}, book.manual(place.plan.assignments[0])["ann"])
     assert (row.earned, row.manual, row.waiting, row.comments) == (4, 4, 0, "lovely")
 
 
@@ -444,22 +444,23 @@ def test_alike_code_has_alike_fingerprints():
 
 # --------------------------------------------------------------------------------------------------- nbgrader
 
+@pytest.fixture(scope="module")
+def made(course, tmp_path_factory):
+    place = make_class(tmp_path_factory.mktemp("nb") / "autumn", "Autumn", course, BEGIN)
+    text = (place.root / "course.toml").read_text("utf-8")
+    (place.root / "course.toml").write_text(text.replace("\n[[assignment]]\nname = \"02",
+        f"{QUESTION}\n[[assignment]]\nname = \"02"))
+    place = Class(place.root, course)
+    for one in place.plan.assignments: generate(place, one)
+    place.collect(inbox(place.root / "inbox", {"ann/01_counting.ipynb": page(place)}),
+                  place.plan.assignments[0])
+    return place
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("nbgrader") is None, reason="nbgrader is not installed")
 class TestNbgrader:
     """nbgrader itself decides whether the class is one of its own."""
-
-    @pytest.fixture(scope="class")
-    def made(self, course, tmp_path_factory):
-        place = make_class(tmp_path_factory.mktemp("nb") / "autumn", "Autumn", course, BEGIN)
-        text = (place.root / "course.toml").read_text("utf-8")
-        (place.root / "course.toml").write_text(text.replace("\n[[assignment]]\nname = \"02",
-            f"{QUESTION}\n[[assignment]]\nname = \"02"))
-        place = Class(place.root, course)
-        for one in place.plan.assignments: generate(place, one)
-        place.collect(inbox(place.root / "inbox", {"ann/01_counting.ipynb": page(place)}),
-                      place.plan.assignments[0])
-        return place
 
     @staticmethod
     def nbgrader(place, *words):
