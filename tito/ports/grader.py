@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from tito.core.errors import UsageProblem
+from tito.core.errors import EnvironmentProblem, UsageProblem
 from tito.core.grades import Assignment, Graded
 from tito.core.lesson import Chapter
 from tito.ports.files import write
@@ -145,8 +145,14 @@ class NbgraderBook:
     @cached_property
     def book(self) -> Any:
         from nbgrader.api import Gradebook as Book
+        from sqlalchemy.exc import SQLAlchemyError
 
-        book = Book(self.url)
+        try:
+            book = Book(self.url)
+        except (ImportError, SQLAlchemyError) as problem:
+            where, said = self.url.rpartition("@")[2], str(problem).partition("\n")[0]
+            raise EnvironmentProblem(f"The gradebook {where} cannot be opened: {said}.",
+                                     "PostgreSQL needs a driver: pip install 'psycopg[binary]'") from problem
         weakref.finalize(self, book.close)
         return book
 
