@@ -103,6 +103,11 @@ def test_several_lessons_of_the_course_have_a_question_and_hidden_checks():
     assert sum(any(check.hidden for check in chapter.checks()) for chapter in chapters) >= 3
 
 
+def test_the_course_knows_a_misconception_by_what_a_check_says(tmp_path):
+    known = make_class(tmp_path / "class", "real").mistakes()
+    assert known["softmax", "every line has its own largest score"] == "one maximum for all lines"
+
+
 def test_a_student_sees_no_solution_and_no_hidden_check(first):
     text = (first.root / "release" / "01-counting" / "01_counting.ipynb").read_text("utf-8")
     assert "return n + n" not in text and "debts double" not in text and "it goes on" not in text

@@ -144,7 +144,7 @@ def first_course(name: str, lessons: Iterable[Lesson], begin: datetime) -> str:
 # The class, and what it is set. After a change: `tito course generate`.
 format = {FORMAT}
 name = {json.dumps(name)}
-gradebook = "sqlite:///gradebook.db"        # or postgresql://user:password@host/grades
+gradebook = "sqlite:///gradebook.db"        # or postgresql+psycopg://user:password@host/grades
 
 [grading]               # what grading one notebook may take
 check = 10              # seconds a check
