@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import shutil
 import zipfile
@@ -71,11 +72,12 @@ def generate(place: Class, assignment: Assignment) -> Made:
     for name in assignment.lessons:
         chapter, lesson = place.chapter(assignment, name), place.course.curriculum.lesson(name)
         questions = assignment.asked_in(name)
-        for folder, solved in (("source", True), ("release", False)):
-            page = with_questions(as_notebook(notebook(chapter, solved, nbgrader=True),
-                                              nbgrader_metadata(chapter)), questions)
-            if not solved: pages[lesson.notebook] = chapter, with_checksums(page)
+        source, blank = (with_questions(as_notebook(notebook(chapter, solved, nbgrader=True),
+                                                    nbgrader_metadata(chapter)), questions)
+                         for solved in (True, False))
+        for folder, page in (("source", source), ("release", with_checksums(blank))):
             files[place.root / folder / assignment.name / lesson.notebook] = dumped(page)
+        pages[lesson.notebook] = chapter, with_checksums(with_hidden_tests(blank, source, chapter))
     package = package_for(place, assignment)
     with place.alone(f"course generate {assignment.name}"):
         for folder in ("source", "release"):
@@ -89,6 +91,16 @@ def generate(place: Class, assignment: Assignment) -> Made:
             for q in assignment.questions),
         sum(len(c.checks()) for c in chapters), sum(x.hidden for c in chapters for x in c.checks()),
         len(assignment.questions))
+
+
+def with_hidden_tests(
+    blank: Mapping[str, Any], source: Mapping[str, Any], chapter: Chapter,
+) -> dict[str, Any]:
+    """What nbgrader's own autograde puts in the place of a student's locked cells: hidden tests, too."""
+    hidden = {cell.id for cell in chapter.checks() if cell.hidden}
+    whole = {cell["id"]: cell for cell in source["cells"]}
+    cells = [copy.deepcopy(whole[cell["id"]] if cell["id"] in hidden else cell) for cell in blank["cells"]]
+    return {**blank, "cells": cells}
 
 
 def with_questions(page: dict[str, Any], questions: tuple[Question, ...]) -> dict[str, Any]:

@@ -277,8 +277,10 @@ class Class:
             places = {key: place for place, key in keys.items() if key}
             todo = [key for key in places if again or self.result(key) is None]
             jobs = (self.job(assignment, *places[key], key, safe) for key in todo)
-            troubles = self.marked(jobs, len(todo), workers or Here(os.cpu_count() or 1), watch)
-            self.record(assignment, keys, safe)
+            entries = Entries(self, assignment, keys, safe, todo)
+            troubles = self.marked(jobs, len(todo), workers or Here(os.cpu_count() or 1), watch,
+                                   entries.marked)
+            entries.finish()
         return Done(assignment.name, len(todo) - len(troubles), len(places) - len(todo),
                     tuple(self.rows(assignment)), tuple(troubles), time.monotonic() - began, safe)
 
@@ -287,7 +289,8 @@ class Class:
         exam, _, _ = self.standard(assignment, lesson, safe)
         return Job(key, exam, self.submitted(student, assignment, lesson) or b"")
 
-    def marked(self, jobs: Iterable[Job], total: int, workers: Workers, watch: Watch | None) -> list[str]:
+    def marked(self, jobs: Iterable[Job], total: int, workers: Workers, watch: Watch | None,
+               told: Callable[[str], None]) -> list[str]:
         """Each answer is on the disk before the next is taken: a run that is killed goes on from there."""
         began, troubles = time.monotonic(), list[str]()
         for number, (job, answer) in enumerate(workers.each(mark, jobs), 1):
@@ -296,24 +299,10 @@ class Class:
                 troubles.append(f"{job.exam.lesson}, {job.key[:12]}: {type(answer).__name__}: {answer}")
             else:
                 write(self.state / "graded" / f"{job.key}.json", json.dumps(answer, ensure_ascii=True))
+                told(job.key)
             left = (time.monotonic() - began) / number * (total - number)
             if watch: watch(Progress(number, total, left))
         return troubles
-
-    def record(self, assignment: Assignment, keys: Mapping[tuple[str, str], str], safe: bool) -> None:
-        """Into the gradebook; a submission that is there as it is now is left alone."""
-        path = self.state / f"recorded-{assignment.name}.json"
-        known = json.loads(path.read_text("utf-8")) if path.exists() else {}
-        now: dict[str, str] = {}
-        for student in dict.fromkeys(student for student, _ in keys):
-            books = self.graded(assignment, student, safe)
-            when = self.handed_in(student, assignment)
-            now[student] = grades.digest([(x, keys[student, x]) for x in books], str(when))
-            if known.get(student) == now[student] and self.book.has(assignment, student): continue
-            named = {self.notebook_of(lesson): book for lesson, book in books.items()}
-            self.book.record(assignment, student, named, when)
-            self.show(assignment, student, named)
-        write(path, json.dumps(now))
 
     def show(self, assignment: Assignment, student: str, books: Mapping[str, Graded]) -> None:
         """autograded/, from which formgrader shows the work: the student's cells, what each check said."""
@@ -322,7 +311,7 @@ class Class:
             if not source.is_file(): continue       # not generated: formgrader has nothing to show it in
             page = with_work(json.loads(source.read_text("utf-8")), book)
             place = self.root / "autograded" / student / assignment.name
-            write(place / file, json.dumps(page, indent=1, ensure_ascii=True, sort_keys=True) + "\n")
+            write(place / file, json.dumps(page, ensure_ascii=True, sort_keys=True) + "\n")
 
     def graded(self, assignment: Assignment, student: str, safe: bool = True) -> dict[str, Graded]:
         """lesson -> what it earned; what was not marked yet is not there."""
@@ -341,7 +330,8 @@ class Class:
         found = {}
         for student in self.students(assignment):
             safe = self.graded(assignment, student)
-            unsafe = self.graded(assignment, student, safe=False)
+            lacks = len(safe) < len(assignment.lessons)
+            unsafe = self.graded(assignment, student, safe=False) if lacks else {}
             found[student] = {lesson: (safe | {k: v for k, v in unsafe.items() if k not in safe})[lesson]
                               for lesson in assignment.lessons if lesson in safe or lesson in unsafe}
         return found
@@ -350,9 +340,9 @@ class Class:
 
     def rows(self, assignment: Assignment) -> Iterator[Row]:
         """What each student has, with what a person gave."""
+        manual = self.book.manual(assignment)
         for student, books in self.everything(assignment).items():
-            manual = self.book.manual(assignment, student)
-            yield self.row(assignment, student, books, manual)
+            yield self.row(assignment, student, books, manual.get(student, {}))
 
     def row(self, assignment: Assignment, student: str, books: Mapping[str, Graded],
             manual: Mapping[str, Manual]) -> Row:
@@ -386,7 +376,7 @@ class Class:
 
         found: dict[tuple[str, str], str] = {}
         for file in sorted((self.course.root / "tests" / "mutants").glob("*.toml")):
-            for row in tomllib.loads(file.read_text("utf-8"))["mistake"]:
+            for row in tomllib.loads(file.read_text("utf-8")).get("mistake", ()):
                 found.setdefault((row["exercise"], row["idea"]), row["what"])
         return found
 
@@ -409,6 +399,51 @@ class Class:
                  q in prints.items()
                  if x == y and s < t]
         return sorted(found, reverse=True)[:50]
+
+
+class Entries:
+    """Enters a student into the gradebook as soon as all of their notebooks are marked.
+
+    What a submission was when it was entered is noted: as long as it stays so, it is left alone.
+    """
+
+    def __init__(self, place: Class, assignment: Assignment, keys: Mapping[tuple[str, str], str], safe: bool,
+                 todo: Iterable[str]):
+        self.place, self.assignment, self.keys, self.safe = place, assignment, keys, safe
+        wanted = frozenset(todo)
+        self.waiting: dict[str, set[str]] = {}              # student -> what is still to be marked
+        self.owners: dict[str, list[str]] = {}              # equal notebooks have one key
+        for (student, _), key in keys.items():
+            waits = self.waiting.setdefault(student, set())
+            if key in wanted:
+                waits.add(key)
+                self.owners.setdefault(key, []).append(student)
+        self.path = place.state / f"recorded-{assignment.name}.json"
+        self.before = json.loads(self.path.read_text("utf-8")) if self.path.exists() else {}
+        self.now: dict[str, str] = {}
+
+    @cached_property
+    def there(self) -> frozenset[str]: return self.place.book.students(self.assignment)
+
+    def marked(self, key: str) -> None:
+        for student in self.owners[key]:
+            self.waiting[student].discard(key)
+            if not self.waiting[student]: self.enter(student)
+
+    def finish(self) -> None:
+        """Those of whom nothing was to be marked, or something could not be."""
+        for student in self.waiting:
+            if student not in self.now: self.enter(student)
+        write(self.path, json.dumps(self.now))
+
+    def enter(self, student: str) -> None:
+        place, assignment = self.place, self.assignment
+        books, when = place.graded(assignment, student, self.safe), place.handed_in(student, assignment)
+        self.now[student] = grades.digest([(x, self.keys[student, x]) for x in books], str(when))
+        if self.before.get(student) == self.now[student] and student in self.there: return
+        named = {place.notebook_of(lesson): book for lesson, book in books.items()}
+        place.book.record(assignment, student, named, when)
+        place.show(assignment, student, named)
 
 
 STRANGE = "nothing in it says which lesson it is"
@@ -470,10 +505,10 @@ Page = Callable[[Row, Mapping[str, Graded], Sequence[grades.Question], Mapping[s
 
 def write_pages(place: Class, assignment: Assignment, kinds: Mapping[str, Page]) -> int:
     """feedback/STUDENT/ASSIGNMENT/FILE for every student whose work was marked; how many there are."""
-    count = 0
+    count, given = 0, place.book.manual(assignment)
     for student, books in place.everything(assignment).items():
         if not books: continue
-        manual = place.book.manual(assignment, student)
+        manual = given.get(student, {})
         row = place.row(assignment, student, books, manual)
         named = {place.notebook_of(lesson): book for lesson, book in books.items()}
         comments = {cell: m.comment for cell, m in manual.items()}

@@ -317,6 +317,16 @@ assert softmax(tensor([[-math.inf, 0.0]]), -1).tolist() == [[0.0, 1.0]], \
 assert math.isnan(softmax(tensor([-math.inf, -math.inf]), 0)[0].item()), \
     "where nothing is possible there are no probabilities: nan, and not a guess"
 
+# %%
+#| check 1 hidden
+#| id hidden-softmax
+cube = softmax(tensor([[[1.0, 2.0], [3.0, 4.0]], [[0.0, 5.0], [0.0, 4.0]]]), 1)
+assert np.allclose(cube.array, [[[0.1192029, 0.1192029], [0.8807971, 0.8807971]],
+                                [[0.5, 0.7310586], [0.5, 0.2689414]]], atol=1e-6), \
+    "lines along the middle dim of a cube add up to 1, each by itself"
+assert softmax(tensor([[3.0], [4.0]]), -1).tolist() == [[1.0], [1.0]], \
+    "a line of one score is sure of it: -1 is the last dim"
+
 # %% [markdown]
 # ## One array is enough
 #

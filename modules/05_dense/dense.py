@@ -93,6 +93,15 @@ assert linear(x, w, b).tolist() == linear(x, w, b).tolist() and b.tolist() == [0
     "an op never changes its inputs"
 assert linear(x, w, b).dtype.name == "float32", "float32 in, float32 out"
 
+# %%
+#| check 1 hidden
+#| id hidden-linear
+w, b = tensor([[3.0, 4.0], [-1.0, 0.5], [0.0, 0.0]]), tensor([10.0, 0.0, 7.0])
+assert linear(tensor([[[2.0, -1.0]]]), w, b).tolist() == [[[12.0, -2.5, 7.0]]], \
+    "three outputs of two inputs: a row of the weight and a number of the bias for each output"
+assert linear(tensor([2.0, -1.0]), w).tolist() == [2.0, -2.5, 0.0], "one example without a batch around it"
+assert linear(zeros(0, 2), w, b).tolist() == [], "a batch of nobody has outputs for nobody"
+
 # %% [markdown]
 # ## A layer
 #

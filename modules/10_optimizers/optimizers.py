@@ -359,6 +359,15 @@ assert m.tolist() == [12.5], "with a share of 0 nothing new is learned"
 average(m, x, 0.5, x)
 assert m.tolist() == [16.25], "the room may be what is averaged: compute the way before you write"
 
+# %%
+#| check 1 hidden
+#| id hidden-average
+m, x = np.array([[1.0, -2.0], [0.0, 8.0]], np.float32), np.array([[3.0, -2.0], [4.0, 0.0]], np.float32)
+average(m, x, 0.125, np.empty_like(m))
+assert m.tolist() == [[1.25, -2.0], [0.5, 7.0]], "each number goes its own eighth of the way"
+average(m, x, 1.0, np.empty_like(m))
+assert m.tolist() == x.tolist(), "with a share of 1 only the newest counts"
+
 # %% [markdown]
 # An average has to begin somewhere, and it begins at 0, which is not the average of anything. Here is the
 # average of a slope that is always 1, with Adam's two shares. Where are they after ten steps? Guess first.

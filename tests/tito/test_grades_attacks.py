@@ -13,6 +13,7 @@ from tito.core.lesson import notebook
 from tito.ports import sandbox
 from tito.ports.notebooks import as_notebook
 from tito.ports.sandbox import works
+from tito.services_grading import make_class
 from tito.services_marking import Exam, Job, chapter_of, mark
 
 pytestmark = pytest.mark.skipif(bool(works()), reason=f"no sandbox here: {works()}")
@@ -190,6 +191,20 @@ def after(n): return None""",
 !echo pwned
 get_ipython().input_transformers_post.append(lambda lines: ["pass"])
 def after(n): return None""",
+    "NumPy replaced": """
+import numpy as np, numpy.testing
+np.allclose = np.array_equal = np.isclose = np.asarray = np.array = lambda *a, **k: True
+numpy.testing.assert_allclose = numpy.testing.assert_array_equal = lambda *a, **k: None
+def after(n): return None""",
+    "a thread that goes on while others are checked": """
+import threading, time, gc
+def meanwhile():
+    while True:
+        for thing in gc.get_objects():
+            if type(thing).__name__ == "Judge": thing.told.append([0, {"int": "0x2"}])
+        time.sleep(0.001)
+threading.Thread(target=meanwhile).start()
+def after(n): return None""",
     "a decorator of the check": """
 import linecache, ast
 ast.parse = lambda *a, **k: ast.Module([], [])
@@ -204,6 +219,7 @@ def after(n): raise SystemExit(0)""",
 def test_a_lie_earns_nothing(lie, attack):
     after, _, book = attack(LIES[lie].strip("\n"))
     assert after == 0, book.marks
+    assert not Path("/tmp/unpickled").exists()
     if lie in ("the judge found and patched", "a result told through the channel itself"):
         assert "`check-after`: the grader was tampered with" in book.flags
 
@@ -281,6 +297,27 @@ def read(path):
         return path.read_bytes()
     except OSError:         # it has just ended
         return b""
+
+
+def test_a_thread_that_is_left_behind_keeps_nobody_waiting(attack):
+    began = time.monotonic()
+    after, others, _ = attack("""
+import threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+def after(n): return None""")
+    assert (after, others) == (0, 4) and time.monotonic() - began < 60
+
+
+def test_a_link_among_the_submissions_is_not_followed(course, tmp_path):
+    place = make_class(tmp_path / "class", "links", course)
+    one = place.plan.assignments[0]
+    for student in ("ann", "eve"): (place.root / "submitted" / student / one.name).mkdir(parents=True)
+    theirs = place.root / "submitted" / "ann" / one.name / "01_counting.ipynb"
+    theirs.write_text("{}")
+    (place.root / "submitted" / "eve" / one.name / theirs.name).symlink_to(theirs)
+    (place.root / "submitted" / "mallory").symlink_to(place.root / "submitted" / "ann")
+    assert place.students(one) == ["ann", "eve"]
+    assert place.submitted("ann", one, "counting") and place.submitted("eve", one, "counting") is None
 
 
 def test_metadata_buys_nothing(course, exam):

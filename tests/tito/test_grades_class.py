@@ -4,10 +4,14 @@ import csv
 import importlib.util
 import io
 import json
+import os
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +24,7 @@ from tito.core.grades_export import Row
 from tito.ports.cluster import Here, InTurn, Lost
 from tito.ports.grader import BookInMemory, Manual, TableBook
 from tito.ports.sandbox import works
+from tito.services_course import open_course
 from tito.services_generate import generate, release, validate
 from tito.services_grading import Class, export, make_class, status, write_pages
 from tito.view.feedback import html, markdown
@@ -54,7 +59,6 @@ def first(course, tmp_path_factory):
 
 @pytest.fixture
 def place(first, course, tmp_path):
-    import shutil
     return Class(Path(shutil.copytree(first.root, tmp_path / "autumn")), course)
 
 
@@ -82,6 +86,26 @@ def cells_of(path): return {c["id"]: c for c in json.loads(path.read_text("utf-8
 def test_a_class_begins_with_an_assignment_a_week_for_every_lesson(first):
     assert [a.name for a in first.plan.assignments] == ["01-counting", "02-adding"]
     assert [a.due - BEGIN for a in first.plan.assignments] == [timedelta(weeks=1), timedelta(weeks=2)]
+
+
+def test_a_lesson_brings_a_question_into_the_class_that_it_is_set_in(course):
+    lesson = replace(course.curriculum.lesson(2), discuss='What is "more"?\nSay it.')
+    lessons = [course.curriculum.lesson(1), lesson]
+    plan = grades.parse(grades.first_course("Autumn", lessons, BEGIN), course.curriculum)
+    assert [one.questions for one in plan.assignments] == [
+        (), (grades.Question("adding", 5, 'What is "more"?\nSay it.'),)]
+
+
+def test_several_lessons_of_the_course_have_a_question_and_hidden_checks():
+    course = open_course()
+    chapters = [course.chapter(lesson) for lesson in course.curriculum if lesson.name in course.written()]
+    assert sum(bool(lesson.discuss) for lesson in course.curriculum) >= 5
+    assert sum(any(check.hidden for check in chapter.checks()) for chapter in chapters) >= 3
+
+
+def test_the_course_knows_a_misconception_by_what_a_check_says(tmp_path):
+    known = make_class(tmp_path / "class", "real").mistakes()
+    assert known["softmax", "every line has its own largest score"] == "one maximum for all lines"
 
 
 def test_a_student_sees_no_solution_and_no_hidden_check(first):
@@ -313,12 +337,12 @@ def test_only_what_has_changed_is_marked_again_and_manual_grades_stay(place, tmp
         "bob": (10, 3, "fine")}
 
 
-def give(place, student):
+def give(place, student, assignment="01-counting"):
     from nbgrader.api import Gradebook
     with Gradebook(place.book.url) as book:
-        grade = book.find_grade("question-why", "01_counting", "01-counting", student)
+        grade = book.find_grade("question-why", "01_counting", assignment, student)
         grade.manual_score = 3
-        book.find_comment("question-why", "01_counting", "01-counting", student).manual_comment = "fine"
+        book.find_comment("question-why", "01_counting", assignment, student).manual_comment = "fine"
         book.db.commit()
 
 
@@ -342,7 +366,6 @@ def test_a_run_that_is_killed_goes_on_where_it_was(place, tmp_path):
 
 
 def dies(job):
-    import os
     if job == 3: os._exit(1)
     return job * job
 
@@ -372,7 +395,7 @@ def test_unless_told_to_and_then_every_page_says_so(place, tmp_path):
 def test_the_gradebook_is_told_once(course, first, tmp_path, monkeypatch):
     book = BookInMemory(given={("01-counting", "ann"): {"question-why": Manual(4.0, "lovely")}})
     place = Class(first.root, course, book)
-    row = place.row(place.plan.assignments[0], "ann", {}, book.manual(place.plan.assignments[0], "ann"))
+    row = place.row(place.plan.assignments[0], "ann", {}, book.manual(place.plan.assignments[0])["ann"])
     assert (row.earned, row.manual, row.waiting, row.comments) == (4, 4, 0, "lovely")
 
 
@@ -444,22 +467,23 @@ def test_alike_code_has_alike_fingerprints():
 
 # --------------------------------------------------------------------------------------------------- nbgrader
 
+@pytest.fixture(scope="module")
+def made(course, tmp_path_factory):
+    place = make_class(tmp_path_factory.mktemp("nb") / "autumn", "Autumn", course, BEGIN)
+    text = (place.root / "course.toml").read_text("utf-8")
+    (place.root / "course.toml").write_text(text.replace("\n[[assignment]]\nname = \"02",
+        f"{QUESTION}\n[[assignment]]\nname = \"02"))
+    place = Class(place.root, course)
+    for one in place.plan.assignments: generate(place, one)
+    place.collect(inbox(place.root / "inbox", {"ann/01_counting.ipynb": page(place)}),
+                  place.plan.assignments[0])
+    return place
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("nbgrader") is None, reason="nbgrader is not installed")
 class TestNbgrader:
     """nbgrader itself decides whether the class is one of its own."""
-
-    @pytest.fixture(scope="class")
-    def made(self, course, tmp_path_factory):
-        place = make_class(tmp_path_factory.mktemp("nb") / "autumn", "Autumn", course, BEGIN)
-        text = (place.root / "course.toml").read_text("utf-8")
-        (place.root / "course.toml").write_text(text.replace("\n[[assignment]]\nname = \"02",
-            f"{QUESTION}\n[[assignment]]\nname = \"02"))
-        place = Class(place.root, course)
-        for one in place.plan.assignments: generate(place, one)
-        place.collect(inbox(place.root / "inbox", {"ann/01_counting.ipynb": page(place)}),
-                      place.plan.assignments[0])
-        return place
 
     @staticmethod
     def nbgrader(place, *words):
@@ -483,6 +507,20 @@ class TestNbgrader:
         with Gradebook(made.book.url) as book:
             submission = book.find_submission("01-counting", "ann")
             assert (submission.score, submission.max_score, submission.needs_manual_grade) == (6, 10, True)
+
+    def test_autograde_marks_the_hidden_checks_of_a_lesson_too(self, made):
+        from nbgrader.api import Gradebook
+
+        guessed = page(made, False, after="#| export exercise\ndef after(n): return 2",
+                       twice="#| export exercise\ndef twice(n): return 6")
+        made.collect(inbox(made.root / "guessed", {"zoe/01_counting.ipynb": guessed}),
+                     made.plan.assignments[0])
+        done = self.nbgrader(made, "autograde", "01-counting", "--student=zoe")
+        assert done.returncode == 0, done.stderr
+        with Gradebook(made.book.url) as book:
+            grades = book.find_submission("01-counting", "zoe").notebooks[0].grades
+            assert sorted(g.auto_score for g in grades if g.name.startswith("check")) == [0, 2, 3]
+        shutil.rmtree(made.root / "submitted" / "zoe")
 
     def test_a_manual_grade_survives_another_run(self, made):
         one = made.plan.assignments[0]
@@ -509,3 +547,93 @@ class TestNbgrader:
         assert found["num_submissions"] == 1
         assert (found["max_code_score"], found["max_written_score"]) == (6, 4)
         assert api.get_submission("01-counting", "ann")["autograded"] and api.get_notebooks("01-counting")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("nbgrader") is None, reason="nbgrader is not installed")
+@pytest.mark.parametrize("name", [lesson.name for lesson in open_course().curriculum])
+def test_nbgraders_autograde_gives_a_solved_lesson_all_its_points(name, tmp_path):
+    """Also where a solution makes NumPy warn: for what is printed to stderr nbgrader takes points."""
+    from nbgrader.api import Gradebook
+
+    place = make_class(tmp_path / "class", "nbgrader")
+    (place.root / "course.toml").write_text(
+        f'format = 1\nname = "nbgrader"\n[[assignment]]\nname = "one"\nlessons = ["{name}"]\n')
+    with (place.root / "nbgrader_config.py").open("a") as config:
+        config.write("c.ExecutePreprocessor.timeout = 600\n")
+    place = Class(place.root, place.course)
+    made = generate(place, place.plan.assignments[0])
+    handed_in = place.root / "submitted" / "ann" / "one"
+    shutil.copytree(place.root / "source" / "one", handed_in)
+    done = TestNbgrader.nbgrader(place, "autograde", "one")
+    assert done.returncode == 0, done.stderr
+    with Gradebook(place.book.url) as book:
+        grades = [(g.name, g.auto_score, g.max_score) for n in book.find_submission("one", "ann").notebooks
+                  for g in n.grades]
+    assert [name for name, earned, points in grades if earned != points] == []
+    assert sum(earned for _, earned, _ in grades) == made.points
+
+
+# ------------------------------------------------------------------------------------------------- PostgreSQL
+
+SERVERS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+DRIVERS = [name for name in ("psycopg", "psycopg2") if importlib.util.find_spec(name)]
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    """The address of a PostgreSQL of our own, where there is one. It refuses to be run by root."""
+    who = {"user": "postgres"} if os.geteuid() == 0 else {}
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))       # the path of a socket has to be short
+    if who: shutil.chown(folder, "postgres")
+
+    def run(program, *words):
+        command = [SERVERS[-1].with_name(program), "-D", folder / "data", *words]
+        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, **who)
+
+    run("initdb", "-A", "trust", "-U", "grader")
+    run("pg_ctl", "-o", f"-c listen_addresses='' -k {folder}", "-l", folder / "log", "-w", "start")
+    yield f"grader@/postgres?host={folder}"
+    run("pg_ctl", "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("nbgrader") is None, reason="nbgrader is not installed")
+@pytest.mark.parametrize(("url", "said"), [
+    ("postgresql+nothing://me:secret@host/grades", "nothing"),
+    ("sqlite:////nowhere/at/all.db", "unable to open"),
+])
+def test_a_gradebook_that_cannot_be_opened_says_why_and_no_password(course, tmp_path, url, said):
+    place = make_class(tmp_path / "autumn", "Autumn", course, BEGIN)
+    file = place.root / "course.toml"
+    file.write_text(file.read_text("utf-8").replace("sqlite:///gradebook.db", url))
+    with pytest.raises(EnvironmentProblem, match=said) as problem:
+        Class(place.root, course).book.students(place.plan.assignments[0])
+    assert "secret" not in str(problem.value)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SERVERS or importlib.util.find_spec("nbgrader") is None, reason="no PostgreSQL here")
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_gradebook_in_postgresql_is_one_as_well(driver, course, tmp_path, postgres):
+    from nbgrader.api import Gradebook
+
+    place = make_class(tmp_path / "autumn", "Autumn", course, BEGIN)
+    url, file = f"postgresql+{driver}://{postgres}", place.root / "course.toml"
+    name = f"01-{driver}"
+    file.write_text(file.read_text("utf-8").replace("sqlite:///gradebook.db", url)
+                    .replace("01-counting", name).replace("\n[[assignment]]\nname = \"02",
+                                                          f"{QUESTION}\n[[assignment]]\nname = \"02"))
+    place = Class(place.root, course)
+    one = place.plan.assignments[0]
+    generate(place, one)
+    solved = (place.root / "source" / name / "01_counting.ipynb").read_bytes()
+    files = {"ann/01_counting.ipynb": solved, "bob/01_counting.ipynb": b""}
+    place.collect(inbox(tmp_path / "in", files), one)
+    place.grade(one, InTurn(), unsafe=bool(works()))
+    give(place, "ann", name)
+    done = Class(place.root, course).grade(one, InTurn(), unsafe=bool(works()), again=True)
+    assert {(r.student, r.earned, r.manual, r.comments) for r in done.rows} == {("ann", 9, 3, "fine"),
+                                                                               ("bob", 0, 0, "")}
+    with Gradebook(url) as book: assert book.find_submission(name, "ann").score == 9
+    assert not (place.root / "gradebook.db").exists()

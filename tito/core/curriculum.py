@@ -32,6 +32,7 @@ class Lesson:
     exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)   # face -> names
     fills_tables: bool = False                  # `import tinytorch` loads its files: they register things
     late: tuple[str, ...] = ()                  # files that wait until somebody asks for one of their names
+    discuss: str = ""                           # what a class is asked about it, for a person to read
 
     @property
     def folder(self) -> str: return f"{self.number:02d}_{self.name}"

@@ -19,6 +19,7 @@ from tito.core.lesson import Cell, Chapter
 from tito.core.results import Result
 
 FORMAT = 1
+QUESTION = 5            # points of a lesson's question, until the class says otherwise
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*$")        # nbgrader allows no + and no spaces
 
 
@@ -143,7 +144,7 @@ def first_course(name: str, lessons: Iterable[Lesson], begin: datetime) -> str:
 # The class, and what it is set. After a change: `tito course generate`.
 format = {FORMAT}
 name = {json.dumps(name)}
-gradebook = "sqlite:///gradebook.db"        # or postgresql://user:password@host/grades
+gradebook = "sqlite:///gradebook.db"        # or postgresql+psycopg://user:password@host/grades
 
 [grading]               # what grading one notebook may take
 check = 10              # seconds a check
@@ -156,8 +157,8 @@ disk = 128              # MiB
 name = "{lesson.number:02}-{lesson.name}"
 lessons = ["{lesson.name}"]
 due = {(begin + timedelta(weeks=week)).isoformat(sep="T", timespec="seconds")}
-""" for week, lesson in enumerate(lessons, 1)]
-    question = """
+{first_question(lesson)}""" for week, lesson in enumerate(lessons, 1)]
+    rest = """
 # A question that a person grades stands in an assignment like this:
 #
 # [[assignment.question]]
@@ -169,7 +170,18 @@ due = {(begin + timedelta(weeks=week)).isoformat(sep="T", timespec="seconds")}
 #
 # points = { "check-linear" = 4 }
 """
-    return head + "".join(entries) + question
+    return head + "".join(entries) + rest
+
+
+def first_question(lesson: Lesson) -> str:
+    """The question that a lesson comes with, for a person to grade."""
+    if not lesson.discuss: return ""
+    return f"""
+[[assignment.question]]
+name = "{lesson.name}"
+points = {QUESTION}
+text = {json.dumps(lesson.discuss, ensure_ascii=False)}
+"""
 
 
 # ------------------------------------------------------------------------------------- what a lesson is worth

@@ -359,13 +359,19 @@ FIRST_CELL = NotebookCell("first-cell", "code", """\
 from tinytorch import __workspace__     # says so if this is not the tinytorch you are writing""")
 
 
+# nbgrader gives no points to a check beside which something was printed to stderr.
+QUIET = """
+import warnings
+warnings.simplefilter("ignore", RuntimeWarning)     # inf and nan are answers here, as in PyTorch"""
+
+
 def notebook(
     chapter: Chapter,
     solutions: bool = False,        # keep the solutions (tito's demo, the instructor's copy)
     nbgrader: bool = False,         # an assignment: hidden checks are there, for the grader to fill in
 ) -> list[NotebookCell]:
     """The cells of a lesson's notebook."""
-    cells = [FIRST_CELL]
+    cells = [FIRST_CELL._replace(source=FIRST_CELL.source + QUIET) if nbgrader else FIRST_CELL]
     for cell in chapter.cells:
         if not cell.hidden:
             cells.append(NotebookCell(cell.id, cell.kind, shown(cell, solutions, markers=nbgrader)))

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from tito.core.errors import EnvironmentProblem, UsageProblem
 from tito.core.grades import Assignment, Graded
 from tito.core.lesson import Chapter
 from tito.ports.files import write
@@ -27,6 +28,9 @@ class Manual:
     comment: str = ""
 
 
+NOTHING = Manual(None)
+
+
 class Gradebook(Protocol):
     def register(self, assignment: Assignment,
                  notebooks: Mapping[str, tuple[Chapter, dict[str, Any]]]) -> None:
@@ -34,8 +38,8 @@ class Gradebook(Protocol):
     def record(
         self, assignment: Assignment, student: str, books: Mapping[str, Graded], when: datetime | None,
     ) -> None: """What was earned automatically; what a person gave stays."""
-    def manual(self, assignment: Assignment, student: str) -> dict[str, Manual]: """By cell."""
-    def has(self, assignment: Assignment, student: str) -> bool: """Whether the submission is there."""
+    def manual(self, assignment: Assignment) -> dict[str, dict[str, Manual]]: """By student and cell."""
+    def students(self, assignment: Assignment) -> frozenset[str]: """Whose submissions are there."""
 
 
 def open_gradebook(root: Path, url: str) -> Gradebook:
@@ -91,14 +95,21 @@ class TableBook:
         table.writerows([*key, *value] for key, value in lines.items())
         write(self.path, out.getvalue())
 
-    def manual(self, assignment: Assignment, student: str) -> dict[str, Manual]:
-        return {cell: Manual(float(score) if score.strip() else None, comment)
-                for (one, who, cell), (score, comment) in self.lines().items()
-                if (one, who) == (assignment.name, student)}
+    def manual(self, assignment: Assignment) -> dict[str, dict[str, Manual]]:
+        found: dict[str, dict[str, Manual]] = {}
+        for (one, student, cell), (score, comment) in self.lines().items():
+            if one != assignment.name: continue
+            given = Manual(float(score) if score.strip() else None, comment)
+            found.setdefault(student, {})[cell] = given
+        return found
 
-    def has(self, assignment: Assignment, student: str) -> bool:
-        asked = {(assignment.name, student, q.id) for q in assignment.questions}
-        return asked <= set(self.lines())
+    def students(self, assignment: Assignment) -> frozenset[str]:
+        """Those for whom a line waits for each of the questions."""
+        there: dict[str, set[str]] = {}
+        for one, student, cell in self.lines():
+            if one == assignment.name: there.setdefault(student, set()).add(cell)
+        asked = {q.id for q in assignment.questions}
+        return frozenset(student for student, cells in there.items() if asked <= cells)
 
 
 @dataclass
@@ -117,11 +128,11 @@ class BookInMemory:
         self, assignment: Assignment, student: str, books: Mapping[str, Graded], when: datetime | None,
     ) -> None: self.recorded[assignment.name, student] = books
 
-    def manual(self, assignment: Assignment, student: str) -> dict[str, Manual]:
-        return self.given.get((assignment.name, student), {})
+    def manual(self, assignment: Assignment) -> dict[str, dict[str, Manual]]:
+        return {student: cells for (one, student), cells in self.given.items() if one == assignment.name}
 
-    def has(self, assignment: Assignment, student: str) -> bool: return (assignment.name,
-        student) in self.recorded
+    def students(self, assignment: Assignment) -> frozenset[str]:
+        return frozenset(student for one, student in self.recorded if one == assignment.name)
 
 
 # ------------------------------------------------------------------------------------------------- nbgrader's
@@ -134,8 +145,14 @@ class NbgraderBook:
     @cached_property
     def book(self) -> Any:
         from nbgrader.api import Gradebook as Book
+        from sqlalchemy.exc import SQLAlchemyError
 
-        book = Book(self.url)
+        try:
+            book = Book(self.url)
+        except (ImportError, SQLAlchemyError) as problem:
+            where, said = self.url.rpartition("@")[2], str(problem).partition("\n")[0]
+            raise EnvironmentProblem(f"The gradebook {where} cannot be opened: {said}.",
+                                     "PostgreSQL needs a driver: pip install 'psycopg[binary]'") from problem
         weakref.finalize(self, book.close)
         return book
 
@@ -175,54 +192,75 @@ class NbgraderBook:
     def record(
         self, assignment: Assignment, student: str, books: Mapping[str, Graded], when: datetime | None,
     ) -> None:
-        with self.open() as book:
-            book.update_or_create_student(student)
+        from nbgrader.api import MissingEntry
+
+        with self.open() as book, book.db.no_autoflush:     # nbgrader fills a submission before it adds it
             stamp = when.astimezone(UTC).replace(tzinfo=None) if when else None
-            submission = book.update_or_create_submission(assignment.name, student, timestamp=stamp)
+            book.update_or_create_student(student)
+            try:
+                submission = book.update_or_create_submission(assignment.name, student, timestamp=stamp)
+            except MissingEntry:
+                raise unknown(assignment) from None
+            grades = self.grades(book, submission, assignment.name)
             for file, graded in books.items():
-                grades = self.grades(book, submission, assignment.name, file.removesuffix(".ipynb"))
                 for mark in graded.marks:
-                    grades[mark.check].auto_score, grades[mark.check].needs_manual_grade = mark.earned, False
-            for question in assignment.questions:
-                for notebook in submission.notebooks:
-                    for grade in notebook.grades:
-                        if grade.name == question.id and grade.manual_score is None:
-                            grade.needs_manual_grade = True
+                    grade = grades.get((file.removesuffix(".ipynb"), mark.check))
+                    if grade is None: raise unknown(assignment, mark.check)
+                    grade.auto_score, grade.needs_manual_grade = mark.earned, False
+            asked = {question.id for question in assignment.questions}
+            for (_, cell), grade in grades.items():
+                if cell in asked and grade.manual_score is None: grade.needs_manual_grade = True
             book.db.commit()
 
     @staticmethod
-    def grades(book: Any, submission: Any, assignment: str, notebook: str) -> dict[str, Any]:
-        """A submission's grades by cell; those of checks that were added after it came in are made now."""
-        from nbgrader.api import Grade, SubmittedNotebook
+    def grades(book: Any, submission: Any, assignment: str) -> dict[tuple[str, str], Any]:
+        """A submission's grades by notebook and cell; of checks that were added after it came in, too."""
+        from nbgrader import api
 
-        page = book.find_notebook(notebook, assignment)
-        own = next((n for n in submission.notebooks if n.name == notebook), None)
-        if own is None: book.db.add(own := SubmittedNotebook(notebook=page, assignment=submission))
-        found = {grade.name: grade for grade in own.grades}
-        for cell in page.grade_cells:
-            if cell.name not in found:
-                found[cell.name] = Grade(cell=cell, notebook=own)
-                book.db.add(found[cell.name])
+        rows = (book.db.query(api.Notebook.name, api.BaseCell.name, api.Grade).select_from(api.Grade)
+                .join(api.Grade.notebook).join(api.SubmittedNotebook.notebook).join(api.Grade.cell)
+                .filter(api.SubmittedNotebook.assignment_id == submission.id))
+        found = {(notebook, cell): grade for notebook, cell, grade in rows}
+        cells = (book.db.query(api.Notebook.name, api.GradeCell.name, api.GradeCell.id)
+                 .select_from(api.GradeCell).join(api.GradeCell.notebook).join(api.Notebook.assignment)
+                 .filter(api.Assignment.name == assignment))
+        for notebook, cell, number in cells:
+            if (notebook, cell) in found: continue
+            own = next((n for n in submission.notebooks if n.name == notebook), None)
+            if own is None:
+                own = api.SubmittedNotebook(notebook=book.find_notebook(notebook, assignment))
+                submission.notebooks.append(own)
+            found[notebook, cell] = api.Grade(cell_id=number)
+            own.grades.append(found[notebook, cell])
         return found
 
-    def manual(self, assignment: Assignment, student: str) -> dict[str, Manual]:
-        from nbgrader.api import MissingEntry
+    def manual(self, assignment: Assignment) -> dict[str, dict[str, Manual]]:
+        from nbgrader import api
 
         with self.open() as book:
-            try:
-                submission = book.find_submission(assignment.name, student)
-            except MissingEntry:
-                return {}
-            comments = {c.name: c.comment or "" for n in submission.notebooks for c in n.comments}
-            found = {g.name: g.manual_score for n in submission.notebooks for g in n.grades}
-            return {name: Manual(found.get(name), comments.get(name, "")) for name in {*found, *comments}
-                    if found.get(name) is not None or comments.get(name)}
+            scores, comments = (
+                {(student, cell): told for student, cell, told in book.db.query(
+                    api.SubmittedAssignment.student_id, api.BaseCell.name, what).select_from(kind)
+                    .join(kind.notebook).join(api.SubmittedNotebook.assignment)
+                    .join(api.SubmittedAssignment.assignment).join(kind.cell)
+                    .filter(api.Assignment.name == assignment.name, what.isnot(None))}
+                for kind, what in ((api.Grade, api.Grade.manual_score), (api.Comment, api.Comment.comment)))
+        found: dict[str, dict[str, Manual]] = {}
+        for student, cell in {**scores, **comments}:
+            given = Manual(scores.get((student, cell)), comments.get((student, cell)) or "")
+            if given != NOTHING: found.setdefault(student, {})[cell] = given
+        return found
 
-    def has(self, assignment: Assignment, student: str) -> bool:
-        from nbgrader.api import MissingEntry
+    def students(self, assignment: Assignment) -> frozenset[str]:
+        from nbgrader import api
 
         with self.open() as book:
-            try:
-                return bool(book.find_submission(assignment.name, student))
-            except MissingEntry:
-                return False
+            rows = (book.db.query(api.SubmittedAssignment.student_id)
+                    .join(api.SubmittedAssignment.assignment).filter(api.Assignment.name == assignment.name))
+            return frozenset(student for student, in rows)
+
+
+def unknown(assignment: Assignment, check: str = "") -> UsageProblem:
+    what = f"'{check}' in {assignment.name}" if check else f"assignment {assignment.name}"
+    return UsageProblem(f"The gradebook has no {what}.",
+                        f"`tito course generate {assignment.name}` enters it.")

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -234,9 +233,7 @@ class Conversation:
         killed = not self.listen()
         noise = "".join(self.noise)[:NOISE]
         run = Run(tuple(self.outcomes), noise=noise, **self.facts)
-        if run.finished:
-            with suppress(subprocess.TimeoutExpired): self.process.wait(LAST_WORDS)     # it is on its way out
-            return run
+        if run.finished: return run         # it is on its way out, and nobody needs to wait for that
         code = None if killed else ended(self.process)
         late = (killed and not self.killed_for) or "Timeout (" in noise
         run = with_last_words(run, self.unit, late, self.killed_for or ending(code), self.plan)

@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 JAIL, WITNESS = HERE / "jail.py", HERE / "witness.py"
 STAGE, TOOLS, DATA, PYTHON, PACKAGES = "/stage", "/grade", "/datasets", "/python", "/packages"
 FIRST_USER, USERS = 2_000_000, 50_000       # users that no system gives to anybody
+TURNS = 8               # users of a worker: what is left of one sandbox must not count against the next
 KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")        # needed on some processors
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -82,11 +83,12 @@ class Bubblewrap(Unsafe):
     def __init__(self, bounds: Bounds | None = None, program: str | None = None):
         super().__init__(bounds)
         self.program = program or shutil.which("bwrap") or ""
-        self.filter = compiled_filter()
+        self.filter, self.turn = compiled_filter(), 0
 
     def start(self, plan: Plan) -> subprocess.Popen[bytes]:
         root = os.geteuid() == 0
-        user = FIRST_USER + os.getpid() % USERS if root else 0      # a worker has one sandbox at a time
+        self.turn = (self.turn + 1) % TURNS
+        user = FIRST_USER + os.getpid() % USERS * TURNS + self.turn if root else 0
         with rules(self.filter) as number:
             command = [self.program, *self.walls(plan, root), *(["--seccomp", str(number)] if number else []),
                        "--",
