@@ -658,7 +658,7 @@ def slide(reduce, x, dim: int, kernel: int, stride: int, padding: int, dilation:
     for to, of in taps(x.shape[dim], kernel, stride, padding, dilation, places):
         piece = x[along(dim, of)]
         if out is None: out = started(piece, dim, to, places, start)
-        #| hint Later pieces meet what is there: reduce(a, b, out=c) takes two arrays and writes into a third.
+        #| hint The first piece is in out now. Else it meets what is there: reduce(a, b, out=c) writes into c.
         #| hint The part of out that this piece reaches is out[along(dim, to)], a view.
         ### BEGIN SOLUTION
         else:
