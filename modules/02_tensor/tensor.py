@@ -1180,7 +1180,7 @@ class Counting(Engine):
         return self.inner.run(op, inputs, settings)
 
 # %%
-x, w, b = Tensor(np.ones((32, 784), np.float32)), Tensor(np.ones((784, 10), np.float32)), tensor([0.0] * 10)
+x, w, b = Tensor(np.ones((32, 784), np.float32)), Tensor(np.zeros((784, 10), np.float32)), tensor([0.0] * 10)
 with using(Counting(current_engine())) as engine:
     y = (x @ w + b).exp()
     p = y / y.sum(1, keepdim=True)

@@ -264,7 +264,7 @@ print(f"{product}: {loops.best / product.best:.0f} times faster")
 # ## What it costs
 #
 # The matrix has `kh * kw` times as many numbers as the picture. For a batch of 32 pictures with 16 channels,
-# 2 MB each way, it takes 19 MB, which do not fit into any cache. Writing it costs more than the product.
+# 2 MB each way, it takes 17 MB, which do not fit into any cache. Writing it costs more than the product.
 
 # %%
 batch, sixteen = rng.random((32, 16, 32, 32), np.float32), rng.random((16, 16, 3, 3), np.float32)

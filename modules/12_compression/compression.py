@@ -1169,8 +1169,9 @@ for school, data, epochs, loss in [("100 labels", few, 100, cross_entropy),
     print(f"{school:>20}: {right(student):.1f} %, {bytes_on_disk(student)} bytes")
 
 # %% [markdown]
-# Who labels pictures costs money; a teacher is there already, and it can be asked about pictures that nobody
-# has labelled.
+# Without a single label the student of a teacher is about as good as the one that has them all. Who labels
+# pictures costs money; a teacher is there already, and it can be asked about pictures that nobody has
+# labelled.
 #
 # ## Challenges
 #
