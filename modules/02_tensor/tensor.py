@@ -1197,8 +1197,9 @@ for name, run in [("NumPy", lambda: x.array + y.array), ("the door", lambda: x +
     print(f"{name:>9}: {(time.perf_counter() - start) / 20_000 * 1e6:.2f} µs")
 
 # %% [markdown]
-# About a microsecond more. For two numbers that is a lot; for the 32 x 784 times 784 x 10 product above it is
-# a hundredth. This is why networks compute in batches.
+# A microsecond or two more. For two numbers that is a lot. The product of 32 x 784 and 784 x 10 above takes
+# about ten, and there it is a part that you can bear; with a thousand rows in place of 32 you would have to
+# look for it. This is why networks compute in batches.
 #
 # ## Challenges
 #
@@ -1215,5 +1216,5 @@ for name, run in [("NumPy", lambda: x.array + y.array), ("the door", lambda: x +
 # A tensor library can let `add` do its own work, and later, when gradients arrive, wrap or replace it. Many
 # do: each new feature patches the last one, and after the third nobody can say what `+` does. The other way
 # is to make an operation *data*, a name with a function, and to ask one object to run it. It costs a call for
-# every op, a good half of a microsecond here. It buys the right to build gradients, devices, profilers and
+# every op, a microsecond or two here. It buys the right to build gradients, devices, profilers and
 # compilers as separate things that can be put around each other, each of which you can read on a page.
