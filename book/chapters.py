@@ -143,6 +143,7 @@ def title(chapter: Chapter, fallback: str) -> tuple[str, str]:
 
 
 def hours(minutes: int) -> str:
+    if minutes == 60: return "1 hour"
     if minutes < 90: return f"{minutes} minutes"
     half = round(minutes / 30) / 2
     return f"{int(half)}{'½' if half % 1 else ''} hours"
