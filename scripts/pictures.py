@@ -96,12 +96,17 @@ PICTURES = {  # name: (what was typed, what draws it, its values)
 }
 
 
+CLEARER = {"#868887": "#9a9c9b", "#cc555a": "#e8767b"}      # 4.5 : 1 on the ground of a terminal, and more
+
+
 def picture(typed, view, values) -> str:
     screen = Screen(io.StringIO(), record=True, force_terminal=True, color_system="truecolor", width=WIDTH)
     screen.console.print(view(*values(), screen))
+    screen.console.print()                      # the last line of a terminal loses its underscores
     svg = screen.console.export_svg(title=typed, unique_id="tito")
     svg = re.sub(r"<!--.*?-->", "<!-- Drawn by scripts/pictures.py -->", svg, count=1)
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)        # nothing is fetched to show it
+    for faint, readable in CLEARER.items(): svg = svg.replace(faint, readable)
     return svg.replace("Fira Code", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono")
 
 

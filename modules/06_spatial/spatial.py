@@ -264,7 +264,7 @@ print(f"{product}: {loops.best / product.best:.0f} times faster")
 # ## What it costs
 #
 # The matrix has `kh * kw` times as many numbers as the picture. For a batch of 32 pictures with 16 channels,
-# 2 MB each way, it takes 19 MB, which do not fit into any cache. Writing it costs more than the product.
+# 2 MB each way, it takes 17 MB, which do not fit into any cache. Writing it costs more than the product.
 
 # %%
 batch, sixteen = rng.random((32, 16, 32, 32), np.float32), rng.random((16, 16, 3, 3), np.float32)
@@ -658,7 +658,7 @@ def slide(reduce, x, dim: int, kernel: int, stride: int, padding: int, dilation:
     for to, of in taps(x.shape[dim], kernel, stride, padding, dilation, places):
         piece = x[along(dim, of)]
         if out is None: out = started(piece, dim, to, places, start)
-        #| hint Later pieces meet what is there: reduce(a, b, out=c) takes two arrays and writes into a third.
+        #| hint The first piece is in out now. Else it meets what is there: reduce(a, b, out=c) writes into c.
         #| hint The part of out that this piece reaches is out[along(dim, to)], a view.
         ### BEGIN SOLUTION
         else:

@@ -9,6 +9,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book"))
 import build  # noqa: E402
+from tito.cli import tito  # noqa: E402
+from tito.commands.check_course import problem_with  # noqa: E402
+from tito.core.prose import Page, typed  # noqa: E402
 
 PAGES = ROOT / "book" / "pages"
 WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md",
@@ -49,6 +52,13 @@ def test_a_page_of_the_book_knows_what_it_asks_for(path):
     text = build.filled((PAGES / path).read_text("utf-8"), KNOWN)
     assert "<!--" not in text
     assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize("path", [*WRITTEN, *sorted(PAGES.rglob("*.md"))],
+                         ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_commands_that_a_page_names_exist(path):
+    lines = typed(Page("", path.read_text("utf-8")))
+    assert {line: problem for line in lines if (problem := problem_with(line, tito))} == {}
 
 
 def test_links_out_of_the_book_become_names_of_files():
