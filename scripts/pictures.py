@@ -17,6 +17,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -62,7 +63,7 @@ class Picture(NamedTuple):
     where: Callable[[], Path]       # the folder in which it is typed
     answers: Sequence[str] = ()     # lines that are typed when it asks
     until: str = ""                 # it goes on until this is to be seen …
-    key: str = ""                   # … and is ended by this
+    key: str = ""                   # … and is ended by this, or else by Ctrl-C
 
 
 # ---------------------------------------------------------------------------------------- a terminal
@@ -86,7 +87,8 @@ def recorded(picture: Picture) -> str:
         if answers and text.endswith("> "): os.write(master, f"{answers.pop(0)}\n".encode())
         if picture.until and re.search(picture.until, last_screen(text)):
             time.sleep(0.5)
-            os.write(master, picture.key.encode())
+            if picture.key: os.write(master, picture.key.encode())
+            else: process.send_signal(signal.SIGINT)
             text, picture = last_screen(text), picture._replace(until="")
             process.wait(timeout=30)
             break
@@ -232,7 +234,7 @@ PICTURES = {
     "bench": Picture("tito bench mlp", finished),
     "package": Picture("tito package build", finished),
     "capstone": Picture("tito capstone list", finished),
-    "serve": Picture("tito serve --demo --port 8000", finished, until=r"http://\S+", key="\x03"),
+    "serve": Picture("tito serve --demo --port 8000", finished, until=r"http://\S+"),
 }
 
 

@@ -437,6 +437,12 @@ with tempfile.TemporaryDirectory() as name:
     assert seen[-1] == "raised", "who could not write is told so, and does not hear of a version 7"
     assert sorted(path.name for path in shelf.iterdir()) == ["0005", "0006"], \
         "a draft that failed is swept away, and everything else is as it was"
+    def vanishing(folder):
+        shutil.rmtree(folder)
+        raise KeyboardInterrupt
+    try: publish(shelf, vanishing)
+    except BaseException as error: told = type(error)
+    assert told is KeyboardInterrupt, "nothing is left to sweep away: still the writer's own error is told"
     refused = PermissionError("the disk refuses")
     with patch("os.rename", side_effect=refused), patch("os.replace", side_effect=refused):
         try: told = publish(shelf, write(b"x"))
@@ -1218,6 +1224,8 @@ assert z_of((100, 0), (100, 0)) == 0.0 == z_of((50, 50), (50, 50)), \
     "if nobody failed, or everybody did, there is no difference, and no division by zero"
 assert verdict(Tally(900, 18), Tally(100, 15)) == "back", \
     "15 of 100 against 18 of 900: taken back, though 15 is less than 18"
+at_the_limit = z_score(Tally(900, 18), Tally(100, 15))
+assert verdict(Tally(900, 18), Tally(100, 15), at_the_limit) == "wait", "back is what is above the limit"
 assert verdict(Tally(9000, 450), Tally(1000, 52)) == "on", \
     "5.2 % against 5 %: chance does as much, and a thousand are enough"
 assert verdict(Tally(9000, 9), Tally(30, 5)) == "back", "thirty answers are enough, and so are five failures"
