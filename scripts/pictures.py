@@ -17,7 +17,6 @@ import pty
 import re
 import select
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -63,7 +62,8 @@ class Picture(NamedTuple):
     where: Callable[[], Path]       # the folder in which it is typed
     answers: Sequence[str] = ()     # lines that are typed when it asks
     until: str = ""                 # it goes on until this is to be seen …
-    key: str = ""                   # … and is ended by this, or else by Ctrl-C
+    key: str = ""                   # … and is ended by this, or else by a signal
+    log: bool = False               # what it says on standard error is the picture
 
 
 # ---------------------------------------------------------------------------------------- a terminal
@@ -74,8 +74,8 @@ def recorded(picture: Picture) -> str:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
     command = [sys.executable, "-m", "tito", *picture.typed.split()[1:]]
-    process = subprocess.Popen(command, cwd=folder, stdin=slave, stdout=slave, stderr=subprocess.DEVNULL,
-                               env=surroundings(folder))
+    process = subprocess.Popen(command, cwd=folder, stdin=slave, stdout=slave, env=surroundings(folder),
+                               stderr=slave if picture.log else subprocess.DEVNULL)
     os.close(slave)
     text, answers, until = "", list(picture.answers), time.monotonic() + PATIENCE
     while time.monotonic() < until:
@@ -88,7 +88,7 @@ def recorded(picture: Picture) -> str:
         if picture.until and re.search(picture.until, last_screen(text)):
             time.sleep(0.5)
             if picture.key: os.write(master, picture.key.encode())
-            else: process.send_signal(signal.SIGINT)
+            else: process.terminate()
             text, picture = last_screen(text), picture._replace(until="")
             process.wait(timeout=30)
             break
@@ -234,7 +234,7 @@ PICTURES = {
     "bench": Picture("tito bench mlp", finished),
     "package": Picture("tito package build", finished),
     "capstone": Picture("tito capstone list", finished),
-    "serve": Picture("tito serve --demo --port 8000", finished, until=r"http://\S+"),
+    "serve": Picture("tito serve --demo --port 8000", finished, until=r"http://\S+", log=True),
 }
 
 
