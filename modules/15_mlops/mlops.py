@@ -1224,8 +1224,6 @@ assert z_of((100, 0), (100, 0)) == 0.0 == z_of((50, 50), (50, 50)), \
     "if nobody failed, or everybody did, there is no difference, and no division by zero"
 assert verdict(Tally(900, 18), Tally(100, 15)) == "back", \
     "15 of 100 against 18 of 900: taken back, though 15 is less than 18"
-at_the_limit = z_score(Tally(900, 18), Tally(100, 15))
-assert verdict(Tally(900, 18), Tally(100, 15), at_the_limit) == "wait", "back is what is above the limit"
 assert verdict(Tally(9000, 450), Tally(1000, 52)) == "on", \
     "5.2 % against 5 %: chance does as much, and a thousand are enough"
 assert verdict(Tally(9000, 9), Tally(30, 5)) == "back", "thirty answers are enough, and so are five failures"
@@ -1238,6 +1236,8 @@ assert verdict(Tally(5, 0), Tally(500, 400)) == "wait", "the old one has to be k
 assert verdict(Tally(900, 300), Tally(1000, 20)) == "on", "far fewer failures are no reason to go back"
 assert verdict(Tally(900, 700), Tally(100, 78)) == "wait", "bad input hurts both: the canary is not to blame"
 assert verdict(Tally(9000, 90), Tally(1000, 60)) == "back", "worse is worse, however much it has shown"
+at_the_limit = z_score(Tally(900, 18), Tally(100, 15))
+assert verdict(Tally(900, 18), Tally(100, 15), at_the_limit) == "wait", "back is what is above the limit"
 
 # %% [markdown]
 # ## One evening
