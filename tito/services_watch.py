@@ -141,8 +141,11 @@ class Judge:
         report = None
         if what != last or everything:
             if everything: self.affected.forget()
-            report = self.tests.lesson(lesson, limits, listen).report
-            self.place.note(lesson, report)
+            try:
+                report = self.tests.lesson(lesson, limits, listen).report
+                self.place.note(lesson, report)
+            finally:
+                self.warm.prepare()
         self.last = what
         return report
 

@@ -981,8 +981,8 @@ assert np.allclose(standardize_channels(tensor([[2.0], [2.0]])).array, 0), \
 same = rescale_channels(x, tensor(mean), tensor(var), w, b)
 assert np.allclose(same.array, standardize_channels(x, w, b).array, atol=1e-5), \
     "given mean and variance, rescaling does what standardizing does"
-given = rescale_channels(x, tensor([3.0] * 3), tensor([4.0] * 3), eps=0.0)
-assert np.allclose(given.array, (x.array - 3) / 2, atol=1e-5), \
+given = rescale_channels(x, tensor([3.0] * 3), tensor([4.0] * 3), eps=5.0)
+assert np.allclose(given.array, (x.array - 3) / 3, atol=1e-5), \
     "the mean and the variance are those that are given, not those of this batch"
 assert out.dtype.name == "float32" and np.shares_memory(out.array, x.array) is False, \
     "float32 stays float32, and the input stays as it was"

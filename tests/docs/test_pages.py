@@ -90,3 +90,24 @@ def test_the_landing_page_says_how_long_it_takes():
     hours = sum(lesson.minutes for lesson in course if lesson.number <= 16) / 60
     assert "about sixty hours for sixteen lessons" in (PAGES / "index.md").read_text("utf-8")
     assert 55 < hours < 65
+
+
+# ------------------------------------------------------------------------------------------- pictures
+
+PICTURES = sorted((ROOT / "docs" / "pictures").glob("*.svg"))
+COLUMN = 12.2                   # of rich's pictures, in its own units
+PLACED = re.compile(r' x="([\d.]+)" y="[\d.]+" textLength="([\d.]+)"[^>]*>(?!\s*</text>)')
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
+def test_a_picture_is_shown_fits_a_terminal_and_tells_nothing_of_whose_it_was(path):
+    text = path.read_text("utf-8")
+    assert any(f"pictures/{path.name}" in page.read_text("utf-8") for page in WRITTEN), "no page shows it"
+    assert max(float(x) + float(length) for x, length in PLACED.findall(text)) <= 80 * COLUMN + 0.1
+    assert re.findall(r"/(?:tmp|root|work|home/(?!ada\b))[/\w]*", text) == []
+
+
+def test_every_picture_is_one_that_the_script_records(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import pictures
+    assert {path.stem for path in PICTURES} == set(pictures.PICTURES)

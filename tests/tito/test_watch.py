@@ -223,6 +223,7 @@ class Quiet(Passing):
     """… and has nothing to stop."""
 
     def begin(self): pass
+    def prepare(self): pass
     def stop(self): pass
     def close(self): pass
     def forget(self, kind): pass
