@@ -37,7 +37,7 @@ static inline float *room(int64_t n) {
 #ifdef _WIN32
     return (float *)malloc(bytes);
 #else
-    return (float *)aligned_alloc(4 * LANES, bytes);    // a register that crosses a line of the cache costs two
+    return (float *)aligned_alloc(4 * LANES, bytes);    // a register across two lines costs two
 #endif
 }
 

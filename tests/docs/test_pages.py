@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book"))
 import build  # noqa: E402
+
 from tito.cli import tito  # noqa: E402
 from tito.commands.check_course import problem_with  # noqa: E402
 from tito.core.prose import Page, typed  # noqa: E402
