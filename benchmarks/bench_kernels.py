@@ -115,6 +115,7 @@ OPS = {
                                    numbers(8, 64, 32, 32), numbers(64, 64, 3, 3)),
     "attention, causal": (lambda t, *a: t.nn.functional.scaled_dot_product_attention(*a, is_causal=True),
                           *HEADS),
+    "dropout": (lambda t, x: t.nn.functional.dropout(x, 0.1), numbers(1024, 512)),
     "embedding": (lambda t, i, w: t.nn.functional.embedding(i, w), words(1000, 8, 128), numbers(1000, 128)),
 }
 STEPS = {
