@@ -141,7 +141,7 @@ def fork_rng(devices=None, enabled: bool = True) -> Iterator[None]:
         if enabled: set_rng_state(before)
 
 
-DRAWS: dict[Callable, Callable] = {}    # other bodies, which draw the same numbers in less time: see lesson 13
+DRAWS: dict[Callable, Callable] = {}    # other bodies, which draw the same in less time: see lesson 13
 
 
 def replaceable(draw: Callable) -> Callable:

@@ -2,10 +2,10 @@
 # # Appendix: many words of the twister
 #
 # Half of a dropout goes into drawing. The Mersenne Twister keeps 624 words and makes the next 624 of them at
-# once, and NumPy does so, too, but one after the other; then it asks for each of them by a call. Here they are
-# made in vectors, and what is to become of them, a fraction or a coin, becomes of them on the spot. The words
-# are the same, in the same order, and NumPy's twister goes on from where this one stopped: a seed means the
-# same numbers with these kernels and without.
+# once, and NumPy does so, too, but one after the other; then it asks for each of them by a call. Here they
+# are made in vectors, and what is to become of them, a fraction or a coin, becomes of them on the spot. The
+# words are the same, in the same order, and NumPy's twister goes on from where this one stopped: a seed means
+# the same numbers with these kernels and without.
 
 # %%
 #| export

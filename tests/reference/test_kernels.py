@@ -436,9 +436,9 @@ DRAWN = {
 def test_a_seed_means_the_same_numbers(name, n):
     """Also for those who draw afterwards, with a kernel or without, and from the middle of the words."""
     told = []
-    for package, kernels in ((tinytorch, "fast"), (tinytorch, "numpy"), (torch, "fast")):
+    for package, which in ((tinytorch, "fast"), (tinytorch, "numpy"), (torch, "fast")):
         package.manual_seed(42)
-        with use_kernels(kernels):
+        with use_kernels(which):
             found = [DRAWN[name](package, n), package.rand(3), DRAWN[name](package, n), package.rand(3)]
         told.append([x.numpy() for x in found])
     for fast, plain, theirs in zip(*told):
