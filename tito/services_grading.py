@@ -386,7 +386,7 @@ class Class:
 
         found: dict[tuple[str, str], str] = {}
         for file in sorted((self.course.root / "tests" / "mutants").glob("*.toml")):
-            for row in tomllib.loads(file.read_text("utf-8"))["mistake"]:
+            for row in tomllib.loads(file.read_text("utf-8")).get("mistake", ()):
                 found.setdefault((row["exercise"], row["idea"]), row["what"])
         return found
 
