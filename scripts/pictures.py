@@ -256,7 +256,6 @@ PICTURES = {
     "milestones": Picture("tito milestone status --detailed", first_milestone),
     "update": Picture("tito update --diff --dry-run", outdated),
     "graph": Picture("tito show graph", finished),
-    "curve": Picture("tito show curve", finished),
     "bench": Picture("tito bench mlp", finished),
     "package": Picture("tito package build", finished),
     "capstone": Picture("tito capstone list", finished),
