@@ -107,6 +107,7 @@ def everybody(desk: Desk, number: int, seed: int = 0) -> Iterator[Student]:
                         0.0),
         *(lambda f=f, k=k: Student("", k, *f(desk)) for k, f in BROKEN.items()),
         *(lambda a=a, k=k: attacker(desk, k, a) for k, a in ATTACKS.items()),
+        lambda: Student("", "metadata", *priced(desk)),
     ]
     planted = [row for row in mistakes(desk) if row.get("new")]
     draw.shuffle(planted)
@@ -312,7 +313,68 @@ ATTACKS = {
                 while True: file.write(b"x" * (1 << 20))""",
     "memory": "def attack(*a, **k): return bytearray(1 << 40)",
     "output": "def attack(*a, **k):\n    while True: print('x' * 1000)",
+    "files and variables read": """
+        import glob, os
+        def read(path):
+            try: return open(path, errors="replace").read(1 << 20)
+            except OSError: return ""
+        wanted = "/**/*.ipynb", "/**/gradebook*", "/**/course.toml", "/proc/*/environ", "/**/activations.py"
+        seen = [str(dict(os.environ)), *(read(p) for w in wanted for p in glob.glob(w, recursive=True)[:99])]
+        def attack(*a, **k): return "".join(seen)""",
+    "files written outside": """
+        import os
+        for folder in ("/", "/usr", "/etc", "/stage", "/stage/tinytorch", "/grade", "/packages", "/home"):
+            try: open(os.path.join(folder, "planted"), "w").close()
+            except OSError: pass
+        def attack(*a, **k): return None""",
+    "network": """
+        import socket
+        def attack(*a, **k): return socket.create_connection(("192.0.2.1", 80), 1).recv(100)""",
+    "processes": "import os\ndef attack(*a, **k):\n    while True: os.fork()",
+    "threads": """
+        import threading, time
+        threading.Thread(target=time.sleep, args=(86399,)).start()
+        def attack(*a, **k):
+            while True: threading.Thread(target=time.sleep, args=(86399,)).start()""",
+    "signals": """
+        import os, signal
+        def attack(*a, **k):
+            for who in (os.getppid(), 1, -1):
+                try: os.kill(who, signal.SIGKILL)
+                except OSError: pass""",
+    "builtins patched": """
+        import builtins
+        builtins.isinstance = lambda *_: True
+        builtins.AssertionError = type("Nothing", (Exception,), {})
+        def attack(*a, **k): return None""",
+    "clock patched": """
+        import signal, time
+        for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_IGN)
+        time.monotonic = time.time = time.process_time = time.perf_counter = lambda: 0.0
+        def attack(*a, **k):
+            while True: pass""",
+    "unpickled": """
+        class Evil:
+            def __reduce__(self): return __import__("os").system, ("touch /tmp/unpickled",)
+        def attack(*a, **k): return Evil()""",
+    "lines for IPython": """
+        %load_ext autoreload
+        get_ipython().input_transformers_post.append(lambda lines: ["pass"])
+        def attack(*a, **k): return None""",
 }
+
+
+def priced(desk: Desk) -> tuple[bytes, float]:
+    """Metadata that give every cell a thousand points, and let the student write the checks."""
+    first = desk.exercises[0].id
+    blank = {first: desk.blanks[first]}
+    page = desk.page(**blank)
+    for cell in page["cells"]:
+        cell["metadata"]["nbgrader"] = {"grade": True, "grade_id": cell["id"], "points": 1000,
+                                        "locked": False, "solution": True, "schema_version": 3, "task": False}
+        if cell["source"].startswith("#| check"): cell["source"] = "#| check 1000\nassert True"
+    return dumped(page), desk.points(**blank)
 
 
 SPOILS_ALL = ("judge patched",)         # who changes the grader for one check has changed it for all

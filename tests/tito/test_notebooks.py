@@ -1,13 +1,21 @@
 """Lessons and notebooks on disk."""
 
 import json
+from pathlib import Path
 
 import nbformat
 import pytest
 
 from tito.core.errors import EnvironmentProblem, NotFound
 from tito.core.lesson import NotebookCell, chapter, nbgrader_metadata, notebook
-from tito.ports.notebooks import NotebooksInMemory, NotebooksOnDisk, round_trip_differences
+from tito.core.percent import simple
+from tito.ports.notebooks import (
+    NotebooksInMemory,
+    NotebooksOnDisk,
+    by_jupytext,
+    pairs,
+    round_trip_differences,
+)
 
 LESSON = """\
 # %% [markdown]
@@ -177,3 +185,30 @@ def test_the_fake_remembers(tmp_path):
     fake.replace(tmp_path, 1, CELLS[0])
     fake.insert(tmp_path, 0, CELLS[1])
     assert fake.read(tmp_path) == [CELLS[1], CELLS[0], CELLS[0]]
+
+
+# ----------------------------------------------------------------------------------- without jupytext
+
+ROOT = Path(__file__).resolve().parents[2]
+LESSONS = [path for folder in ("modules", "tests/tito/sample/modules")
+           for path in (ROOT / folder).glob("*/*.py")]
+
+
+def test_every_lesson_is_read_as_jupytext_reads_it():
+    texts = {path: path.read_text("utf-8") for path in LESSONS}
+    assert [path for path, text in texts.items() if simple(text) != by_jupytext(text)] == []
+
+
+@pytest.mark.parametrize("text", [
+    "", "x = 1\n", "# Said before\nx = 1\n\n# %%\ny = 2\n\n\n\n# %%\n\n# %%\nz = 3",
+    "# %% [markdown]\n# A\n#\n# B\n\n# %%\n\n\nx = 1\n",
+    "# %%\n# %timeit f(2)\nx = 1",
+    "# %%\ncopy = deepcopy(x)\nls = [1]\n",
+    # and what is left to jupytext
+    "# %% a title\nx = 1\n", "# %% [raw]\n# x\n", '# %% [markdown]\n"""\nProse\n"""\n',
+    "# ---\n# jupyter: {}\n# ---\n\n# %%\nx = 1\n", '# %% tags=["a"]\nx = 1\n',
+    "# %%\n# !ls\n", "# %%\n# files = !ls\n", "# %%\n# ?len\n", "# %%\nls folder\n",
+    "# %%\n# %%time\nx = 1\n",
+    "# %%\n    # %timeit f(2)\n",
+])
+def test_a_percent_file_is_read_as_jupytext_reads_it(text): assert pairs(text) == by_jupytext(text)

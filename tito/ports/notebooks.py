@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from tito.core.errors import EnvironmentProblem, NotFound
 from tito.core.lesson import Cell, Chapter, Kind, NotebookCell, chapter
 from tito.core.merge import Placed
+from tito.core.percent import Pair, simple
 from tito.ports.files import write
 
 METADATA = {
@@ -39,21 +40,26 @@ class Notebooks(Protocol):
         """A notebook of the cells that can still be read in what is at `path`."""
 
 
+def pairs(text: str) -> list[Pair]:
+    """The cells of a percent file."""
+    return simple(text) or by_jupytext(text)
+
+
+def by_jupytext(text: str) -> list[Pair]:
+    import jupytext
+
+    return [(cell.cell_type, cell.source) for cell in jupytext.reads(text, fmt="py:percent").cells]
+
+
 class NotebooksOnDisk:
     def read_lesson(self, path: Path) -> Chapter:
-        import jupytext  # a quarter of a second: only when a lesson is read
-
         if not path.exists():
             raise NotFound(f"{path} does not exist.", "`tito module list` says which lessons are written.")
-        cells = jupytext.reads(path.read_text("utf-8"), fmt="py:percent").cells
-        return chapter(((cell.cell_type, cell.source) for cell in cells), f"{path.parent.name}/{path.name}")
+        return chapter(pairs(path.read_text("utf-8")), f"{path.parent.name}/{path.name}")
 
     def hidden_checks(self, text: str, path: str = "hidden checks") -> tuple[Cell, ...]:
         """The cells of a class's own hidden checks, from the text of a percent file."""
-        import jupytext
-
-        cells = jupytext.reads(text, fmt="py:percent").cells
-        return chapter(((cell.cell_type, cell.source) for cell in cells), path).cells
+        return chapter(pairs(text), path).cells
 
     def read(self, path: Path) -> list[NotebookCell]:
         return [_row(cell) for cell in _loaded(path)["cells"]]
