@@ -6,8 +6,8 @@
 # has to learn what a stroke is 784 times, once for each place where one may begin.
 #
 # A **convolution** looks through a small window instead, and uses the same few weights wherever the window
-# stands. You write one, first as seven loops, then as a single matrix product that is some thousand times
-# faster. Around it you build the rest of what Yann LeCun's network read cheques with in 1998.
+# stands. You write one, first as seven loops, then as a single matrix product that is more than a thousand
+# times faster. Around it you build the rest of what Yann LeCun's network read cheques with in 1998.
 
 # %%
 #| export
