@@ -7,13 +7,20 @@ __all__ = ["TILES"]
 
 
 TILES = HEADER + r"""
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
 #define LANES 16                            // floats in a register
-#define HIGH 8                              // rows of a tile
-#else
+#define REGISTERS 32
+#elif defined(__AVX__)
 #define LANES 8
-#define HIGH 4
+#define REGISTERS 16
+#elif defined(__aarch64__)
+#define LANES 4
+#define REGISTERS 32
+#else
+#define LANES 4
+#define REGISTERS 16
 #endif
+#define HIGH (REGISTERS / 4)                // rows of a tile
 #define WIDE (2 * LANES)                    // columns of a tile
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
