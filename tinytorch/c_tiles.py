@@ -30,7 +30,7 @@ static inline float *room(int64_t n) {
 #ifdef _WIN32
     return (float *)malloc(bytes);
 #else
-    return (float *)aligned_alloc(4 * LANES, bytes);    // a register that crosses a line of the cache costs two
+    return (float *)aligned_alloc(4 * LANES, bytes);    // or a register would cross lines of the cache
 #endif
 }
 

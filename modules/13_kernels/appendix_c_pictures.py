@@ -2,13 +2,22 @@
 # # Appendix: pictures
 #
 # Lesson 06 gathered windows into a matrix and had NumPy multiply it. That matrix is nine times as large as
-# the pictures, and it is written and read for one product. A kernel need not write it. A picture with a
-# margin of zeros is a line of numbers; a window that moves by a pixel moves by one along the line. So the
-# product may read its right matrix from the line itself: for each weight it begins somewhere else.
+# the pictures, and it is written and read for one product. A kernel need not write it. It hangs a picture
+# into a frame of zeros. What window p shows to weight k is then the pixel at `place[p] + step[k]`: two short
+# tables say where all of the matrix is. Strides and gaps between weights are other numbers in the tables.
 #
-# Rows end in a margin, and there the product computes a few numbers that nobody wants. They are left out
-# when the result is put where it belongs. For a stride of two the picture is first dealt out into four,
-# every second pixel of every second row, and on each of them windows move by one again.
+# The product below reads its left matrix by such tables, in tiles that stay in registers. It serves three
+# times:
+#
+# | | rows | terms of a sum | right matrix |
+# |---|---|---|---|
+# | forward | windows | weights of a filter | filters |
+# | gradient of the filters | weights of a filter | windows | gradients |
+# | gradient of the pictures | pixels | weights that met them | filters, turned round |
+#
+# The right matrix has a column for each channel that is made, and registers hold neighbouring columns. So
+# what comes out has the channels last, where NumPy's arrays have them in front. It is turned in squares, in
+# registers, on its way to where it belongs, which takes little beside the product.
 
 # %%
 #| export
@@ -592,8 +601,8 @@ KERNEL int64_t max_pool2_back(array *dxs, array *gs, array *outs, array *xs, int
 # %% [markdown]
 # ## Convolution
 #
-# Backwards to the picture it is a convolution again, of the gradient with the filters turned round. Where
-# the forward took strides, lesson 09 cuts the filters into pieces, and each piece is one of these.
+# Strides, gaps and margins are settled here. What has groups, or is not float32, or not in order, is for
+# NumPy.
 
 # %%
 #| export
