@@ -18,7 +18,7 @@ __all__ = ["PICTURES", "conv_plan", "channels", "halves"]
 PICTURES = Library("pictures", r"""
 // ------------------------------------------------------------------------------------ the product
 
-#ifdef __AVX512F__
+#if REGISTERS == 32
 #define TALL 8                              // rows of a tile
 #define MOST 3                              // panels of a tile
 #else
@@ -93,9 +93,12 @@ typedef int32_t whole_lanes __attribute__((vector_size(4 * LANES)));
 #if LANES == 16
 #define FIRST_HALVES(a, b) DEAL(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #define SECOND_HALVES(a, b) DEAL(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#else
+#elif LANES == 8
 #define FIRST_HALVES(a, b) DEAL(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
 #define SECOND_HALVES(a, b) DEAL(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define FIRST_HALVES(a, b) DEAL(a, b, 0, 4, 1, 5)
+#define SECOND_HALVES(a, b) DEAL(a, b, 2, 6, 3, 7)
 #endif
 
 // Rows of a square become its columns. A round deals the upper half of the rows into the lower, as one does

@@ -2,13 +2,22 @@
 # # Appendix: pictures
 #
 # Lesson 06 gathered windows into a matrix and had NumPy multiply it. That matrix is nine times as large as
-# the pictures, and it is written and read for one product. A kernel need not write it. A picture with a
-# margin of zeros is a line of numbers; a window that moves by a pixel moves by one along the line. So the
-# product may read its right matrix from the line itself: for each weight it begins somewhere else.
+# the pictures, and it is written and read for one product. A kernel need not write it. It hangs a picture
+# into a frame of zeros. What window p shows to weight k is then the pixel at `place[p] + step[k]`: two short
+# tables say where all of the matrix is. Strides and gaps between weights are other numbers in the tables.
 #
-# Rows end in a margin, and there the product computes a few numbers that nobody wants. They are left out
-# when the result is put where it belongs. For a stride of two the picture is first dealt out into four,
-# every second pixel of every second row, and on each of them windows move by one again.
+# The product below reads its left matrix by such tables, in tiles that stay in registers. It serves three
+# times:
+#
+# | | rows | terms of a sum | right matrix |
+# |---|---|---|---|
+# | forward | windows | weights of a filter | filters |
+# | gradient of the filters | weights of a filter | windows | gradients |
+# | gradient of the pictures | pixels | weights that met them | filters, turned round |
+#
+# The right matrix has a column for each channel that is made, and registers hold neighbouring columns. So
+# what comes out has the channels last, where NumPy's arrays have them in front. It is turned in squares, in
+# registers, on its way to where it belongs, which takes little beside the product.
 
 # %%
 #| export
@@ -32,7 +41,7 @@ from tinytorch.tensor import Kept
 PICTURES = Library("pictures", r"""
 // ------------------------------------------------------------------------------------ the product
 
-#ifdef __AVX512F__
+#if REGISTERS == 32
 #define TALL 8                              // rows of a tile
 #define MOST 3                              // panels of a tile
 #else
@@ -107,9 +116,12 @@ typedef int32_t whole_lanes __attribute__((vector_size(4 * LANES)));
 #if LANES == 16
 #define FIRST_HALVES(a, b) DEAL(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #define SECOND_HALVES(a, b) DEAL(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#else
+#elif LANES == 8
 #define FIRST_HALVES(a, b) DEAL(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
 #define SECOND_HALVES(a, b) DEAL(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#else
+#define FIRST_HALVES(a, b) DEAL(a, b, 0, 4, 1, 5)
+#define SECOND_HALVES(a, b) DEAL(a, b, 2, 6, 3, 7)
 #endif
 
 // Rows of a square become its columns. A round deals the upper half of the rows into the lower, as one does
@@ -589,8 +601,8 @@ KERNEL int64_t max_pool2_back(array *dxs, array *gs, array *outs, array *xs, int
 # %% [markdown]
 # ## Convolution
 #
-# Backwards to the picture it is a convolution again, of the gradient with the filters turned round. Where
-# the forward took strides, lesson 09 cuts the filters into pieces, and each piece is one of these.
+# Strides, gaps and margins are settled here. What has groups, or is not float32, or not in order, is for
+# NumPy.
 
 # %%
 #| export

@@ -305,14 +305,15 @@ def test_the_gradient_of_an_embedding(ids):
 
 CONVOLUTIONS = [{}, {"padding": 1}, {"stride": 2}, {"stride": 2, "padding": 1}, {"dilation": 2},
                 {"stride": (2, 3), "padding": (2, 0), "dilation": (1, 2)}, {"padding": "same"},
-                {"padding": 4}]
+                {"padding": 4}, {"stride": 4, "padding": 1}]
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize("settings", CONVOLUTIONS, ids=str)
 @pytest.mark.parametrize(("pictures", "filters"), [
     ((2, 3, 9, 8), (5, 3, 3, 3)), ((1, 1, 7, 7), (1, 1, 1, 1)), ((3, 9, 6, 7), (17, 9, 2, 3)),
-    ((2, 2, 40, 5), (4, 2, 5, 1))], ids=str)
+    ((2, 2, 40, 5), (4, 2, 5, 1)), ((5, 6, 8, 16), (16, 6, 3, 3)), ((3, 33, 5, 6), (50, 33, 3, 3)),
+    ((1, 17, 9, 28), (6, 17, 3, 5)), ((3, 2, 20, 33), (33, 2, 4, 2)), ((7, 1, 3, 3), (1, 1, 3, 3))], ids=str)
 def test_convolution(pictures, filters, settings):
     arrays = numbers(*pictures), numbers(*filters), numbers(filters[0])
     def look(torch): return lambda *given: torch.nn.functional.conv2d(*given, **settings)
