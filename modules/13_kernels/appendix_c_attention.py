@@ -32,7 +32,8 @@ from tinytorch.tensor import Kept
 # %%
 #| export
 LOOK = Library("attention", r"""
-#define BLOCK 32                            // queries that are done together
+#define BLOCK 32                            // queries that are done together …
+#define FEW 4                               // … if there are as many as that
 
 // Behind which key of the S no query of a block may look, for each block of the T queries.
 static void last_keys(int64_t *last, const float *mask, int64_t step, int64_t T, int64_t S) {
@@ -73,6 +74,28 @@ static inline float soften(float *restrict x, const float *restrict mask, const 
     return top + logf(*sum);
 }
 
+static inline float row_dot(const float *x, const float *y, int64_t n) {
+    float sum = 0;
+    SIMD(reduction(+ : sum)) for (int64_t j = 0; j < n; j++) sum += x[j] * y[j];
+    return sum;
+}
+
+// One query, where there are too few for a tile: keys and values are read where they lie. -> the logarithm
+static float look_alone(float *restrict out, const float *q, const float *keys, int64_t key_step,
+                        const float *values, int64_t value_step, const float *mask, const float *keep,
+                        float *scores, int64_t E, int64_t V, int64_t n, float scale) {
+    float sum;
+    for (int64_t j = 0; j < n; j++) scores[j] = scale * row_dot(q, keys + j * key_step, E);
+    float total = soften(scores, mask, keep, n, &sum);
+    memset(out, 0, V * sizeof(float));
+    for (int64_t j = 0; j < n; j++) {
+        const float *restrict value = values + j * value_step;
+        float weight = scores[j] / sum;
+        SIMD() for (int64_t c = 0; c < V; c++) out[c] = FMA(weight, value[c], out[c]);
+    }
+    return total;
+}
+
 KERNEL void attend(array *outs, array *totals, array *qs, array *ks, array *vs, array *masks, array *keeps,
                    float scale, int64_t n) {
     int64_t T = rows_of(qs), S = rows_of(ks), E = columns_of(ks), V = columns_of(vs);
@@ -84,6 +107,12 @@ KERNEL void attend(array *outs, array *totals, array *qs, array *ks, array *vs, 
     for (int64_t i = 0; i < n; i++) {
         const float *mask = looks(masked, i), *keep = looks(kept, i);
         if (mask != known) last_keys(last, known = mask, masked.step, T, S);
+        for (int64_t t = 0; t < T && T < FEW; t++)
+            FLOATS(totals)[i * T + t] = look_alone(
+                matrix(outs, i) + t * row_step(outs), matrix(qs, i) + t * row_step(qs), matrix(ks, i),
+                row_step(ks), matrix(vs, i), row_step(vs), mask + t * masked.step, keep + t * kept.step,
+                scores, E, V, last[0], scale);
+        if (T < FEW) continue;
         turn_rows(keys, pitch, matrix(ks, i), row_step(ks), S, E);
         copy_rows(values, v_pitch, matrix(vs, i), row_step(vs), S, V, 1);
         for (int64_t t = 0; t < T; t += BLOCK) {
@@ -112,12 +141,6 @@ static inline void harden(float *restrict x, float *restrict reward, const float
         reward[j] = weight * (reward[j] * keep[j] - along);
     }
     for (int64_t j = n; j < whole(n, HIGH); j++) x[j] = reward[j] = 0;      // fill the tile
-}
-
-static inline float row_dot(const float *x, const float *y, int64_t n) {
-    float sum = 0;
-    SIMD(reduction(+ : sum)) for (int64_t j = 0; j < n; j++) sum += x[j] * y[j];
-    return sum;
 }
 
 KERNEL void attend_back(array *dqs, array *dks, array *dvs, array *gs, array *outs, array *totals, array *qs,

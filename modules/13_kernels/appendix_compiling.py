@@ -120,7 +120,7 @@ static inline float erf_(float x) {                     // a quotient of two pol
     q = FMA(q, z, 1.1098505178e-1f);
     q = FMA(q, z, 4.9746925110e-1f);
     q = FMA(q, z, 1.0f);
-    return y * p / q;
+    return fabsf(x) >= 3.832507f ? copysignf(1.0f, x) : y * p / q;      // not nearly 1: gelu multiplies by x
 }
 """
 
