@@ -141,11 +141,8 @@ class Judge:
         report = None
         if what != last or everything:
             if everything: self.affected.forget()
-            try:
-                report = self.tests.lesson(lesson, limits, listen).report
-                self.place.note(lesson, report)
-            finally:
-                self.warm.prepare()
+            report = self.tests.lesson(lesson, limits, listen).report
+            self.place.note(lesson, report)
         self.last = what
         return report
 
@@ -283,12 +280,13 @@ class Watching:
         def listen(result: Result) -> None: self.events.put(Came(number, result))
 
         try:
-            what: Report | BaseException | None = self.judge.report(lesson, everything, self.limits, listen)
+            what = self.judge.report(lesson, everything, self.limits, listen)
+            self.events.put(Came(number, what))
         except Stopped:
-            return
+            pass
         except BaseException as problem:        # whoever waits for the events has to know
-            what = problem
-        self.events.put(Came(number, what))
+            self.events.put(Came(number, problem))
+        self.judge.warm.prepare()
 
 
 def watch(

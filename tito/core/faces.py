@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from tito.core.curriculum import Curriculum, Lesson, module_of
 from tito.core.export import banner, defined_names, wrapped
@@ -61,7 +62,7 @@ def package(
     if installed_as:
         files["_installed.py"] = _copied("_reference.py", given, reference)
     first = banner(_origin("pytorch_names.txt", reference))
-    files["_pytorch_names.py"] = _pytorch_source(theirs, first)
+    files["_pytorch_names.py"] = _pytorch_source(given.get("pytorch_names.txt", ""), first)
     return files
 
 
@@ -327,7 +328,8 @@ def _places(found: Mapping[str, tuple[str, str]]) -> str:
                    for name, (module, spelling) in found.items())
 
 
-def pytorch_names(text: str) -> dict[str, list[str]]:
+@lru_cache(2)
+def pytorch_names(text: str) -> Mapping[str, list[str]]:
     """What pytorch_names.txt says: `[torch.nn]` is the title of the names below it."""
     entries, title = dict[str, list[str]](), "torch"
     for line in text.splitlines():
@@ -338,8 +340,10 @@ def pytorch_names(text: str) -> dict[str, list[str]]:
     return entries
 
 
-def _pytorch_source(theirs: Names, first: str) -> str:
-    return f'{first}\n"""What PyTorch calls by a name."""\n\nNAMES = {{\n{_entries(theirs, 4)}}}\n'
+@lru_cache(2)
+def _pytorch_source(text: str, first: str) -> str:
+    names = _entries(pytorch_names(text), 4)
+    return f'{first}\n"""What PyTorch calls by a name."""\n\nNAMES = {{\n{names}}}\n'
 
 
 def _entries(names: Mapping[str, Iterable[str]], indent: int) -> str:
