@@ -209,6 +209,6 @@ def test_every_lesson_is_read_as_jupytext_reads_it():
     "# ---\n# jupyter: {}\n# ---\n\n# %%\nx = 1\n", '# %% tags=["a"]\nx = 1\n',
     "# %%\n# !ls\n", "# %%\n# files = !ls\n", "# %%\n# ?len\n", "# %%\nls folder\n",
     "# %%\n# %%time\nx = 1\n",
-    "# %%\n    # %timeit f(2)\n",
+    "# %%\n    # %timeit f(2)\n", '# %%\nx = """\n# %%\ny\n"""\n',
 ])
 def test_a_percent_file_is_read_as_jupytext_reads_it(text): assert pairs(text) == by_jupytext(text)

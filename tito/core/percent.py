@@ -48,6 +48,7 @@ def cell(kind: str, lines: list[str]) -> Pair:
     if kind == "markdown":
         if not all(line.startswith("# ") or line == "#" for line in lines): raise Odd(lines)
         return "markdown", "\n".join(line[2:] for line in lines)
+    if any("\n".join(lines).count(quotes) % 2 for quotes in ('"""', "'''")): raise Odd(lines)     # cut in two
     if lines[0] == "# ---" or any(ODD.match(line) and not TIMED.match(line) for line in lines):
         raise Odd(lines)
     return "code", "\n".join(TIMED.sub("", line) for line in lines)
