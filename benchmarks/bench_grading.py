@@ -84,8 +84,8 @@ def main() -> None:
             command = [sys.executable, "-m", "nbgrader", "autograde", "bench", "--force"]
             theirs = timed(lambda: subprocess.run(command, cwd=place.root, check=True, capture_output=True,
                                                   env={**os.environ, "PATH": path}))
-            print(f"nbgrader:        {theirs[0] / number:.2f} s, {theirs[1] / number:.2f} s of CPU a notebook; "
-                  f"tito takes 1/{theirs[0] / alone[0]:.1f} of the time, 1/{theirs[1] / alone[1]:.1f} of the CPU")
+            print(f"nbgrader:        {theirs[0] / number:.2f} s, {theirs[1] / number:.2f} s of CPU "
+                  f"a notebook: {theirs[0] / alone[0]:.1f} and {theirs[1] / alone[1]:.1f} times as much")
 
 
 if __name__ == "__main__":
