@@ -46,7 +46,7 @@ Open a notebook at the left, and run its first cell. Nothing is installed; Pytho
 
 {numpy} Lessons that start processes, threads or servers (08, 13 and 16) want a machine of their own.
 """
-FETCHED = "NumPy is fetched from Pyodide's server when a notebook's first cell runs: this page does not have it."
+FETCHED = "NumPy is fetched from Pyodide's server by a notebook's first cell: this page does not have it."
 LOCAL = "NumPy comes with this page; nothing is fetched from elsewhere."
 
 
