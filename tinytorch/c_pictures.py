@@ -25,6 +25,7 @@ PICTURES = Library("pictures", r"""
 #define TALL 6
 #define MOST 2
 #endif
+#define OWN __attribute__((noinline))       // a function with registers of its own
 #define DEEP 256                            // terms of a sum, until the right matrix would leave the cache
 
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -55,7 +56,7 @@ static inline __attribute__((always_inline)) void tall_tile(
         for (int c = 0; c < wide; c++) *(lanes *)(out + rows[r].to + c * LANES) = sum[r][c];
 }
 
-#define TILE(name, wide) static __attribute__((noinline)) void name(                                         \
+#define TILE(name, wide) static OWN void name(                                                               \
         int64_t depth, const float *x, const row *rows, const int64_t *steps, const float *right,            \
         int64_t panel, float *out, int more) {                                                               \
     tall_tile(wide, depth, x, rows, steps, right, panel, out, more);                                         \
@@ -119,24 +120,29 @@ static inline __attribute__((always_inline)) void turn(lanes *rows) {
 
 // x (rows, columns), its rows a `pitch` apart, becomes the right matrix of a product: each row of x is a
 // column of that.
-static void turned_in(float *panels, int64_t panel, const float *x, int64_t pitch, int64_t rows,
-                      int64_t columns) {
+static OWN void turned_in(float *panels, int64_t panel, const float *x, int64_t pitch, int64_t rows,
+                          int64_t columns) {
     for (int64_t r = 0; r < rows; r += LANES, panels += panel)
         for (int64_t c = 0; c < columns; c += LANES) {
-            lanes square[LANES] = {{0}};
+            lanes square[LANES];
             const float *from = x + r * pitch + c;
             int64_t n = least(columns - c, LANES);
-            for (int i = 0; i < LANES && r + i < rows; i++, from += pitch)
-                if (n == LANES) square[i] = *(const lanes *)from;
-                else memcpy(&square[i], from, n * sizeof(float));
+            #pragma GCC unroll 16
+            for (int i = 0; i < LANES; i++, from += pitch)
+                if (r + i >= rows) square[i] = (lanes){0};
+                else if (n == LANES) square[i] = *(const lanes *)from;
+                else {
+                    square[i] = (lanes){0};
+                    memcpy(&square[i], from, n * sizeof(float));
+                }
             turn(square);
             for (int i = 0; i < n; i++) *(lanes *)(panels + (c + i) * LANES) = square[i];
         }
 }
 
 // And back: the columns of a result become the rows of x (rows, columns), and each gets its bias.
-static void turned_out(float *x, int64_t rows, int64_t columns, const float *from, int64_t pitch,
-                       const float *bias) {
+static OWN void turned_out(float *x, int64_t rows, int64_t columns, const float *from, int64_t pitch,
+                           const float *bias) {
     for (int64_t r = 0; r < rows; r += LANES)
         for (int64_t c = 0; c < columns; c += LANES) {
             lanes square[LANES];
@@ -174,7 +180,7 @@ static inline void copy_floats(float *to, const float *from, int64_t n) {
 }
 
 // Puts a picture into its frame, as far as it is inside. The zeros are there already.
-static void hang(float *wall, const float *x, const frame *f) {
+static OWN void hang(float *wall, const float *x, const frame *f) {
     int64_t above = f->top < 0 ? -f->top : 0, below = least(f->height, f->rows - f->top);
     int64_t near = f->left < 0 ? -f->left : 0, n = least(f->width, f->pitch - f->left) - near;
     for (int64_t c = 0; c < f->channels; c++, wall += f->plane, x += f->height * f->width)
@@ -262,7 +268,7 @@ static stretch *stretches(int64_t height, int64_t width, int64_t down, int64_t *
 
 // out[filter][stretch] = bias + the sum over d < depth of w[d][filter] * x[stretch + steps[d]], for HIGH
 // filters.
-static __attribute__((noinline)) void broad_tile(
+static OWN void broad_tile(
         int64_t depth, const float *x, const stretch *some, const int64_t *steps, const float *w, float *out,
         int64_t pitch, int64_t filters, const float *bias) {
     const float *x0 = x + some[0].from, *x1 = x + some[1].from, *x2 = x + some[2].from;
