@@ -94,8 +94,10 @@ typedef int32_t places __attribute__((vector_size(4 * LANES)));
 #define EIGHT(f, d, i) FOUR(f, d, i), FOUR(f, d, i + 4)
 #if LANES == 16
 #define ALL(f, d) EIGHT(f, d, 0), EIGHT(f, d, 8)
-#else
+#elif LANES == 8
 #define ALL(f, d) EIGHT(f, d, 0)
+#else
+#define ALL(f, d) FOUR(f, d, 0)
 #endif
 #define UPPER(d, i) ((i) & d ? LANES + (i) - d : (i))
 #define LOWER(d, i) ((i) & d ? LANES + (i) : (i) + d)
@@ -109,10 +111,13 @@ static inline void turn_square(float *out, int64_t pitch, const float *from, int
     lanes x[LANES];
     #pragma GCC unroll 16
     for (int i = 0; i < LANES; i++) x[i] = *(const lanes *)(from + i * step);
-    #if LANES == 16
+    #if LANES > 8
     CHANGE(8)
     #endif
-    CHANGE(4) CHANGE(2) CHANGE(1)
+    #if LANES > 4
+    CHANGE(4)
+    #endif
+    CHANGE(2) CHANGE(1)
     #pragma GCC unroll 16
     for (int i = 0; i < LANES; i++) *(lanes *)(out + i * pitch) = x[i];
 }
