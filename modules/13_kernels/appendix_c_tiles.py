@@ -52,12 +52,9 @@ static inline float *room(int64_t n) {
 // with `more`, it is added to what is in out.
 static inline void tile(int64_t depth, const float *a, int64_t across, int64_t along, const float *b,
                         int64_t pitch, float *out, int64_t out_pitch, int more) {
-    lanes sum[HIGH][2];
-    for (int r = 0; r < HIGH; r++) {
-        const float *old = out + r * out_pitch;
-        sum[r][0] = more ? *(const lanes *)old : (lanes){0};
-        sum[r][1] = more ? *(const lanes *)(old + LANES) : (lanes){0};
-    }
+    lanes sum[HIGH][2];                     // in registers, as every loop over them is written out
+    #pragma GCC unroll 8
+    for (int r = 0; r < HIGH; r++) sum[r][0] = sum[r][1] = (lanes){0};
     for (int64_t k = 0; k < depth; k++) {
         const float *here = b + k * pitch, *left = a + k * along;
         lanes b0 = *(const lanes *)here, b1 = *(const lanes *)(here + LANES);
@@ -68,21 +65,29 @@ static inline void tile(int64_t depth, const float *a, int64_t across, int64_t a
             sum[r][1] += one * b1;
         }
     }
+    #pragma GCC unroll 8
     for (int r = 0; r < HIGH; r++) {
-        float *new = out + r * out_pitch;
-        *(lanes *)new = sum[r][0];
-        *(lanes *)(new + LANES) = sum[r][1];
+        lanes *new = (lanes *)(out + r * out_pitch), *next = (lanes *)(out + r * out_pitch + LANES);
+        if (more) { sum[r][0] += *new; sum[r][1] += *next; }
+        *new = sum[r][0];
+        *next = sum[r][1];
     }
 }
 
-// All tiles of out (rows, columns), which has room for whole ones.
+// All tiles of out (rows, columns), which has room for whole ones. A part of the depth is done at a time, so
+// that WIDE columns of b stay in the nearest cache.
+#define DEEP 256
 static inline void tiles(int64_t rows, int64_t columns, int64_t depth, const float *a, int64_t across,
                          int64_t along, const float *b, int64_t pitch, float *out, int64_t out_pitch,
                          int more) {
-    for (int64_t c = 0; c < columns; c += WIDE)
-        for (int64_t r = 0; r < rows; r += HIGH)
-            tile(depth, a + r * across, across, along, b + c, pitch, out + r * out_pitch + c, out_pitch,
-                 more);
+    int64_t k = 0;
+    do {
+        int64_t now = depth - k < DEEP ? depth - k : DEEP;
+        for (int64_t c = 0; c < columns; c += WIDE)
+            for (int64_t r = 0; r < rows; r += HIGH)
+                tile(now, a + r * across + k * along, across, along, b + k * pitch + c, pitch,
+                     out + r * out_pitch + c, out_pitch, more || k);
+    } while ((k += DEEP) < depth);
 }
 
 // The beginning of the i-th matrix of a stack of any shape, and the step from row to row.
@@ -106,10 +111,53 @@ static inline void copy_rows(float *out, int64_t pitch, const float *x, int64_t 
         memset(out + r * pitch + columns, 0, (pitch - columns) * sizeof(float));
     }
 }
+// A square of numbers is turned in registers: first its quarters change places, then the quarters of those.
+#ifdef __clang__
+#define MIXED(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef int32_t places __attribute__((vector_size(4 * LANES)));
+#define MIXED(a, b, ...) __builtin_shuffle(a, b, (places){__VA_ARGS__})
+#endif
+#define FOUR(f, d, i) f(d, i), f(d, i + 1), f(d, i + 2), f(d, i + 3)
+#define EIGHT(f, d, i) FOUR(f, d, i), FOUR(f, d, i + 4)
+#if LANES == 16
+#define ALL(f, d) EIGHT(f, d, 0), EIGHT(f, d, 8)
+#elif LANES == 8
+#define ALL(f, d) EIGHT(f, d, 0)
+#else
+#define ALL(f, d) FOUR(f, d, 0)
+#endif
+#define UPPER(d, i) ((i) & d ? LANES + (i) - d : (i))
+#define LOWER(d, i) ((i) & d ? LANES + (i) : (i) + d)
+#define CHANGE(d)                                                                                            \
+    _Pragma("GCC unroll 16") for (int i = 0; i < LANES; i++) if (!(i & d)) {                                 \
+        lanes a = x[i], b = x[i + d];                                                                        \
+        x[i] = MIXED(a, b, ALL(UPPER, d));                                                                   \
+        x[i + d] = MIXED(a, b, ALL(LOWER, d));                                                               \
+    }
+static inline void turn_square(float *out, int64_t pitch, const float *from, int64_t step) {
+    lanes x[LANES];
+    #pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) x[i] = *(const lanes *)(from + i * step);
+    #if LANES > 8
+    CHANGE(8)
+    #endif
+    #if LANES > 4
+    CHANGE(4)
+    #endif
+    CHANGE(2) CHANGE(1)
+    #pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) *(lanes *)(out + i * pitch) = x[i];
+}
+
 static inline void turn_rows(float *out, int64_t pitch, const float *x, int64_t step, int64_t rows,
                              int64_t columns) {
+    int64_t high = rows / LANES * LANES, wide = columns / LANES * LANES;
+    for (int64_t r = 0; r < high; r += LANES)
+        for (int64_t c = 0; c < wide; c += LANES)
+            turn_square(out + c * pitch + r, pitch, x + r * step + c, step);
     for (int64_t c = 0; c < columns; c++) {
-        for (int64_t r = 0; r < rows; r++) out[c * pitch + r] = x[r * step + c];
+        for (int64_t r = c < wide ? high : 0; r < rows; r++) out[c * pitch + r] = x[r * step + c];
         memset(out + c * pitch + rows, 0, (pitch - rows) * sizeof(float));
     }
 }
@@ -124,12 +172,16 @@ static inline float *side_by_side(const float *w, int64_t rows, int64_t depth) {
     return packed;
 }
 
-// The product of such rows with a matrix of `pitch` columns.
-static inline void packed_tiles(int64_t rows, int64_t depth, const float *packed, const float *b,
-                                int64_t pitch, float *out) {
-    for (int64_t r = 0; r < rows; r += HIGH)
-        for (int64_t c = 0; c < pitch; c += WIDE)
-            tile(depth, packed + r * depth, 1, HIGH, b + c, pitch, out + r * pitch + c, pitch, 0);
+// The product of such rows with a matrix (depth, columns).
+static inline void packed_tiles(int64_t rows, int64_t columns, int64_t depth, const float *packed,
+                                const float *b, int64_t pitch, float *out, int64_t out_pitch) {
+    for (int64_t k = 0; k < depth; k += DEEP) {
+        int64_t now = depth - k < DEEP ? depth - k : DEEP;
+        for (int64_t c = 0; c < columns; c += WIDE)
+            for (int64_t r = 0; r < rows; r += HIGH)
+                tile(now, packed + r * depth + k * HIGH, 1, HIGH, b + k * pitch + c, pitch,
+                     out + r * out_pitch + c, out_pitch, k > 0);
+    }
 }
 
 static inline void give_rows(float *x, int64_t step, const float *from, int64_t pitch, int64_t rows,

@@ -20,7 +20,8 @@
 A body gets what the forward gets: bare arrays by position (their dtypes have met, if the op wants that), the
 settings that were given by keyword. So it repeats the forward's defaults. It returns what the forward
 returns, `Kept` included, with the same things kept; or DECLINED, and the next body is asked, at last the
-forward. It is asked only about arrays of its device, and must not write into what it is given.
+forward. Where the forward keeps nothing a kernel may, for its own way back, which declines without it.
+It is asked only about arrays of its device, and must not write into what it is given.
 
     @kernel(gelu, engine="c", gradient=True)    # or device="cuda"
     def _(g, out, x, approximate): ...
