@@ -45,7 +45,7 @@ def test_a_wheel_brings_compiled_kernels_where_they_are_asked_for(tmp_path, monk
     (made,) = tmp_path.glob("*.whl")
     assert "-py3-none-" in made.name and not made.name.endswith("any.whl")
     names = zipfile.ZipFile(made).namelist()
-    for library in ("attention", "bends", "bytes", "pictures", "recurrent", "rows", "steps"):
+    for library in ("attention", "bends", "bytes", "layer", "pictures", "recurrent", "rows", "steps"):
         assert any(name.startswith(f"tinytorch/ready/{library}-") for name in names)
 
 

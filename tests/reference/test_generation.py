@@ -5,6 +5,7 @@ Holtzman et al., 2020 (top p), as transformers writes them, with PyTorch's funct
 """
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -82,6 +83,11 @@ def test_quick_scores_are_pytorchs_at_every_step(model, theirs, kernels):
     assert bool(sheets.compiled) is (kernels == "fast" and width % 32 == 0 and compiler() is not None)
     for word, want in zip(ids, theirs(ids)):
         np.testing.assert_allclose(sheets.read([word], cache)[0], want, atol=1e-5)
+
+
+def test_without_lesson_13_it_is_written_in_numpy(model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tinytorch.c_words", None)
+    assert not Sheets(model).compiled
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 9])
