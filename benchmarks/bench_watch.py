@@ -106,7 +106,7 @@ def save(path: Path, sources: dict[str, str]) -> None:
         if cell.get("id") in sources: cell["source"] = sources[cell["id"]]
     beside = path.with_suffix(".saving")
     beside.write_text(json.dumps(data), "utf-8")
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def graduate(folder: Path, lesson: Lesson) -> Workspace:
