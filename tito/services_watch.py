@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tito.app import Workspace
 
 TICK = 0.5                      # seconds after which the screen is looked at, though nothing happened
+BLINK = 0.1                     # … and between two counts that are shown
 AGAIN = 0.15                    # … a notebook that cannot be read is read again: it may be half saved
 Show = Callable[[Scene], None]
 
@@ -194,6 +195,8 @@ class Watching:
         self.scene = Scene(lesson)
         self.events: queue.SimpleQueue[Saved | Pressed | Came] = queue.SimpleQueue()
         self.number, self.thread = 0, threading.Thread()
+        self.shown: Scene | None = None
+        self.drawn = 0.0                        # when
 
     def watch(self, saves: Saves, keys: Keys) -> Scene:
         """Until somebody wants to quit; the last scene."""
@@ -207,7 +210,7 @@ class Watching:
         try:
             self.check(self.scene.lesson, everything=True)
             for each in followers: each.start()
-            while self.goes_on(): self.show(self.scene)
+            while self.goes_on(): self.draw()
         finally:
             stop.set()
             self.halt()
@@ -215,6 +218,15 @@ class Watching:
             for each in followers:
                 if each.ident: each.join(timeout=2)     # the keyboard goes back to what it was
         return self.scene
+
+    def draw(self) -> None:
+        """Shows what is new. A count that goes up is shown a few times a second: to draw a screen takes as
+        long as several checks, and the verdict would have to wait."""
+        counts = self.shown and replace(self.scene, counted=self.shown.counted) == self.shown
+        now = time.monotonic()
+        if counts and now < self.drawn + BLINK: return
+        self.shown, self.drawn = self.scene, now
+        self.show(self.scene)
 
     def goes_on(self) -> bool:
         """Takes one event in; False at the end."""

@@ -306,6 +306,19 @@ def test_keys_do_what_they_say(loop, learner):
     assert loop.watch.pressed("x") and not loop.watch.pressed("q")
 
 
+def test_a_count_is_drawn_a_few_times_a_second_and_everything_else_at_once(loop):
+    watch = loop.watch
+    watch.scene = watching.begun(watch.scene, watch.scene.lesson)
+    watch.draw()
+    for _ in range(50):
+        watch.scene = watching.heard(watch.scene)
+        watch.draw()
+    assert len(loop.scenes) < 10
+    watch.scene = watching.judged(watch.scene, report("passed"), False)
+    watch.draw()
+    assert loop.scenes[-1].report and not loop.scenes[-1].running
+
+
 def test_an_error_of_ours_is_not_swallowed(loop, monkeypatch):
     def broken(*_): raise ZeroDivisionError
     monkeypatch.setattr(loop.watch.judge, "report", broken)

@@ -135,7 +135,8 @@ class Watch(threading.Thread):
         others want the processor: so the units that begin within SLACK share one."""
         self.armed = now()
         left = max(0.1, min(self.limit * self.patience, self.until - now())) + FAULT_AFTER + SLACK
-        faulthandler.dump_traceback_later(left, exit=True, file=self.told.out)
+        with suppress(RuntimeError):        # no room for a thread: the parent's watch remains
+            faulthandler.dump_traceback_later(left, exit=True, file=self.told.out)
 
     def end(self) -> None: self.unit = ""
 
