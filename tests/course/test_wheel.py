@@ -52,10 +52,10 @@ def test_a_wheel_brings_compiled_kernels_where_they_are_asked_for(tmp_path, monk
 def test_the_journey_works_from_the_wheel(wheel, tmp_path):
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv/bin/python"
-    run(python, "-m", "pip", "install", "--quiet", f"{wheel}[onnx]", cwd=tmp_path)
+    run(python, "-m", "pip", "install", "--quiet", f"{wheel}[onnx,serve]", cwd=tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
     where = run(python, "-c", "import tito, tinytorch; print(tito.__file__, tinytorch.__file__)", cwd=empty)
     assert all(Path(place).is_relative_to(tmp_path / "venv") for place in where.split())
     text = run(python, DEMO, empty / "mytorch", cwd=empty)
-    assert "$ tito milestone unlock foundation" in text
+    for name in ("foundation", "serving"): assert f"$ tito milestone unlock {name}" in text

@@ -101,7 +101,8 @@ def networks():
     def floats(*shape): return tinytorch.tensor(numbers.standard_normal(shape).astype(np.float32))
     def some(count): return tinytorch.tensor(numbers.integers(0, 10, count))
     labels = some(64)
-    yield "mlp", nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10)), floats(256, 784), some(256)
+    mlp = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
+    yield "mlp", mlp, floats(256, 784), some(256)
     cnn = nn.Sequential(nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5),
                         nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, 10))
     yield "cnn", cnn, floats(64, 1, 28, 28), labels
