@@ -283,6 +283,21 @@ def test_a_bomb_harms_only_its_own_check(bomb, attack):
     assert others == 4, [(m.check, m.status, m.message) for m in book.marks]
 
 
+def test_who_comes_next_does_not_pay_for_processes_that_were_left_behind(attack):
+    after, others, book = attack("""
+import os, time
+def after(n):
+    for _ in range(6):
+        if os.fork() == 0:
+            kept = bytearray(b"x") * (60 << 20)
+            time.sleep(1000)
+    time.sleep(0.05)
+def twice(n):
+    time.sleep(0.7)
+    return n + n""")
+    assert (after, others) == (0, 4), [(m.check, m.status, m.message) for m in book.marks]
+
+
 def test_what_was_started_ends_with_the_check(attack):
     attack("import subprocess\nsubprocess.Popen(['sleep', '98765'], start_new_session=True)\n"
            "def after(n): return None")

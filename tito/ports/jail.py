@@ -29,7 +29,7 @@ def main() -> None:
     lower(resource.RLIMIT_NOFILE, limits["open"])
     if limits["processes"]: lower(resource.RLIMIT_NPROC, limits["processes"])
     os.umask(0o077)
-    sys.argv = [worker]
+    sys.argv = [worker, *(["--alone"] if limits["processes"] else [])]
     runpy.run_path(worker, run_name="__main__")
 
 
