@@ -17,7 +17,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from time import perf_counter, process_time, sleep
+from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -26,9 +28,10 @@ from versus import machine, table, torch_on_one_thread, write  # first: it sets 
 torch = torch_on_one_thread()
 
 import numpy as np  # noqa: E402
-from clients import load, question  # noqa: E402
+from clients import load, prompt, question  # noqa: E402
 
-from tinytorch import manual_seed  # noqa: E402
+from tinytorch import Tensor, cat, manual_seed  # noqa: E402
+from tinytorch.capstone import joined, nothing_read  # noqa: E402
 from tinytorch.models import GPT, MLP, LeNet5  # noqa: E402
 from tinytorch.repository import opened_version  # noqa: E402
 from tinytorch.serve import Answerer, QuickWriter, Repository, Server, generate, keep  # noqa: E402
@@ -39,6 +42,7 @@ F = torch.nn.functional
 VOCABULARY, PLACES, LAYERS, HEADS, WIDTH, WORDS = 65, 256, 4, 4, 128, 100
 ROUNDS = 7
 SECONDS, CROWDS = 2.0, (1, 4, 32)
+LETTERS = "".join([chr(33 + n) for n in range(VOCABULARY)])
 MODELS = {
     "MLP 784-1024-1024-10": ("MLP", [784, 1024, 1024, 10], (784,)),
     "LeNet-5": ("LeNet5", [], (1, 28, 28)),
@@ -69,10 +73,13 @@ class Theirs:
         """The scores after the last word.  (B, T) -> (B, vocabulary)"""
         old, self.seen = self.seen, self.seen + ids.shape[1]
         x = F.embedding(ids, self.weights["transformer.wte.weight"])
-        x = x + self.weights["transformer.wpe.weight"][old : self.seen]
+        return self.through(x + self.weights["transformer.wpe.weight"][old : self.seen], self.cache, old)
+
+    def through(self, x, cache, old: int):
+        """All layers, whose keys and values are kept behind `old` columns."""
         for layer in range(LAYERS):
             block = f"transformer.h.{layer}"
-            x = x + self.look(self.norm(x, f"{block}.ln_1"), f"{block}.attn", *self.cache[layer], old)
+            x = x + self.look(self.norm(x, f"{block}.ln_1"), f"{block}.attn", *cache[layer], old)
             wide = F.gelu(self.linear(self.norm(x, f"{block}.ln_2"), f"{block}.mlp.c_fc"), approximate="tanh")
             x = x + self.linear(wide, f"{block}.mlp.c_proj")
         return F.linear(self.norm(x[:, -1], "transformer.ln_f"), self.weights["lm_head.weight"])
@@ -98,11 +105,16 @@ def best(*runs) -> list[float]:
     return [min(times) for times in found]
 
 
+def written_by(model: GPT) -> GPT:
+    """The same, with weights that have preferences."""
+    for p in model.parameters(): p.data.normal_(0.0, 0.1)
+    return model
+
+
 def words() -> str:
     """A word of a GPT that remembers what it has read, in CPU time."""
     manual_seed(0)
-    model, rows = GPT(VOCABULARY, PLACES, LAYERS, HEADS, WIDTH).eval(), []
-    for p in model.parameters(): p.data.normal_(0.0, 0.1)
+    model, rows = written_by(GPT(VOCABULARY, PLACES, LAYERS, HEADS, WIDTH)).eval(), []
     theirs, how = Theirs(model), {"max_new_tokens": WORDS, "temperature": 0.0}
     for texts in (1, 8):
         begun = np.random.default_rng(texts).integers(0, VOCABULARY, (texts, 8)).tolist()
@@ -147,10 +159,56 @@ class Torch(Answerer):
         return F.linear(x, *layers[-1]).numpy(),
 
 
+class TheirReader(Theirs):
+    """The same GPT, reading into the server's own cache, whose texts come and go."""
+
+    @torch.inference_mode()
+    def read(self, ids, cache):
+        """The scores after the last of some new words.  (B, T) -> (B, vocabulary)"""
+        ids, old, start = torch.as_tensor(ids), cache.length, torch.from_numpy(cache.start)[:, None]
+        ids = ids.view(len(start), -1)
+        new, columns = torch.arange(old, old + ids.shape[1]), torch.arange(old + ids.shape[1])
+        cache.make_room(len(columns))
+        self.store, cache.length = torch.from_numpy(cache.store), len(columns)
+        self.mask = None
+        if len(new) > 1 or start.any():
+            self.mask = ((columns >= start[..., None]) & (columns <= new[:, None]))[:, None]
+        x = F.embedding(ids, self.weights["transformer.wte.weight"])
+        x = x + F.embedding(new - start, self.weights["transformer.wpe.weight"])
+        return self.through(x, self.store, old)
+
+    def look(self, x, name: str, keys, values, old: int):
+        B, T, _ = x.shape
+        q, k, v = [part.view(B, T, HEADS, -1).transpose(1, 2)
+                   for part in self.linear(x, f"{name}.c_attn").split(WIDTH, -1)]
+        keys[:, :, old : old + T], values[:, :, old : old + T] = k, v
+        seen = F.scaled_dot_product_attention(q, keys[:, :, : old + T], values[:, :, : old + T], self.mask)
+        return self.linear(seen.transpose(1, 2).reshape(B, T, WIDTH), f"{name}.c_proj")
+
+
+class TheirWriter(QuickWriter):
+    """The server's writer: all but choosing the words is PyTorch's."""
+
+    def __init__(self, model: GPT):
+        super().__init__(model)
+        reader = TheirReader(model)
+        self.sheets = SimpleNamespace(read=lambda ids, cache: reader.read(ids, cache).numpy())
+
+    def begin(self, text) -> None:
+        text.most = min(text.most, self.model.block_size + 1)
+        cache = nothing_read(self.model, [0])
+        scores = Tensor(self.sheets.read([text.ids], cache))
+        if self.texts: cache, scores = joined(self.cache, cache), cat([self.scores, scores])
+        self.texts, self.cache, self.scores = [*self.texts, text], cache, scores
+
+
 def opened_with(package: str):
     def opened(name: str, version: str, folder: Path):
         model = opened_version(name, version, folder)
         if package == "tinytorch": return model
+        if name == "writer":
+            model.scribe.writer = TheirWriter(model.scribe.writer.model)
+            return model
         model.close()
         return Torch(name, version, json.loads((folder / "config.json").read_text()), model.module)
     return opened
@@ -180,11 +238,11 @@ class Contender:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def answer(self, request: bytes):
-        """The numbers that come back."""
-        found: list = []
-        load(self.port, [request], 1, count=1, hear=lambda which, body: found.append(body[-40:]))
-        return np.frombuffer(found[0], "<f4")
+    def answer(self, request: bytes) -> bytes:
+        """The body that comes back."""
+        found: list[bytes] = []
+        load(self.port, [request], 1, count=1, hear=lambda which, body: found.append(body))
+        return found[0]
 
     def under(self, file: Path, users: int) -> dict:
         """What so many users see, and what a request costs."""
@@ -209,6 +267,8 @@ def fill(folder: Path) -> None:
                   "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 10]}]}
         keep(module, folder / f"together{number}/1", config | {"max_batch": 32})
         keep(module, folder / f"alone{number}/1", config | {"max_batch": 1})
+    keep(written_by(GPT(VOCABULARY, PLACES, LAYERS, HEADS, WIDTH)), folder / "writer/1",
+         {"model": "GPT", "arguments": [VOCABULARY, PLACES, LAYERS, HEADS, WIDTH], "letters": LETTERS})
 
 
 def middle(runs: list[dict]) -> dict:
@@ -226,7 +286,8 @@ def over_http(rounds: int = 2) -> str:
             for number, (model, (_, _, shape)) in enumerate(MODELS.items()):
                 runs, x = {}, np.random.default_rng(0).random((1, *shape), np.float32)
                 asked = question(f"together{number}", x)
-                ours, theirs = [server.answer(asked) for server in servers.values()]
+                ours, theirs = [np.frombuffer(server.answer(asked)[-40:], "<f4")
+                                for server in servers.values()]
                 np.testing.assert_allclose(ours, theirs, atol=1e-4)
                 for _ in range(rounds):
                     for users in CROWDS:
@@ -236,10 +297,42 @@ def over_http(rounds: int = 2) -> str:
                                 runs.setdefault((name, way, users), []).append(server.under(file, users))
                 found = {key: middle(tries) for key, tries in runs.items()}
                 pages += [rows_of(model, found), gains(found)]
-                pages.append(added(folder / f"together{number}/1", shape, found))
+                pages.append(added(folder / f"together{number}/1", x, servers["tinytorch"].port, asked))
         finally:
             for server in servers.values(): server.close()
     return "\n\n".join(pages)
+
+
+def texts_over_http(rounds: int = 5) -> str:
+    """What a word of a text costs that is asked for over HTTP, whole and in a stream."""
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        folder, file = Path(place, "models"), Path(place, "request")
+        fill(folder)
+        servers = {name: Contender(name, folder) for name in ("tinytorch", "torch")}
+        try:
+            for way in ("generate", "generate_stream"):
+                asked = prompt("writer", LETTERS[:8], WORDS, way)
+                ours, theirs = [server.answer(asked) for server in servers.values()]
+                assert ours == theirs, "the texts differ"
+                file.write_bytes(asked)
+                for users in (1, 8):
+                    runs = {name: [] for name in servers}
+                    for _ in range(rounds):
+                        for name, server in servers.items(): runs[name].append(server.under(file, users))
+                    rows.append(row_of(f"`{way}`, {users} at once", *runs.values()))
+        finally:
+            for server in servers.values(): server.close()
+    return table(["a word of a text, over HTTP", "tinytorch", "torch", "tinytorch / torch", "CPU, tinytorch",
+                  "CPU, torch", "tinytorch / torch", "words a second, tinytorch"], rows)
+
+
+def row_of(what: str, ours: list[dict], theirs: list[dict]) -> list[str]:
+    """The middle run by the clock, and the least CPU time."""
+    times = [1000 / median([run["per_second"] for run in runs]) / WORDS for runs in (ours, theirs)]
+    cpu = [1000 * min([run["cpu"] for run in runs]) / WORDS for runs in (ours, theirs)]
+    return [what, *[f"{t:.2f} ms" for t in times], f"**{times[0] / times[1]:.2f}**",
+            *[f"{t:.2f} ms" for t in cpu], f"**{cpu[0] / cpu[1]:.2f}**", f"{1000 / times[0]:,.0f}"]
 
 
 def rows_of(model: str, found: dict) -> str:
@@ -264,24 +357,35 @@ def gains(found: dict) -> str:
     return "Batches gain, " + "; ".join(lines) + "."
 
 
-def added(folder: Path, shape: tuple, found: dict) -> str:
-    """What the server adds to a call, for one client."""
-    model, x, times = opened_version("m", "1", folder), np.zeros((1, *shape), np.float32), []
-    for _ in range(300):
-        began = perf_counter()
-        model.function(x)
-        times.append(perf_counter() - began)
+def added(folder: Path, x, port: int, asked: bytes, windows: int = 40, calls: int = 100) -> str:
+    """What the server adds to a call, for one client: p50 of short windows, with and without it in turns."""
+    model, direct, served = opened_version("m", "1", folder), [], []
+    for _ in range(windows):
+        times = []
+        for _ in range(calls):
+            began = perf_counter()
+            model.function(x)
+            times.append(perf_counter() - began)
+        direct.append(1000 * median(times))
+        served.append(load(port, [asked], 1, count=calls)["p50"])
     model.close()
-    direct, served = 1000 * sorted(times)[150], found["tinytorch", "together", 1]["p50"]
-    return (f"One client, p50: {served:.2f} ms, and {direct:.2f} ms without a server: "
-            f"it adds {served - direct:.2f} ms.")
+    told = [f"{name} {at(served):.2f} ms, and {at(direct):.2f} ms without a server: it adds "
+            f"**{at(served) - at(direct):.2f} ms**" for name, at in (("in the middle window", median),
+                                                                     ("in the calmest quarter", calmest))]
+    return f"One client, p50 of {calls} requests, {windows} times: {'; '.join(told)}."
+
+
+def calmest(windows: list[float]) -> float:
+    """What a window takes in which the machine does little else."""
+    return float(np.quantile(windows, 0.25))
 
 
 def main(*parts: str) -> None:
     if parts[:1] == ("serve",): return serve(*parts[1:])
     if parts == ("times",): return print(words())
     about = machine(f"PyTorch {torch.__version__}")
-    if "http" in parts or not parts: write("bench_serving.py http", f"{about}\n\n{over_http()}")
+    if "http" in parts or not parts:
+        write("bench_serving.py http", f"{about}\n\n{over_http()}\n\n{texts_over_http()}")
     if "words" in parts or not parts:
         plain, fast = [words_with(kernels) for kernels in ("numpy", "fast")]
         write("bench_serving.py words", f"{about}\n\nWithout kernels:\n\n{plain}\n\n"

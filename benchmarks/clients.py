@@ -20,6 +20,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
+LAST_CHUNK = b"\r\n0\r\n\r\n"         # of an answer that comes in pieces
 
 
 def question(model: str, x) -> bytes:
@@ -29,6 +30,13 @@ def question(model: str, x) -> bytes:
     return (f"POST /v2/models/{model}/infer HTTP/1.1\r\nHost: h\r\n"
             f"Inference-Header-Content-Length: {len(head)}\r\n"
             f"Content-Length: {len(head) + x.nbytes}\r\n\r\n").encode() + head + x.tobytes()
+
+
+def prompt(model: str, text: str, words: int, way: str = "generate") -> bytes:
+    """A request for the likeliest words that continue a text; way `generate_stream`: one by one."""
+    body = json.dumps({"text_input": text, "parameters": {"max_tokens": words, "temperature": 0}}).encode()
+    return (f"POST /v2/models/{model}/{way} HTTP/1.1\r\nHost: h\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n").encode() + body
 
 
 class User:
@@ -51,8 +59,8 @@ class User:
         if not self.head and (end := self.said.find(b"\r\n\r\n")) > 0:
             if b" 200 " not in self.said[:16]: raise ValueError(self.said.decode(errors="replace")[:500])
             self.head = end + 4
-            self.whole = self.head + int(LENGTH.search(self.said, 0, self.head)[1])
-        return len(self.said) >= self.whole
+            if length := LENGTH.search(self.said, 0, self.head): self.whole = self.head + int(length[1])
+        return len(self.said) >= self.whole or (self.whole is math.inf and self.said.endswith(LAST_CHUNK))
 
 
 def load(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+ADDRESS = re.compile(r" at 0x[0-9a-f]+\b")               # another one in every run
 RICH = {"svg": "_repr_svg_", "html": "_repr_html_"}     # what an object offers to a page, best first
 
 
@@ -28,13 +29,18 @@ def show(value: Any) -> tuple[str, str] | None:
     for kind, method in RICH.items():
         if not hasattr(type(value), method): continue
         if (found := getattr(value, method)()) is not None: return kind, found
-    return "text", repr(value)
+    return "text", anybodys(repr(value))
 
 
 def settled(text: str) -> str:
     """What a terminal shows in the end: `\\r` goes back to the beginning of the line; without colours."""
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in COLOUR.sub("", text).split("\n")]
-    return "\n".join(line.rstrip() for line in lines).strip("\n")
+    return anybodys("\n".join(line.rstrip() for line in lines).strip("\n"))
+
+
+def anybodys(text: str) -> str:
+    """The text without what is true of this machine and of this run alone."""
+    return ADDRESS.sub("", text.replace(str(Path.home()) + "/", "~/"))
 
 
 def run(source: str, name: str, space: dict[str, Any]) -> list[tuple[str, str]]:

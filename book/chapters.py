@@ -143,6 +143,7 @@ def title(chapter: Chapter, fallback: str) -> tuple[str, str]:
 
 
 def hours(minutes: int) -> str:
+    if minutes == 60: return "1 hour"
     if minutes < 90: return f"{minutes} minutes"
     half = round(minutes / 30) / 2
     return f"{int(half)}{'½' if half % 1 else ''} hours"
@@ -246,10 +247,31 @@ def questions(quiz: Mapping[str, Any]) -> str:
 
 def _question(number: int, question: Mapping[str, Any]) -> str:
     answer, choices = str(question["answer"]), question.get("choices", ())
-    letters = "abcdefgh"[:len(choices)]
-    parts = [f"**{number}.** {question['ask']}"]
-    if question.get("code"): parts.append(code(question["code"].strip("\n"), "try"))
-    parts += [f"{letter}) {choice}" for letter, choice in zip(letters, choices)]
-    told = answer if choices else f"`{answer}` {question.get('unit', '')}".strip()
-    parts.append(folded("Answer", f"**{told}**{')' if choices else ''} {question['explain']}", "answer"))
-    return "\n\n".join(parts)
+    told = f"{answer})" if choices else f"`{answer}` {question.get('unit', '')}".strip()
+    fold = folded("Answer", f"**{told}** {question['explain']}", "answer")
+    if choices:
+        asked = html(_choices(number, question["ask"], choices, answer))
+        return "\n\n".join([asked, fold, html("</fieldset>")])
+    shown = [code(question["code"].strip("\n"), "try")] if question.get("code") else []
+    parts = [f"**{number}.** {question['ask']}", *shown, fold]
+    return "\n\n".join([html('<div class="question">'), *parts, html("</div>")])
+
+
+def _choices(number: int, ask: str, choices: Sequence[str], answer: str) -> str:
+    """Buttons, of which one can be pressed; the style sheet shows what is said of the one that is."""
+    parts = [f'<fieldset class="question"><legend><b>{number}.</b> {inline(ask)}</legend>']
+    for letter, choice in zip("abcdefgh", choices):
+        kind = "right" if letter == answer else "wrong"
+        parts += [f'<label><input type="radio" name="question-{number}" class="{kind}">',
+                  f"<span>{letter}) {inline(choice)}</span></label>"]
+    return "\n".join([*parts, f'<p class="told" role="status">{RIGHT}{WRONG}</p>'])
+
+
+RIGHT = '<span class="right">Right. The reason is folded below.</span>'
+WRONG = '<span class="wrong">Not this one. Choose again, or look below.</span>'
+
+
+def inline(text: str) -> str:
+    """A sentence of Markdown with nothing in it but words and code, as HTML."""
+    literal = r'<code class="docutils literal notranslate">\1</code>'
+    return re.sub(r"`([^`]*)`", literal, escape(text, quote=False))

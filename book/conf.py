@@ -30,6 +30,7 @@ html_css_files = ["book.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_last_updated_fmt = None
+html_context = {"default_mode": "auto"}             # light or dark, as the reader's system has it
 html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,

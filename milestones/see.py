@@ -181,9 +181,26 @@ def curve(signs: str, text: str) -> str:
         losses.append(loss.item())
     with tt.no_grad(): right = (net(tt.tensor(x[unseen])).numpy().argmax(1) == y[unseen]).mean()
     picture = curves({"loss": losses})
-    print("\n".join("  " + row for row in repr(picture).splitlines()))
+    rows = repr(picture).splitlines() if signs.isascii() else dotted(picture)
+    print("\n".join("  " + row for row in rows))
     print(f"\n  After 200 steps {right:.1%} of the digits that it never saw are read rightly.")
     return picture._repr_svg_()
+
+
+def dotted(picture, columns: int = 64, rows: int = 10) -> list[str]:
+    """A picture of curves in braille, whose cells have 2 dots across and 4 down."""
+    dots, at = np.zeros((4 * rows, 2 * columns), bool), np.linspace(0, 1, 2 * columns)
+    for values in picture.series.values():
+        for xs, ys in [zip(*piece) for piece in picture.pieces(values)]:
+            there = np.flatnonzero((at >= xs[0]) & (at <= xs[-1]))
+            dots[np.round((1 - np.interp(at[there], xs, ys)) * (4 * rows - 1)).astype(int), there] = True
+    cells = dots.reshape(rows, 4, columns, 2).transpose(0, 2, 1, 3).reshape(rows, columns, 8)
+    numbers = cells @ [1, 8, 2, 16, 4, 32, 64, 128]         # of signs: first there were six dots
+    edges = [f"{picture.high:9.4g}", *[" " * 9] * (rows - 2), f"{picture.low:9.4g}"]
+    names = ", ".join(picture.series)
+    drawn = ["".join(chr(0x2800 + n) if n else " " for n in row).rstrip() for row in numbers]
+    return [*[f"{edge} │{row}" for edge, row in zip(edges, drawn)],
+            f"{'':9} └{'─' * columns}", f"{'':11}{names} by {picture.x}, 1 to {picture.length}"]
 
 
 def loaded(model, file: str):

@@ -12,7 +12,7 @@ from .creation import full_like
 from .optimizers import Optimizer, average, descend
 from .tensor import Tensor, tensor
 
-__all__ = ["Adagrad", "RMSprop", "Adadelta", "Adamax", "NAdam", "RAdam"]
+__all__ = ["Adagrad", "RMSprop", "Adadelta", "Adamax", "two_sizes", "NAdam", "warmed", "RAdam"]
 
 
 class Adagrad(Optimizer):
@@ -140,6 +140,17 @@ class Adamax(Optimizer):
             descend(p, np.divide(m, u, out=room), size, room)
 
 
+def two_sizes(group: dict, state: dict) -> tuple[float, float, float]:
+    """Of NAdam's next step: how far along the slope, how far along the memory, and what both have in them
+    for the average of squares, which begins at 0."""
+    lr, (beta1, beta2), t = number(group["lr"]), group["betas"], counted(state)
+    mu, ahead = [beta1 * (1 - 0.5 * 0.96 ** (n * group["momentum_decay"])) for n in (t, t + 1)]
+    product = state.setdefault("mu_product", tensor(1.0)).array
+    product *= mu
+    c2 = math.sqrt(1 - beta2**t)
+    return lr * c2 * (1 - mu) / (1 - float(product)), lr * c2 * ahead / (1 - float(product) * ahead), c2
+
+
 class NAdam(Optimizer):
     """Adam that looks ahead."""
 
@@ -158,14 +169,7 @@ class NAdam(Optimizer):
             "differentiable": differentiable})
 
     def update(self, param, group):
-        lr, (beta1, beta2), state = number(group["lr"]), group["betas"], self.state[param]
-        t = counted(state)
-        mu, ahead = [beta1 * (1 - 0.5 * 0.96 ** (n * group["momentum_decay"])) for n in (t, t + 1)]
-        product = state.setdefault("mu_product", tensor(1.0)).array
-        product *= mu
-        c2 = math.sqrt(1 - beta2**t)
-        slope = lr * c2 * (1 - mu) / (1 - float(product))
-        memory = lr * c2 * ahead / (1 - float(product) * ahead)
+        (beta1, beta2), (slope, memory, c2) = group["betas"], two_sizes(group, self.state[param])
         for p, g, m, v, room in self.pieces(param, group, "exp_avg", "exp_avg_sq"):
             average(m, g, 1 - beta1, room)
             average(v, np.multiply(g, g, out=room), 1 - beta2, room)
@@ -173,6 +177,16 @@ class NAdam(Optimizer):
             usual += group["eps"] * c2
             descend(p, np.divide(g, usual, out=room), slope, room)
             descend(p, np.divide(m, usual, out=room), memory, room)
+
+
+def warmed(group: dict, t: int) -> tuple[float, bool]:
+    """How far RAdam's step t goes, and whether it has seen enough to divide."""
+    beta1, beta2 = group["betas"]
+    c2, size = 1 - beta2**t, number(group["lr"]) / (1 - beta1**t)
+    most = 2 / (1 - beta2) - 1                              # how many squares an average can stand for
+    seen = most - 2 * t * beta2**t / c2                     # for how many it stands by now
+    if seen <= 5: return size, False
+    return size * math.sqrt(c2 * (seen - 4) * (seen - 2) * most / ((most - 4) * (most - 2) * seen)), True
 
 
 class RAdam(Optimizer):
@@ -191,13 +205,7 @@ class RAdam(Optimizer):
             "differentiable": differentiable})
 
     def update(self, param, group):
-        beta1, beta2 = group["betas"]
-        t = counted(self.state[param])
-        c2, size = 1 - beta2**t, number(group["lr"]) / (1 - beta1**t)
-        most = 2 / (1 - beta2) - 1                          # how many squares an average can stand for
-        seen = most - 2 * t * beta2**t / c2                 # for how many it stands by now
-        trusted = seen > 5
-        if trusted: size *= math.sqrt(c2 * (seen - 4) * (seen - 2) * most / ((most - 4) * (most - 2) * seen))
+        (beta1, beta2), (size, trusted) = group["betas"], warmed(group, counted(self.state[param]))
         for p, g, m, v, room in self.pieces(param, group, "exp_avg", "exp_avg_sq"):
             average(m, g, 1 - beta1, room)
             average(v, np.multiply(g, g, out=room), 1 - beta2, room)

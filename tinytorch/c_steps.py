@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import math
 
-from .adaptive import Adagrad, RMSprop
+from .adaptive import Adadelta, Adagrad, Adamax, NAdam, RAdam, RMSprop, two_sizes, warmed
 from .bookkeeping import counted, number, remembered
+from .classics import ASGD, Rprop, rates, slower
 from .column import DECLINED, kernel
 from .compiling import NOTHING, Library, plain
+from .creation import full_like
 from .optimizers import SGD, Adam, Optimizer
 
 __all__ = ["STEP", "suits", "wishes"]
@@ -16,7 +18,10 @@ __all__ = ["STEP", "suits", "wishes"]
 
 STEP = Library("steps", r"""
 typedef struct { float sign, coupled, shrink; } wish;
-static inline float follow(wish how, float p, float g) { return FMA(how.coupled, p, how.sign * g); }
+static inline float follow(wish how, float p, float g) {
+    float d = how.sign * g;                 // without decay an endless weight leaves it as it is
+    return how.coupled == 0 ? d : FMA(how.coupled, p, d);
+}
 
 KERNEL void sgd(array *ps, array *gs, array *vs, float sign, float coupled, float shrink, float lr,
                 float momentum, float undamped, int first, int nesterov) {
@@ -96,6 +101,95 @@ KERNEL void rmsprop(array *ps, array *gs, array *vs, array *moves, array *means,
     if (count(moves)) { if (count(means)) RMS(1, 1); else RMS(1, 0); }
     else { if (count(means)) RMS(0, 1); else RMS(0, 0); }
 }
+
+KERNEL void adadelta(array *ps, array *gs, array *vs, array *us, float sign, float coupled, float shrink,
+                     float lr, float share, float eps) {
+    float *restrict p = FLOATS(ps), *restrict g = FLOATS(gs), *restrict v = FLOATS(vs);
+    float *restrict u = FLOATS(us);
+    wish how = {sign, coupled, shrink};
+    int64_t n = count(ps);
+    SIMD() for (int64_t i = 0; i < n; i++) {
+        float d = follow(how, p[i], g[i]);
+        v[i] = FMA(share, FMA(d, d, -v[i]), v[i]);
+        float delta = sqrtf(u[i] + eps) / sqrtf(v[i] + eps) * d;
+        u[i] = FMA(share, FMA(delta, delta, -u[i]), u[i]);
+        p[i] = FMA(-lr, delta, how.shrink * p[i]);
+    }
+}
+
+KERNEL void adamax(array *ps, array *gs, array *ms, array *us, float sign, float coupled, float shrink,
+                   float size, float some, float beta2, float eps) {
+    float *restrict p = FLOATS(ps), *restrict g = FLOATS(gs), *restrict m = FLOATS(ms);
+    float *restrict u = FLOATS(us);
+    wish how = {sign, coupled, shrink};
+    int64_t n = count(ps);
+    SIMD() for (int64_t i = 0; i < n; i++) {
+        float d = follow(how, p[i], g[i]), old = beta2 * u[i], new = fabsf(d) + eps;
+        m[i] = FMA(some, d - m[i], m[i]);
+        u[i] = old > new || old != old ? old : new;
+        p[i] = how.shrink * p[i] - size * m[i] / u[i];
+    }
+}
+
+// NAdam: a step along the slope and one along the memory.
+KERNEL void nadam(array *ps, array *gs, array *ms, array *vs, float sign, float coupled, float shrink,
+                  float slope, float memory, float some, float few, float eps) {
+    float *restrict p = FLOATS(ps), *restrict g = FLOATS(gs), *restrict m = FLOATS(ms);
+    float *restrict v = FLOATS(vs);
+    wish how = {sign, coupled, shrink};
+    int64_t n = count(ps);
+    SIMD() for (int64_t i = 0; i < n; i++) {
+        float d = follow(how, p[i], g[i]);
+        m[i] = FMA(some, d - m[i], m[i]);
+        v[i] = FMA(few, FMA(d, d, -v[i]), v[i]);
+        p[i] = how.shrink * p[i] - FMA(slope, d, memory * m[i]) / (sqrtf(v[i]) + eps);
+    }
+}
+
+// RAdam, as long as it does not yet divide. From then on it is Adam, with another size.
+KERNEL void average(array *ps, array *gs, array *ms, array *vs, float sign, float coupled, float shrink,
+                    float size, float some, float few) {
+    float *restrict p = FLOATS(ps), *restrict g = FLOATS(gs), *restrict m = FLOATS(ms);
+    float *restrict v = FLOATS(vs);
+    wish how = {sign, coupled, shrink};
+    int64_t n = count(ps);
+    SIMD() for (int64_t i = 0; i < n; i++) {
+        float d = follow(how, p[i], g[i]);
+        m[i] = FMA(some, d - m[i], m[i]);
+        v[i] = FMA(few, FMA(d, d, -v[i]), v[i]);
+        p[i] = FMA(-size, m[i], how.shrink * p[i]);
+    }
+}
+
+KERNEL void rprop(array *ps, array *gs, array *befores, array *sizes, float sign, float shrink, float grow,
+                  float least, float most) {
+    float *restrict p = FLOATS(ps), *restrict g = FLOATS(gs), *restrict before = FLOATS(befores);
+    float *restrict size = FLOATS(sizes);
+    int64_t n = count(ps);
+    SIMD() for (int64_t i = 0; i < n; i++) {
+        float d = sign * g[i], both = d * before[i];
+        float now = size[i] * (both > 0 ? grow : both < 0 ? shrink : 1.0f);
+        now = now < least ? least : now;
+        now = now > most ? most : now;
+        d = both < 0 ? 0 : d;                               // back at the wall: stand still for one step
+        p[i] = p[i] - (d > 0 ? now : d < 0 ? -now : d);     // of nan, nan
+        size[i] = now;
+        before[i] = d;
+    }
+}
+
+// The decay goes into the gradient before the weight shrinks.
+KERNEL void asgd(array *ps, array *gs, array *means, float sign, float coupled, float shrink, float rate,
+                 float mu) {
+    float *restrict p = FLOATS(ps), *restrict g = FLOATS(gs), *restrict mean = FLOATS(means);
+    wish how = {sign, coupled, shrink};
+    int64_t n = count(ps);
+    SIMD() for (int64_t i = 0; i < n; i++) {
+        float now = FMA(-rate, follow(how, p[i], g[i]), how.shrink * p[i]);
+        mean[i] = mu == 1 ? now : FMA(mu, now - mean[i], mean[i]);
+        p[i] = now;
+    }
+}
 """)
 
 
@@ -158,4 +252,69 @@ def _(optimizer, param, group):
     STEP.rmsprop(param.array, param.grad.array, v, more[0] if moving else NOTHING,
                  more[-1] if centered else NOTHING, *wishes(group), number(group["lr"]), 1 - group["alpha"],
                  group["momentum"], group["eps"])
+    return None
+
+
+@kernel(Adadelta, engine="c")
+def _(optimizer, param, group):
+    if not suits(optimizer, param, "square_avg", "acc_delta"): return DECLINED
+    state = optimizer.state[param]
+    counted(state)
+    STEP.adadelta(param.array, param.grad.array, *remembered(state, param, "square_avg", "acc_delta"),
+                  *wishes(group), number(group["lr"]), 1 - group["rho"], group["eps"])
+    return None
+
+
+@kernel(Adamax, engine="c")
+def _(optimizer, param, group):
+    if not suits(optimizer, param, "exp_avg", "exp_inf"): return DECLINED
+    state, (beta1, beta2) = optimizer.state[param], group["betas"]
+    size = number(group["lr"]) / (1 - beta1 ** counted(state))
+    STEP.adamax(param.array, param.grad.array, *remembered(state, param, "exp_avg", "exp_inf"),
+                *wishes(group), size, 1 - beta1, beta2, group["eps"])
+    return None
+
+
+@kernel(NAdam, engine="c")
+def _(optimizer, param, group):
+    if not suits(optimizer, param, "exp_avg", "exp_avg_sq"): return DECLINED
+    state, (beta1, beta2) = optimizer.state[param], group["betas"]
+    slope, memory, root = two_sizes(group, state)
+    STEP.nadam(param.array, param.grad.array, *remembered(state, param, "exp_avg", "exp_avg_sq"),
+               *wishes(group), slope, memory, 1 - beta1, 1 - beta2, group["eps"] * root)
+    return None
+
+
+@kernel(RAdam, engine="c")
+def _(optimizer, param, group):
+    if not suits(optimizer, param, "exp_avg", "exp_avg_sq"): return DECLINED
+    state, (beta1, beta2) = optimizer.state[param], group["betas"]
+    size, trusted = warmed(group, counted(state))
+    m, v = remembered(state, param, "exp_avg", "exp_avg_sq")
+    given = *wishes(group), size, 1 - beta1, 1 - beta2
+    if trusted: STEP.adam(param.array, param.grad.array, m, v, NOTHING, *given, group["eps"])
+    else: STEP.average(param.array, param.grad.array, m, v, *given)
+    return None
+
+
+@kernel(Rprop, engine="c")
+def _(optimizer, param, group):
+    if not suits(optimizer, param, "prev", "step_size"): return DECLINED
+    state = optimizer.state[param]
+    counted(state)
+    if "prev" not in state:
+        state.update(prev=full_like(param.data, 0), step_size=full_like(param.data, number(group["lr"])))
+    STEP.rprop(param.array, param.grad.array, state["prev"].array, state["step_size"].array,
+               -1.0 if group["maximize"] else 1.0, *group["etas"], *group["step_sizes"])
+    return None
+
+
+@kernel(ASGD, engine="c")
+def _(optimizer, param, group):
+    if not suits(optimizer, param, "ax"): return DECLINED
+    state, (sign, coupled, _) = optimizer.state[param], wishes(group)
+    t, eta, mu = counted(state), *rates(state, group)
+    (mean,), rate = remembered(state, param, "ax"), float(eta)
+    STEP.asgd(param.array, param.grad.array, mean, sign, coupled, 1 - group["lambd"] * rate, rate, float(mu))
+    slower(eta, mu, group, t)
     return None

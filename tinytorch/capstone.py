@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Condition, Lock, Thread
+from threading import Condition, Lock, Semaphore, Thread
 
 import numpy as np
 
@@ -322,6 +322,7 @@ class Batcher:
         self.function, self.max_batch, self.max_delay, self.bound = function, max_batch, max_delay, bound
         self.clock, self.line, self.stirred, self.closed, self.pace = clock, deque(), Condition(), False, 0.0
         self.told = lambda rows, seconds: None      # hears of every batch
+        self.turns = Semaphore(workers)             # who computes has one
         self.threads = [Thread(target=self.work, daemon=True) for _ in range(workers)]
         for thread in self.threads: thread.start()
 
@@ -334,14 +335,27 @@ class Batcher:
             self.stirred.notify()
         return ask.answer
 
+    def at_once(self, *inputs, deadline: float = math.inf) -> Future | None:
+        """A future that is done, by this thread, if nobody else waits or computes; else None."""
+        if self.line or not self.turns.acquire(blocking=False): return None
+        try:
+            ask = Ask(inputs, self.clock(), deadline)
+            self.attend(take(deque([ask]), self.max_batch, self.clock()))
+            return ask.answer
+        finally: self.turns.release()
+
     def work(self) -> None:
         while (asks := self.next_batch()) is not None:
-            if not asks: continue
-            began, count = self.clock(), sum([ask.rows for ask in asks])
-            answer(asks, self.function)
-            seconds = self.clock() - began
-            self.pace = seconds / count if not self.pace else 0.9 * self.pace + 0.1 * seconds / count
-            self.told(count, seconds)
+            with self.turns: self.attend(asks)
+
+    def attend(self, asks: list[Ask]) -> None:
+        """Answers them, and notes how long it took."""
+        if not asks: return
+        began, count = self.clock(), sum([ask.rows for ask in asks])
+        answer(asks, self.function)
+        seconds = self.clock() - began
+        self.pace = seconds / count if not self.pace else 0.9 * self.pace + 0.1 * seconds / count
+        self.told(count, seconds)
 
     def next_batch(self) -> list[Ask] | None:
         """Waits for one; None when there will be no more."""

@@ -10,7 +10,7 @@ from .creation import full_like
 from .optimizers import Optimizer, average, descend
 from .tensor import Tensor, tensor
 
-__all__ = ["Rprop", "ASGD"]
+__all__ = ["Rprop", "rates", "slower", "ASGD"]
 
 
 class Rprop(Optimizer):
@@ -46,6 +46,19 @@ class Rprop(Optimizer):
             descend(p, np.multiply(np.sign(before, out=room), size, out=room), 1, room)
 
 
+def rates(state: dict, group: dict) -> list:
+    """ASGD's rate, and the share of the newest place in the average, each as the array that is remembered."""
+    first = {"eta": float(number(group["lr"])), "mu": 1.0}
+    return [state.setdefault(name, tensor(value)).array for name, value in first.items()]
+
+
+def slower(eta, mu, group: dict, t: int) -> None:
+    """Both as they will be after step t."""
+    lr = number(group["lr"])
+    eta[...] = tensor(lr / (1 + group["lambd"] * lr * t) ** group["alpha"]).array
+    mu[...] = tensor(1 / max(1, t - group["t0"])).array
+
+
 class ASGD(Optimizer):
     """Gradient descent at a falling rate, which also averages the places it has been."""
 
@@ -62,14 +75,11 @@ class ASGD(Optimizer):
             "capturable": capturable})
 
     def update(self, param, group):
-        lr, lambd, state = number(group["lr"]), group["lambd"], self.state[param]
-        t = counted(state)
-        eta = state.setdefault("eta", tensor(float(lr))).array
-        mu = state.setdefault("mu", tensor(1.0)).array
+        lambd, state = group["lambd"], self.state[param]
+        t, eta, mu = counted(state), *rates(state, group)
         for p, g, mean, room in self.pieces(param, group, "ax"):
             p *= 1 - lambd * float(eta)
             descend(p, g, float(eta), room)
             if mu == 1: mean[...] = p
             else: average(mean, p, float(mu), room)
-        eta[...] = tensor(lr / (1 + lambd * lr * t) ** group["alpha"]).array
-        mu[...] = tensor(1 / max(1, t - group["t0"])).array
+        slower(eta, mu, group, t)

@@ -27,6 +27,11 @@ DECLINED: then the shortcut of lesson 09 is asked, or the rule.
 replaces `Adam.update`, for Adam and those that inherit its update; it changes the parameter and the state in
 place, and returns None or DECLINED.
 
+    @kernel(coins, engine="c")                  # a function of `randomness` that draws
+    def _(source, n, p): ...
+
+draws the same numbers from the same words, or DECLINED before it has drawn any.
+
 A body that is registered later is asked earlier. `KERNELS[op, device]` lists the bodies of a device;
 whoever appends to WATCHERS is called with the op each time that its bodies change.
 """

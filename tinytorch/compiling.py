@@ -55,16 +55,11 @@ static inline int64_t count(const array *x) {
     return n;
 }
 
-static inline float power_of_2(float n) {               // n is whole, from -126 to 127
-    union { int32_t i; float f; } bits = {((int32_t)n + 127) << 23};
-    return bits.f;
-}
-
 static inline float exp_(float x) {
-    float y = x < -87.0f ? -87.0f : x;                  // a nan is passed on by both
-    y = y > 89.0f ? 89.0f : y;
-    float n = rintf(y * 1.44269504f);                   // e^y = 2^n e^r, and |r| < 0.35
-    float r = FMA(n, -0.693359375f, y);
+    float t = FMA(x, 1.44269504f, 12582912.0f);         // 1.5 * 2^23: so large that what follows the point
+    t = t > 12583039.0f ? 12583039.0f : t;              // is rounded off; n is at most 127
+    float n = t - 12582912.0f;                          // e^x = 2^n e^r, and |r| < 0.35, but for the last n
+    float r = FMA(n, -0.693359375f, x);
     r = FMA(n, 2.12194440e-4f, r);
     float p = 1.9875691500e-4f;                         // Cephes' polynomial
     p = FMA(p, r, 1.3981999507e-3f);
@@ -72,27 +67,24 @@ static inline float exp_(float x) {
     p = FMA(p, r, 4.1665795894e-2f);
     p = FMA(p, r, 1.6666665459e-1f);
     p = FMA(p, r, 5.0000001201e-1f);
-    p = FMA(p * r, r, r) + 1.0f;
-    p = p * power_of_2(n - 1.0f) * 2.0f;                // 2^128 alone would be infinity
-    p = x > 88.7228f ? INFINITY : p;
-    return x < -87.0f ? 0.0f : p;
+    p = FMA(p, r, 1.0f);
+    p = FMA(p, r, 1.0f);
+    union { float f; uint32_t i; } power = {p}, whole = {t};
+    power.i += whole.i << 23;                           // n more in the exponent: times 2^n
+    p = x < -87.0f ? 0.0f : power.f;                    // whatever came out for those far away
+    return x <= 88.7228f ? p : x * INFINITY;            // endless above that, and nan of nan
 }
 
-static inline float sigmoid_(float x) {                 // far to the left it is exp(x), to all digits
-    float e = exp_(x < 0 ? x : -x);
-    return (x < 0 ? e : 1.0f) / (1.0f + e);
-}
+static inline float sigmoid_(float x) { return 1.0f / (1.0f + exp_(-x)); }
 
 static inline float tanh_(float x) {
-    float a = fabsf(x), z = x * x;
-    float far = 1.0f - 2.0f / (1.0f + exp_(2.0f * (a > 20.0f ? 20.0f : a)));
+    float a = fabsf(x), z = x * x, far = 1.0f - 2.0f / (1.0f + exp_(2.0f * a));
     float p = -5.70498872745e-3f;                       // near 0 the digits of 1 - 2 / 2 would be lost
     p = FMA(p, z, 2.06390887954e-2f);
     p = FMA(p, z, -5.37397155531e-2f);
     p = FMA(p, z, 1.33314422036e-1f);
     p = FMA(p, z, -3.33332819422e-1f);
-    float near = copysignf(FMA(p * z, x, x), x);
-    return a < 0.625f ? near : x != x ? x : copysignf(far, x);
+    return a < 0.625f ? FMA(p * z, x, x) : copysignf(far, x);
 }
 
 static inline float erf_(float x) {                     // a quotient of two polynomials, right to 3e-7
@@ -109,7 +101,7 @@ static inline float erf_(float x) {                     // a quotient of two pol
     q = FMA(q, z, 1.1098505178e-1f);
     q = FMA(q, z, 4.9746925110e-1f);
     q = FMA(q, z, 1.0f);
-    return y * p / q;
+    return fabsf(x) >= 3.832507f ? copysignf(1.0f, x) : y * p / q;      // not nearly 1: gelu multiplies by x
 }
 """
 

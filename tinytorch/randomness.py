@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 
 import numpy as np
 
@@ -18,11 +19,11 @@ from .tensor import Tensor, copy_, expand, is_contiguous
 
 __all__ = [
     "first_words", "STATE", "Generator", "default_generator", "manual_seed", "seed", "initial_seed",
-    "get_rng_state", "set_rng_state", "fork_rng", "fractions", "between", "counts", "normals", "in_blocks",
-    "turned", "in_pairs", "waits", "drawn", "floats", "rand", "randn", "randint", "whole_bounds", "randperm",
-    "rand_like", "randn_like", "randint_like", "normal", "written", "uniform_", "normal_", "random_",
-    "any_counts", "exponential_", "log_normal_", "cauchy_", "geometric_", "bernoulli_", "bernoulli",
-    "probabilities", "multinomial", "put_back", "complain_about", "poisson",
+    "get_rng_state", "set_rng_state", "fork_rng", "DRAWS", "replaceable", "fractions", "coins", "between",
+    "counts", "normals", "in_blocks", "turned", "in_pairs", "waits", "drawn", "floats", "rand", "randn",
+    "randint", "whole_bounds", "randperm", "rand_like", "randn_like", "randint_like", "normal", "written",
+    "uniform_", "normal_", "random_", "any_counts", "exponential_", "log_normal_", "cauchy_", "geometric_",
+    "bernoulli_", "bernoulli", "probabilities", "multinomial", "put_back", "complain_about", "poisson",
 ]
 
 
@@ -140,10 +141,27 @@ def fork_rng(devices=None, enabled: bool = True) -> Iterator[None]:
         if enabled: set_rng_state(before)
 
 
+DRAWS: dict[Callable, Callable] = {}    # other bodies, which draw the same in less time: see lesson 13
+
+
+def replaceable(draw: Callable) -> Callable:
+    """A function that draws, or another body for it, if the table has one."""
+    @wraps(draw)
+    def either(source, n, *how): return DRAWS.get(either, draw)(source, n, *how)
+    return either
+
+
+@replaceable
 def fractions(source: Generator, n: int, kind: dtype):
     """Numbers from 0 up to 1, in double precision for doubles, else in single."""
     if kind is float64: return (source.long_words(n) & (2**53 - 1)) * 2.0**-53
     return (source.words(n) & 0xFFFFFF).astype(np.float32) * 2.0**-24
+
+
+@replaceable
+def coins(source: Generator, n: int, p: float):
+    """True with probability p, n times."""
+    return fractions(source, n, float64) < p
 
 
 def between(source: Generator, n: int, kind: dtype, low: float = 0.0, high: float = 1.0):
@@ -365,7 +383,7 @@ def bernoulli_(tensor, p=0.5, *, generator=None) -> Tensor:
         chance = probabilities(expand(p, tensor.shape))
         return written(tensor, fractions(source, n, p.dtype).reshape(tensor.shape) < chance)
     if not 0 <= p <= 1: raise RuntimeError(f"a probability is from 0 to 1, not {p}")
-    return written(tensor, fractions(source, n, float64) < p)
+    return written(tensor, coins(source, n, p))
 
 
 @method

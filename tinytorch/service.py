@@ -20,14 +20,14 @@ from pathlib import Path
 
 from .capstone import Refused
 from .frontpage import PAGE
-from .repository import Author, Repository
+from .repository import Author, Repository, opened_package
 from .watching import Metrics, Pulse, log, request_id
 from .wire import parsed, request_of, response_of
 
 __all__ = [
     "LARGEST", "SLOWEST", "TURN", "MOST_SECONDS", "OWN_ONLY", "EXTENSIONS", "INFER", "Server", "Bridge",
-    "put_off", "nothing_here", "events", "excuse", "details", "event", "check_origin", "version", "Watched",
-    "Loop", "serve", "main",
+    "put_off", "nothing_here", "events", "excuse", "details", "event", "check_origin", "in_triton_words",
+    "version", "Watched", "Loop", "serve", "main",
 ]
 
 
@@ -46,7 +46,7 @@ TURN = 0.0002                   # seconds until another thread may have its turn
 MOST_SECONDS = 60.0             # that an answer may take, if the client does not say
 OWN_ONLY = ("default-src 'none'; connect-src 'self'; img-src data:; "
             "style-src 'unsafe-inline'; script-src 'unsafe-inline'")        # what the page at / may load
-EXTENSIONS = ["model_repository", "binary_tensor_data", "statistics", "generate"]
+EXTENSIONS = ["model_repository", "model_configuration", "binary_tensor_data", "statistics", "generate"]
 INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 
 
@@ -75,6 +75,7 @@ class Server:
             routes += [
                 Route(path, self.metadata),
                 Route(path + "/ready", self.model_ready),
+                Route(path + "/config", self.config),
                 Route(path + "/stats", self.statistics),
                 Route(path + "/infer", self.infer_slowly, methods=["POST"]),
                 Route(path + "/generate", self.generate, methods=["POST"]),
@@ -127,6 +128,13 @@ class Server:
                 "outputs": [port.told for port in model.outputs], "max_batch": model.max_batch,
                 **({"labels": model.labels} if model.labels else {})})
 
+    async def config(self, request):
+        with self.lent(request) as model:
+            return JSONResponse({
+                "name": model.name, "platform": model.platform, "max_batch_size": model.max_batch,
+                "input": [in_triton_words(port) for port in model.inputs],
+                "output": [in_triton_words(port) for port in model.outputs]})
+
     async def model_ready(self, request):
         with self.lent(request) as model:
             told = {"name": model.name, "ready": not self.draining}
@@ -152,11 +160,17 @@ class Server:
                              "reason": repository.reasons.get(name, "not loaded")})
         return JSONResponse(rows)
 
-    async def load(self, request): return await self.change(request, self.repository.load)
-    async def unload(self, request): return await self.change(request, self.repository.unload)
+    async def load(self, request):
+        body = await self.sent_with(request)
+        if body and parsed(body).get("parameters"):             # Triton takes a config or files along
+            raise Refused("models come from the folder, and not with a request", 501)
+        return await self.change(request, self.repository.load)
+
+    async def unload(self, request):
+        await self.sent_with(request)
+        return await self.change(request, self.repository.unload)
 
     async def change(self, request, verb):
-        await self.sent_with(request)
         await asyncio.to_thread(verb, request.path_params["name"])
         return Response()
 
@@ -173,8 +187,10 @@ class Server:
             model, length = loan.thing, headers.get(b"inference-header-content-length")
             asked = request_of(body, length and length.decode("latin-1"), model.inputs, model.outputs)
             seconds = self.seconds(asked.parameters)
-            future = model.submit(asked.inputs, time.monotonic() + seconds, asked.parameters)
-            arrays = await self.bridge.crossed(future, seconds)
+            until = time.monotonic() + seconds
+            await asyncio.sleep(0)                              # who came at the same time borrows it as well
+            future = model.submit(asked.inputs, until, asked.parameters, alone=loan.users == 1)
+            arrays = future.result() if future.done() else await self.bridge.crossed(future, seconds)
             said, length = response_of(asked, model.name, model.version, model.outputs, arrays)
         finally: loan.leave()
         size = (b"content-length", b"%d" % len(said))
@@ -346,6 +362,12 @@ def check_origin(headers: dict) -> None:
         raise Refused("requests from pages of another server are refused", 403)
 
 
+def in_triton_words(port) -> dict:
+    """A port as Triton's configurations say it: without the batch, and BYTES are a STRING."""
+    kind = "STRING" if port.datatype == "BYTES" else port.datatype
+    return {"name": port.name, "data_type": f"TYPE_{kind}", "dims": list(port.shape[1:])}
+
+
 def version() -> str:
     import tinytorch
     return tinytorch.__version__
@@ -457,8 +479,10 @@ def main(arguments=None) -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--drain", type=float, default=30.0, help="seconds for what was begun, at the end")
     parser.add_argument("--watch", type=float, default=0.0, help="look for new versions every so often")
+    parser.add_argument("--key", type=Path, help="a file whose bytes are the key: lend only what it signed")
     chosen = vars(parser.parse_args(arguments))
-    serve(*chosen.pop("folders"), **chosen)
+    key = chosen.pop("key")                                     # a file, for all can read a command's words
+    serve(*chosen.pop("folders"), opened=opened_package(key.read_bytes()) if key else None, **chosen)
 
 
 if __name__ == "__main__": main()

@@ -10,10 +10,14 @@ from importlib import import_module
 from .autograd import Autograd
 from .bookkeeping import WAITING
 from .methods import METHODS
+from .randomness import DRAWS, coins, fractions
 from .receipts import RULED
 from .tensor import Engine, Op, set_default_engine
 
-__all__ = ["WITH_KERNELS", "CHOICE", "COMPUTER", "Later", "expect", "bring", "steps", "use_kernels", "turn"]
+__all__ = [
+    "WITH_KERNELS", "CHOICE", "COMPUTER", "Later", "expect", "bring", "MANY", "later", "steps", "use_kernels",
+    "turn",
+]
 
 
 WITH_KERNELS = {
@@ -47,6 +51,19 @@ def bring() -> None:
     import_module("tinytorch.tables").load()
 
 
+MANY = 4096                             # numbers for which it is worth while to load kernels
+
+
+def later(draw):
+    """Stands where a kernel that draws will be, and brings them all when many numbers are wanted."""
+    def wait(source, n, *how):
+        if n < MANY: return draw.__wrapped__(source, n, *how)
+        del DRAWS[draw]
+        bring()
+        return draw(source, n, *how)
+    return wait
+
+
 def steps() -> None:
     """Loads the kernels of optimizers, once there is one."""
     if CHOICE[0] == "fast": bring()
@@ -74,6 +91,8 @@ def turn(which: str) -> None:
         tables.renew_all()
         return
     COMPUTER.kernels.clear()
+    DRAWS.clear()
+    if which == "fast": DRAWS.update({draw: later(draw) for draw in (coins, fractions)})
     for name in WITH_KERNELS:
         if name in METHODS: expect(METHODS[name])
 

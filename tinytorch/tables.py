@@ -11,6 +11,7 @@ from .bookkeeping import STEPS
 from .column import DECLINED, KERNELS, PULLS, WATCHERS, bodies
 from .compiling import READY, cache_folder, compiler, processor
 from .kernels import Device, chosen
+from .randomness import DRAWS
 from .receipts import RULES, SHORTCUTS, Rule
 from .switch import CHOICE, COMPUTER
 from .tensor import Op
@@ -27,11 +28,13 @@ BEFORE: dict = {}                                   # the shortcuts that kernels
 
 
 def renew(op) -> None:
-    """Puts the kernels of an op, or of an optimizer, where they will be asked."""
+    """Puts the kernels of an op, of an optimizer or of a function that draws where they will be asked."""
     if isinstance(op, Op):
         DEVICE.renew(op)
         if op not in BEFORE: BEFORE[op] = SHORTCUTS.get(op)
         renew_pull(op)
+    elif not isinstance(op, type):
+        DRAWS[op] = chosen(bodies(KERNELS, op, "cpu", DEVICE.engines), op.__wrapped__)
     elif found := bodies(KERNELS, op, "cpu", DEVICE.engines) + bodies(KERNELS, op, "cuda", DEVICE.engines):
         step = chosen(found, lambda *_: DECLINED)
         STEPS[op] = lambda *given: step(*given) is not DECLINED
@@ -68,6 +71,7 @@ def only(rule: Rule, asked: set) -> Callable:
 FILES = {                               # each file of kernels, and the module that its ops are from
     "c_bends": "bends", "c_rows": "dense", "c_attention": "attention", "c_pictures": "spatial",
     "c_recurrent": "recurrent", "c_steps": "optimizers", "c_integers": "compression",
+    "c_random": "randomness",
 }
 
 
@@ -109,7 +113,7 @@ def kernels() -> Kernels:
     load()
     ways = ((KERNELS, "forward"), (PULLS, "back"))
     rows = [(op.name if isinstance(op, Op) else op.__name__, device, one.engine,
-             way if isinstance(op, Op) else "step")
+             way if isinstance(op, Op) else "step" if isinstance(op, type) else "draw")
             for table, way in ways for (op, device), found in table.items()
             for one in found if one.engine in DEVICE.engines]
     return Kernels(sorted(rows))

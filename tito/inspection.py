@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -136,7 +138,21 @@ class Inspection:
                 yield Fault("round trip", where, f"a round trip through jupytext changes it: {line.strip()}")
             yield from self.prose_faults(Page(where, prose(chapter)), path)
             yield from rules.of_cells(where, chapter)
+        yield from self.number_faults(lesson)
         yield from self.own_faults(lesson)
+
+    def number_faults(self, lesson: Lesson) -> Iterator[Fault]:
+        chapters = {f"{lesson.folder}/{file}.py": self.course.chapter(lesson, file) for file in lesson.files}
+        pages = [Page(where, prose(chapter)) for where, chapter in chapters.items()]
+        code = [cell.source for chapter in chapters.values() for cell in chapter if cell.kind == "code"]
+        vouched = [row["said"] for row in self.vouched if row["lesson"] == lesson.name]
+        yield from rules.of_numbers(pages, code, vouched)
+
+    @cached_property
+    def vouched(self) -> list[dict[str, str]]:
+        """Numbers of the prose that no cell has: where they are from."""
+        path = self.course.root / "tests" / "numbers.toml"
+        return tomllib.loads(path.read_text("utf-8"))["number"] if path.exists() else []
 
     def own_faults(self, lesson: Lesson) -> Iterator[Fault]:
         """Of the file in which the learner writes."""

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tito.core.curriculum import Curriculum, Lesson, Milestone, module_of, parse
 from tito.core.errors import EnvironmentProblem, NotFound
@@ -15,6 +16,9 @@ from tito.core.given import Given, given
 from tito.core.lesson import Chapter, defined_names, directives
 from tito.ports.notebooks import Notebooks, NotebooksOnDisk
 from tito.ports.package import PackageFolder
+
+if TYPE_CHECKING:
+    from tito.core.export import Line
 
 HERE = Path(__file__).resolve().parent
 CELL = re.compile(r"^# %%.*$", re.MULTILINE)
@@ -28,6 +32,7 @@ class Course:
         self.modules, self.milestones = root / "modules", root / "milestones"
         self.datasets = root / "datasets"
         self._read: dict[Path, Chapter] = {}
+        self._lines: dict[str, tuple[Line, ...]] = {}
         self.reference = HERE.parent / "tinytorch"      # beside tito in the wheel and in the checkout
         if not (self.modules / "curriculum.toml").exists():
             cure = "pip install --force-reinstall tinytorch-tito"
@@ -121,14 +126,19 @@ class Course:
         self, lesson: Lesson, files: Iterable[str], owner: str = "the course's ",
     ) -> dict[str, str]:
         """Modules as the course has them: module -> source."""
-        from tito.core.export import banner, module_source
+        return {module_of(file): "".join(f"{line.text}\n" for line in self.lines(lesson, file, owner))
+                for file in files}
 
-        found = {}
-        for file in files:
-            path = f"modules/{lesson.folder}/{file}.py"
+    def lines(self, lesson: Lesson, file: str, owner: str = "the course's ") -> tuple[Line, ...]:
+        """A module as the course has it, line by line; as with chapters, what was read once stays."""
+        from tito.core.export import banner, module_lines
+
+        path = f"modules/{lesson.folder}/{file}.py"
+        origin = f"{owner}{path}"
+        if origin not in self._lines:
             cells = self.chapter(lesson, file).cells
-            found[module_of(file)] = module_source(cells, banner(f"{owner}{path}"), path)
-        return found
+            self._lines[origin] = tuple(module_lines(cells, banner(origin), path))
+        return self._lines[origin]
 
 
     def given(self, lesson: Lesson) -> Given:

@@ -157,7 +157,7 @@ class Doctor:
         except TitoError as problem:
             fixable = "newer" not in problem.cure
             return Finding("progress", "bad", problem.message, problem.cure, fixable)
-        return Finding("progress", "ok", f"{done} lessons complete")
+        return Finding("progress", "ok", f"{counted(done, 'lesson')} complete")
 
     def bring_progress_back(self) -> None:
         """From the copy; without one, a new one. The damaged file is kept beside it."""
@@ -174,7 +174,7 @@ class Doctor:
             return Finding("journal", "warn", said, "`tito doctor --fix` takes it back.", fixable=True)
         if torn := changes.damage():
             return Finding("journal", "warn", f"{len(torn)} lines cannot be read.", "tito doctor --fix", True)
-        return Finding("journal", "ok", f"{len(changes.all())} changes can be undone")
+        return Finding("journal", "ok", f"{counted(len(changes.all()), 'change')} can be undone")
 
     def settle_journal(self) -> None:
         with self.state.alone("doctor"):
@@ -187,7 +187,7 @@ class Doctor:
         self.place.tests.own(self.root / "tinytorch")
         news = self.place.news(self.course.package(self.place.sources()))
         if not news:
-            return Finding("package", "ok", f"{len(self.place.sources())} modules of lessons")
+            return Finding("package", "ok", f"{counted(len(self.place.sources()), 'module')} of lessons")
         names = ", ".join(sorted(news)[:3]) + (" …" if len(news) > 3 else "")
         return Finding("package", "bad", f"tinytorch/ has other files than it should: {names}.",
                        "`tito doctor --fix` makes them anew; your modules stay.", fixable=True)
@@ -295,4 +295,5 @@ def alive(process: int) -> bool:
     return True
 
 
+def counted(number: int, what: str) -> str: return f"{number} {what}{'' if number == 1 else 's'}"
 def nothing() -> None: pass

@@ -89,11 +89,11 @@ class Tests:
         """Every module of the lesson, line by line: given code, the learner's, the appendices."""
         found = {}
         for file in lesson.files:
-            mine = file == lesson.name
-            origin = lesson.notebook if mine else f"the course's modules/{lesson.folder}/{file}.py"
-            cells = tested.lift.cells if mine else self.course.chapter(lesson, file).cells
-            lines = module_lines(cells, banner(origin), origin)
-            found[module_of(file)] = lines if mine else [line._replace(cell="") for line in lines]
+            if file == lesson.name:
+                origin = lesson.notebook
+                found[module_of(file)] = module_lines(tested.lift.cells, banner(origin), origin)
+            else:
+                found[module_of(file)] = [line._replace(cell="") for line in self.course.lines(lesson, file)]
         return found
 
     def lesson_tests(

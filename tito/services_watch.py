@@ -280,12 +280,13 @@ class Watching:
         def listen(result: Result) -> None: self.events.put(Came(number, result))
 
         try:
-            what: Report | BaseException | None = self.judge.report(lesson, everything, self.limits, listen)
+            what = self.judge.report(lesson, everything, self.limits, listen)
+            self.events.put(Came(number, what))
         except Stopped:
-            return
+            pass
         except BaseException as problem:        # whoever waits for the events has to know
-            what = problem
-        self.events.put(Came(number, what))
+            self.events.put(Came(number, problem))
+        self.judge.warm.prepare()
 
 
 def watch(

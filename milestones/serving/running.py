@@ -54,4 +54,5 @@ class Running:
     def lines(self) -> list[dict]:
         """What it has logged, as far as it is written."""
         text = self.log.read_text("utf-8")
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        lines = text[: text.rfind("\n") + 1].splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]     # others say something as well

@@ -42,8 +42,8 @@ show_versions()
 # %% [markdown]
 # ## How long does it take?
 #
-# Here are a million numbers, and one way to time a function of them. Run the cell several times. What do you
-# get?
+# Here are a million numbers (`np` is NumPy, and a `float32` a number of four bytes, the kind that networks
+# are made of), and one way to time a function of them. Run the cell several times. What do you get?
 
 # %%
 numbers = np.linspace(-1, 1, 1_000_000, dtype=np.float32)
@@ -320,7 +320,8 @@ peak_memory(lambda: (a + 1) * (a - 1) / 2) / a.nbytes
 # the result is `k` multiplications, added up. A multiplication or addition of two floats is a **FLOP**, a
 # floating-point operation.
 #
-# **Your turn.** By convention a product and its addition count as two, the first addition (to zero) included.
+# **Your turn.** How many are there in the whole product? By convention a multiplication and its addition
+# count as two, the first addition (to zero) included.
 
 # %%
 #| export exercise
@@ -341,11 +342,12 @@ assert matmul_flops(1000, 1000, 1000) == 2_000_000_000, "doubling every side mak
 # ## Two ceilings
 #
 # Now ask for the most this machine can give. First arithmetic: the product of two large `float32` matrices,
-# which NumPy hands to a library (the BLAS in the report above) that people have tuned for decades. No code of
-# yours will do more operations a second than this.
+# which NumPy hands to a library (the BLAS in the report above) that people have tuned for decades. The
+# library calls it **GEMM**, general matrix multiply. No code of yours will do more operations a second than
+# this.
 #
-# **Your turn.** Time the product of two `n` by `n` matrices of `float32` with `timer`, and take the best. How
-# many GFLOP/s is that? (A GFLOP is 10⁹ operations.)
+# **Your turn.** Time the product of two `n` by `n` matrices of `float32` with `timer` (your `timed`, unless
+# somebody brings another one), and take the best. How many GFLOP/s is that? (A GFLOP is 10⁹ operations.)
 
 # %%
 #| export exercise

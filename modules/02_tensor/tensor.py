@@ -88,6 +88,9 @@ assert position((), ()) == 0, "a single number has no index and lies at the star
 # %%
 np.zeros((2, 3, 4), np.int8).strides            # one byte a number, so bytes are steps
 
+# %% [markdown]
+# **Your turn.** The strides of any shape.
+
 # %%
 #| export exercise
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -138,10 +141,12 @@ for name, source in [("along the rows", big), ("across the rows", big.T)]:
 # %% [markdown]
 # ## A box around an array
 #
-# NumPy already walks memory by strides, and CuPy does the same on a GPU, so we do not store numbers
-# ourselves: `Tensor` is a box around an array. The class is short, and it stays so. Its symbols (`+`, `@`,
-# `==` …) and its methods (`x.exp()`) are looked up by name in a table, as the appendix on methods shows, and
-# a function joins the table by being written. Three attributes sit still until lesson 09.
+# NumPy already walks memory by strides, and CuPy, its twin for GPUs, does the same there, so we do not store
+# numbers ourselves: `Tensor` is a box around an array. The class is short, and it stays so. Its symbols (`+`,
+# `@`, `==` …) and its methods (`x.exp()`) are looked up by name in a table, as the appendix on methods shows,
+# and a function joins the table when it is written with `@method` above it. (`Size` is a tuple under
+# PyTorch's name. Of the attributes only `array` matters today: `_base` and `_changes` serve views, further
+# down, and the others sit still until lesson 09.)
 
 # %%
 #| export
@@ -315,7 +320,7 @@ assert runs((), ()) == [], "a single number is no walk at all"
 # %% [markdown]
 # Now cut the runs into the new shape, from the back: take as much of the last run as the last new dimension
 # needs. If a new dimension would have to take a piece of one run *and* a piece of the next, no strides can do
-# it.
+# it. **Your turn.**
 
 # %%
 #| export exercise
@@ -375,6 +380,10 @@ assert view_strides((1, 1), (1, 1), (1,)) == (1,), "one number can be seen in an
 # %%
 np.broadcast_to(np.arange(4), (3, 4)).strides
 
+# %% [markdown]
+# **Your turn.** In which shape do some shapes meet? Where two lengths differ and neither is 1 they do not
+# meet at all: that is a `ShapeError` with both shapes in it.
+
 # %%
 #| export exercise
 def broadcast_shapes(*shapes: tuple[int, ...]) -> Size:
@@ -411,8 +420,9 @@ assert meet() == (), "no shapes at all meet as single numbers do"
 # ## When kinds of number meet
 #
 # In NumPy `int64 + float32` is `float64`, which doubles your memory without asking. PyTorch's rule keeps
-# small types small. Kinds of number fall into three categories: answering (`bool`), counting (integers),
-# measuring (floats).
+# small types small. Kinds of number fall into three categories, `kind.category` 0, 1 and 2: answering
+# (`bool`), counting (integers), measuring (floats). `kind.numpy` is NumPy's word for a kind, and `as_dtype`
+# makes ours of NumPy's.
 #
 # Between two tensors, the higher category wins; within a category, the wider type. **Your turn.**
 
@@ -856,7 +866,8 @@ assert x.item() == 4.0, "an op never changes its input"
 # `keepdims`.
 #
 # **Your turn.** Sums of whole numbers (and of bools) are `int64`, as small integers overflow quickly. Floats
-# keep their width. An empty `dim` means all of them.
+# keep their width. An empty `dim` means all of them. (The function is called `sum_` because Python has a
+# `sum` of its own. As a method it is `x.sum()`.)
 
 # %%
 #| export exercise
@@ -890,6 +901,11 @@ assert sum_(tensor([200, 100], dtype=as_dtype(np.uint8))).dtype is int64, \
     "the sum of any whole numbers is int64"
 assert table.sum().dtype.name == "float32" and table.array.sum() == 21.0, \
     "a sum of floats keeps their dtype, and its input as it was"
+
+# %% [markdown]
+# **Your turn.** The average, and the **variance**: the average of the squared distances from the average. If
+# the numbers are a sample, that comes out a little low, as their own average lies closer to them than the
+# true one; dividing by n − 1 makes up for it, and is what `correction=1` asks for.
 
 # %%
 #| export exercise
@@ -1164,7 +1180,7 @@ class Counting(Engine):
         return self.inner.run(op, inputs, settings)
 
 # %%
-x, w, b = Tensor(np.ones((32, 784), np.float32)), Tensor(np.ones((784, 10), np.float32)), tensor([0.0] * 10)
+x, w, b = Tensor(np.ones((32, 784), np.float32)), Tensor(np.zeros((784, 10), np.float32)), tensor([0.0] * 10)
 with using(Counting(current_engine())) as engine:
     y = (x @ w + b).exp()
     p = y / y.sum(1, keepdim=True)
@@ -1181,8 +1197,9 @@ for name, run in [("NumPy", lambda: x.array + y.array), ("the door", lambda: x +
     print(f"{name:>9}: {(time.perf_counter() - start) / 20_000 * 1e6:.2f} µs")
 
 # %% [markdown]
-# About a microsecond more. For two numbers that is a lot; for the 32 x 784 times 784 x 10 product above it is
-# a hundredth. This is why networks compute in batches.
+# A microsecond or two more. For two numbers that is a lot. The product of 32 x 784 and 784 x 10 above takes
+# about ten, and there it is a part that you can bear; with a thousand rows in place of 32 you would have to
+# look for it. This is why networks compute in batches.
 #
 # ## Challenges
 #
@@ -1199,5 +1216,5 @@ for name, run in [("NumPy", lambda: x.array + y.array), ("the door", lambda: x +
 # A tensor library can let `add` do its own work, and later, when gradients arrive, wrap or replace it. Many
 # do: each new feature patches the last one, and after the third nobody can say what `+` does. The other way
 # is to make an operation *data*, a name with a function, and to ask one object to run it. It costs a call for
-# every op, a good half of a microsecond here. It buys the right to build gradients, devices, profilers and
+# every op, a microsecond or two here. It buys the right to build gradients, devices, profilers and
 # compilers as separate things that can be put around each other, each of which you can read on a page.

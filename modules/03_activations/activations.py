@@ -426,8 +426,8 @@ assert log_softmax(tensor([1, 2]), 0).dtype.name == "float32", "whole numbers be
 #
 # Relu has a corner at 0, and left of it nothing at all. Modern networks prefer a round one. Multiply `x` by
 # the chance that a normally distributed number is smaller than `x`, and you get **GELU**: $x \cdot \Phi(x)$,
-# with $\Phi(x) = \frac12 (1 + \mathrm{erf}(x / \sqrt 2))$. There is no short formula for `erf`, so for years
-# everybody used one that is close to GELU:
+# with $\Phi(x) = \frac12 (1 + \mathrm{erf}(x / \sqrt 2))$. `erf`, the **error function**, is an integral
+# without a short formula, so for years everybody used one that is close to GELU:
 #
 # $$\tfrac12\, x \left(1 + \tanh\left(\sqrt{2/\pi}\,(x + 0.044715\, x^3)\right)\right)$$
 #

@@ -407,8 +407,8 @@ def own_state(module: Module) -> Iterator[tuple[str, Tensor]]:
     ### END SOLUTION
 
 # %% [markdown]
-# The whole dict is the walk, and your pairs at each stop. Before and after, hooks may have a say; that code
-# is given.
+# The whole dict is the walk, and your pairs at each stop. Before and after, **hooks** may have a say:
+# functions that somebody has hung on a module, to be called at that moment. That code is given.
 
 # %%
 #| export
@@ -615,8 +615,9 @@ assert Sequential(double, plus_one)[0] is double, "the parts are known by their 
 # ## The first numbers
 #
 # All weights 1 is a bad start, and all weights 0 a worse one: then all neurons of a layer are the same, and
-# stay so. So they are drawn at random. How large should they be? Guess, for a network with 50 layers of width
-# 100: does it matter whether the weights spread by 0.1 or by 0.2?
+# stay so. So they are drawn at random. How large should they be? Call the root of the variance the **spread**
+# of some numbers (statistics says standard deviation, and the method is `std`). Guess, for a network with 50
+# layers of width 100: does it matter whether the weights have a spread of 0.1 or of 0.2?
 
 # %%
 from tinytorch import manual_seed, randn

@@ -244,6 +244,8 @@ assert dense_cost(1, 3, 2).bytes == 4 * (8 + 5), "4 bytes for each of 8 paramete
 assert dense_cost(10, 3, 2).bytes == 4 * (8 + 50), "a batch moves the parameters once, and its rows each"
 
 # %% [markdown]
+# The first layer has 200,960 of the 235,146 numbers, nearly six times as many as the other two together.
+#
 # One row and sixty-four rows: how much longer will the second take? Compare the operations, then the bytes,
 # and write a number down before you run.
 

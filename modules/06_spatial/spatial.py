@@ -6,8 +6,8 @@
 # has to learn what a stroke is 784 times, once for each place where one may begin.
 #
 # A **convolution** looks through a small window instead, and uses the same few weights wherever the window
-# stands. You write one, first as seven loops, then as a single matrix product that is some thousand times
-# faster. Around it you build the rest of what Yann LeCun's network read cheques with in 1998.
+# stands. You write one, first as seven loops, then as a single matrix product that is more than a thousand
+# times faster. Around it you build the rest of what Yann LeCun's network read cheques with in 1998.
 
 # %%
 #| export
@@ -264,7 +264,7 @@ print(f"{product}: {loops.best / product.best:.0f} times faster")
 # ## What it costs
 #
 # The matrix has `kh * kw` times as many numbers as the picture. For a batch of 32 pictures with 16 channels,
-# 2 MB each way, it takes 19 MB, which do not fit into any cache. Writing it costs more than the product.
+# 2 MB each way, it takes 17 MB, which do not fit into any cache. Writing it costs more than the product.
 
 # %%
 batch, sixteen = rng.random((32, 16, 32, 32), np.float32), rng.random((16, 16, 3, 3), np.float32)
@@ -658,7 +658,7 @@ def slide(reduce, x, dim: int, kernel: int, stride: int, padding: int, dilation:
     for to, of in taps(x.shape[dim], kernel, stride, padding, dilation, places):
         piece = x[along(dim, of)]
         if out is None: out = started(piece, dim, to, places, start)
-        #| hint Later pieces meet what is there: reduce(a, b, out=c) takes two arrays and writes into a third.
+        #| hint The first piece is in out now. Else it meets what is there: reduce(a, b, out=c) writes into c.
         #| hint The part of out that this piece reaches is out[along(dim, to)], a view.
         ### BEGIN SOLUTION
         else:
@@ -981,8 +981,8 @@ assert np.allclose(standardize_channels(tensor([[2.0], [2.0]])).array, 0), \
 same = rescale_channels(x, tensor(mean), tensor(var), w, b)
 assert np.allclose(same.array, standardize_channels(x, w, b).array, atol=1e-5), \
     "given mean and variance, rescaling does what standardizing does"
-given = rescale_channels(x, tensor([3.0] * 3), tensor([4.0] * 3), eps=0.0)
-assert np.allclose(given.array, (x.array - 3) / 2, atol=1e-5), \
+given = rescale_channels(x, tensor([3.0] * 3), tensor([4.0] * 3), eps=5.0)
+assert np.allclose(given.array, (x.array - 3) / 3, atol=1e-5), \
     "the mean and the variance are those that are given, not those of this batch"
 assert out.dtype.name == "float32" and np.shares_memory(out.array, x.array) is False, \
     "float32 stays float32, and the input stays as it was"

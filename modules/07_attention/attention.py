@@ -106,8 +106,8 @@ assert rows[1, 0].item() == 10.0, "the rows are copies: who writes into them lea
 #
 # $$p_{t,2i} = \sin(t / 10000^{2i/C}), \qquad p_{t,2i+1} = \cos(t / 10000^{2i/C})$$
 #
-# **Your turn.** A row for each place, `width` numbers long; sines in the even columns, cosines in the odd
-# ones.
+# **Your turn.** A row for each place $t$, `width` numbers long (the $C$ of the formula); sines in the even
+# columns, cosines in the odd ones.
 
 # %%
 #| export exercise
@@ -159,8 +159,8 @@ shaded((places @ places.mT).array)
 # ## The look
 #
 # A Python dict has keys and values. You come with a query; if it is one of the keys, you get its value.
-# Attention is a dict that forgives. Query and keys are rows of numbers, every key matches a little, and you
-# get a mixture of all values in which a value weighs as much as its key matches:
+# Attention is a dict that forgives. Query and keys are rows of $E$ numbers, every key matches a little, and
+# you get a mixture of all values in which a value weighs as much as its key matches:
 #
 # $$\text{weights} = \mathrm{softmax}\left(\frac{q\,k^T}{\sqrt{E}}\right), \qquad
 # \text{out} = \text{weights} \cdot v$$
@@ -292,7 +292,7 @@ for name, look in [("five ops", lambda: attention_weights(q, k) @ v), ("one op",
 # %% [markdown]
 # ## A look at a sentence
 #
-# Time for a picture. No weights are needed to build a head that is good for something. Give each word a
+# Time for a picture. Nothing has to be learned to build a look that is good for something. Give each word a
 # random row, and let
 #
 # - the query of a word be its own row,
@@ -318,15 +318,15 @@ seen = attend(4 * x, before, x)[-1]
 vocabulary[(rows @ seen).argmax().item()]
 
 # %% [markdown]
-# *the cat sat on the mat and the cat sat* … **on**. Heads of just this kind, **induction heads**, appear by
-# themselves when a transformer is trained on text; two layers are enough, one to fetch the word before, one
-# to look. They are a good part of how a language model copies and continues.
+# *the cat sat on the mat and the cat sat* … **on**. Looks of just this kind, called **induction heads**,
+# appear by themselves when a transformer is trained on text; two layers are enough, one to fetch the word
+# before, one to look. They are a good part of how a language model copies and continues.
 #
 # ## No look ahead
 #
 # In the picture, the second *cat* also looked at words to its right. A model that is to *predict* the next
 # word must not: in training it would read the answer. So the word at place `t` may look at places up to
-# `t`: a **causal** mask.
+# `t`: a **causal** mask. **Your turn.**
 
 # %%
 #| export exercise
@@ -499,6 +499,8 @@ assert seen == [False, True], "weights are dropped in training, and only there"
 # word passes by itself, four times as wide inside. Both are *added* to what was there: a block does not
 # replace the row, it edits it. Rows that are edited often grow, so what a sublayer *reads* goes through a
 # layer norm first. (In 2017 the norm stood behind the addition. Where it stands now, deep stacks train.)
+#
+# The MLP is given; its bend is a GELU. **Your turn** is the block's `forward`.
 
 # %%
 #| export

@@ -144,6 +144,7 @@ assert abs(central_difference(lambda x: float(x[0] ** 3), np.array([1.0]), 0.1)[
 # - a gradient may be a function without arguments, which runs only if somebody wants that gradient.
 #
 # **Your turn.** The rules of arithmetic. They will see arrays, sometimes tensors, and here plain numbers do.
+# (`handed_on`, in the checks, calls a rule, and each function that the rule answers with.)
 
 # %%
 #| export exercise
@@ -400,7 +401,7 @@ Ladder(loss)
 #
 # `(3, 1) + (4,)` stretched both. A stretched number was used many times, and is paid for as often: its
 # gradient is the *sum* over all the places to which it was copied. Every rule would have to think of that.
-# Instead, the engine does, in one place.
+# Instead, the engine does, in one place. **Your turn.**
 
 # %%
 #| export exercise

@@ -471,8 +471,9 @@ Adam([wide], 0.5).step()
 assert np.allclose(wide.array, 0.5), "all pieces of a large parameter take the same step"
 
 # %% [markdown]
-# To see a thing, take it away. This Adam has no memory of the correction; its first steps are too long or
-# too short? One average is too small, and it is above the line. The other is too small, and below.
+# To see a thing, take it away. This Adam does not correct. Are its first steps too long or too short? Both
+# averages are too small, but one stands above the line of the fraction and the other below. (`trail` hands an
+# optimizer one slope after the other, and tells where the parameter is after each.)
 
 # %%
 class Uncorrected(Adam):

@@ -1150,7 +1150,7 @@ distillation_loss(student, teacher, labels).backward()
 assert teacher.grad is None and student.grad is not None, "the student learns, and the teacher does not"
 
 # %% [markdown]
-# A student of 16 hidden units and 1,210 numbers, a forty-second part of its teacher. It goes to three
+# A student of 16 hidden units and 1,210 numbers, forty-two times smaller than its teacher. It goes to three
 # schools: one that has 100 digits with their labels; one that has all 1,415 with their labels; and one that
 # has 1,415 pictures and not a single label, but a teacher. Put them in order.
 
@@ -1169,8 +1169,9 @@ for school, data, epochs, loss in [("100 labels", few, 100, cross_entropy),
     print(f"{school:>20}: {right(student):.1f} %, {bytes_on_disk(student)} bytes")
 
 # %% [markdown]
-# Who labels pictures costs money; a teacher is there already, and it can be asked about pictures that nobody
-# has labelled.
+# Without a single label the student of a teacher is about as good as the one that has them all. Who labels
+# pictures costs money; a teacher is there already, and it can be asked about pictures that nobody has
+# labelled.
 #
 # ## Challenges
 #

@@ -32,107 +32,158 @@ from tinytorch.tensor import Kept
 # %%
 #| export
 LOOK = Library("attention", r"""
-#define BLOCK 32                            // queries that are done together
+#define BLOCK 32                            // queries that are done together …
+#define FEW 4                               // … if there are as many as that
 
-// How many keys some query of the block may look at, from the first to the last.
-static int64_t last_key(const float *mask, int64_t step, int64_t rows, int64_t keys) {
-    int64_t last = 0;
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t j = keys; j > last; j--) if (mask[r * step + j - 1] != -INFINITY) last = j;
-    return last;
+// Behind which key of the S no query of a block may look, for each block of the T queries.
+static void last_keys(int64_t *last, const float *mask, int64_t step, int64_t T, int64_t S) {
+    for (int64_t t = 0; t < T; t++) {
+        int64_t *end = last + t / BLOCK, j = S;
+        if (t % BLOCK == 0) *end = 0;
+        while (j > *end && mask[t * step + j - 1] == -INFINITY) j--;
+        *end = j;
+    }
+}
+
+// What each of the masks is: its rows, or, where there is none, one row that changes nothing for all queries.
+typedef struct { const array *x; float *row; int64_t step; } look;
+static look look_at(const array *x, int64_t n, float neutral) {
+    if (x->ndim > 1) return (look){x, 0, row_step(x)};
+    float *row = room(n);
+    for (int64_t j = 0; j < n; j++) row[j] = neutral;
+    return (look){x, row, 0};
+}
+static inline const float *looks(look all, int64_t i) { return all.row ? all.row : matrix(all.x, i); }
+
+// Makes scores to weights, which are not yet divided by their sum. What they are to be divided by goes to
+// `sum`; the logarithm of all that there was of it is given back.
+static inline float soften(float *restrict x, const float *restrict mask, const float *restrict keep,
+                           int64_t n, float *sum) {
+    float top = -INFINITY, total = 0;
+    SIMD(reduction(max : top)) for (int64_t j = 0; j < n; j++) {
+        x[j] += mask[j];
+        top = x[j] > top ? x[j] : top;
+    }
+    top = top < -3.4e38f ? -3.4e38f : top;                          // finite, even of -infinity
+    SIMD(reduction(+ : total)) for (int64_t j = 0; j < n; j++) {
+        float weight = exp_(x[j] - top);
+        total += weight;
+        x[j] = weight * keep[j];
+    }
+    *sum = total == 0 ? 1 : total;
+    return top + logf(*sum);
+}
+
+static inline float row_dot(const float *x, const float *y, int64_t n) {
+    float sum = 0;
+    SIMD(reduction(+ : sum)) for (int64_t j = 0; j < n; j++) sum += x[j] * y[j];
+    return sum;
+}
+
+// One query, where there are too few for a tile: keys and values are read where they lie. -> the logarithm
+static float look_alone(float *restrict out, const float *q, const float *keys, int64_t key_step,
+                        const float *values, int64_t value_step, const float *mask, const float *keep,
+                        float *scores, int64_t E, int64_t V, int64_t n, float scale) {
+    float sum;
+    for (int64_t j = 0; j < n; j++) scores[j] = scale * row_dot(q, keys + j * key_step, E);
+    float total = soften(scores, mask, keep, n, &sum);
+    memset(out, 0, V * sizeof(float));
+    for (int64_t j = 0; j < n; j++) {
+        const float *restrict value = values + j * value_step;
+        float weight = scores[j] / sum;
+        SIMD() for (int64_t c = 0; c < V; c++) out[c] = FMA(weight, value[c], out[c]);
+    }
+    return total;
 }
 
 KERNEL void attend(array *outs, array *totals, array *qs, array *ks, array *vs, array *masks, array *keeps,
                    float scale, int64_t n) {
     int64_t T = rows_of(qs), S = rows_of(ks), E = columns_of(ks), V = columns_of(vs);
-    int64_t pitch = whole(S, WIDE), v_pitch = whole(V, WIDE);
-    int64_t masked = masks->ndim > 1, kept = keeps->ndim > 1;
-    float *keys = room(E * pitch), *values = room(S * v_pitch), *q = room(BLOCK * E);
+    int64_t pitch = whole(S, WIDE), v_pitch = whole(V, WIDE), last[whole(T, BLOCK) / BLOCK];
+    float *keys = room(E * pitch), *values = room(S * v_pitch), *q = room(BLOCK * E), sums[BLOCK];
     float *scores = room(BLOCK * pitch), *out = room(BLOCK * v_pitch);
+    look masked = look_at(masks, S, 0), kept = look_at(keeps, S, 1);
+    const float *known = 0;
     for (int64_t i = 0; i < n; i++) {
+        const float *mask = looks(masked, i), *keep = looks(kept, i);
+        if (mask != known) last_keys(last, known = mask, masked.step, T, S);
+        for (int64_t t = 0; t < T && T < FEW; t++)
+            FLOATS(totals)[i * T + t] = look_alone(
+                matrix(outs, i) + t * row_step(outs), matrix(qs, i) + t * row_step(qs), matrix(ks, i),
+                row_step(ks), matrix(vs, i), row_step(vs), mask + t * masked.step, keep + t * kept.step,
+                scores, E, V, last[0], scale);
+        if (T < FEW) continue;
         turn_rows(keys, pitch, matrix(ks, i), row_step(ks), S, E);
         copy_rows(values, v_pitch, matrix(vs, i), row_step(vs), S, V, 1);
         for (int64_t t = 0; t < T; t += BLOCK) {
-            int64_t rows = T - t < BLOCK ? T - t : BLOCK, last = S;
-            const float *mask = masked ? matrix(masks, i) + t * row_step(masks) : 0;
-            const float *keep = kept ? matrix(keeps, i) + t * row_step(keeps) : 0;
-            if (mask) last = last_key(mask, row_step(masks), rows, S);
+            int64_t rows = T - t < BLOCK ? T - t : BLOCK, m = last[t / BLOCK];
             copy_rows(q, E, matrix(qs, i) + t * row_step(qs), row_step(qs), rows, E, scale);
             memset(q + rows * E, 0, (BLOCK - rows) * E * sizeof(float));
-            tiles(rows, last, E, q, E, 1, keys, pitch, scores, pitch, 0);
-            for (int64_t r = 0; r < rows; r++) {
-                float *x = scores + r * pitch, top = -INFINITY, total = 0;
-                if (mask) SIMD() for (int64_t j = 0; j < last; j++) x[j] += mask[r * row_step(masks) + j];
-                SIMD(reduction(max : top)) for (int64_t j = 0; j < last; j++) top = x[j] > top ? x[j] : top;
-                top = top < -3.4e38f ? -3.4e38f : top;              // finite, even of -infinity
-                SIMD(reduction(+ : total))
-                for (int64_t j = 0; j < last; j++) total += x[j] = exp_(x[j] - top);
-                if (total == 0) total = 1;
-                FLOATS(totals)[i * T + t + r] = top + logf(total);
-                SIMD() for (int64_t j = 0; j < last; j++) x[j] /= total;
-                if (keep) SIMD() for (int64_t j = 0; j < last; j++) x[j] *= keep[r * row_step(keeps) + j];
-            }
-            tiles(rows, V, last, scores, pitch, 1, values, v_pitch, out, v_pitch, 0);
-            give_rows(matrix(outs, i) + t * row_step(outs), row_step(outs), out, v_pitch, rows, V, 1);
+            tiles(rows, m, E, q, E, 1, keys, pitch, scores, pitch, 0);
+            for (int64_t r = 0; r < rows; r++)
+                FLOATS(totals)[i * T + t + r] = soften(scores + r * pitch, mask + (t + r) * masked.step,
+                                                       keep + (t + r) * kept.step, m, sums + r);
+            tiles(rows, V, m, scores, pitch, 1, values, v_pitch, out, v_pitch, 0);
+            for (int64_t r = 0; r < rows; r++)
+                give_rows(matrix(outs, i) + (t + r) * row_step(outs), 0, out + r * v_pitch, 0, 1, V,
+                          1 / sums[r]);
         }
     }
-    free(keys); free(values); free(q); free(scores); free(out);
+    free(keys); free(values); free(q); free(scores); free(out); free(masked.row); free(kept.row);
+}
+
+// A row on the way back: its weights again, and the gradients of its scores over the rewards.
+static inline void harden(float *restrict x, float *restrict reward, const float *restrict mask,
+                          const float *restrict keep, int64_t n, float total, float along) {
+    SIMD() for (int64_t j = 0; j < n; j++) {
+        float weight = exp_(x[j] + mask[j] - total);
+        x[j] = weight * keep[j];
+        reward[j] = weight * (reward[j] * keep[j] - along);
+    }
+    for (int64_t j = n; j < whole(n, HIGH); j++) x[j] = reward[j] = 0;      // fill the tile
 }
 
 KERNEL void attend_back(array *dqs, array *dks, array *dvs, array *gs, array *outs, array *totals, array *qs,
                         array *ks, array *vs, array *masks, array *keeps, float scale, int64_t n) {
     int64_t T = rows_of(qs), S = rows_of(ks), E = columns_of(ks), V = columns_of(vs);
     int64_t pitch = whole(S, WIDE), e_pitch = whole(E, WIDE), v_pitch = whole(V, WIDE);
-    int64_t masked = masks->ndim > 1, kept = keeps->ndim > 1;
+    int64_t last[whole(T, BLOCK) / BLOCK];
     float *turned = room(E * pitch), *keys = room(S * e_pitch), *values = room(V * pitch);
     float *q = room(BLOCK * e_pitch), *g = room(BLOCK * v_pitch);
     float *shares = room(BLOCK * pitch), *rewards = room(BLOCK * pitch);
     float *dq = room(BLOCK * e_pitch), *dk = room(pitch * e_pitch), *dv = room(pitch * v_pitch);
+    look masked = look_at(masks, S, 0), kept = look_at(keeps, S, 1);
+    const float *known = 0;
     for (int64_t i = 0; i < n; i++) {
+        const float *mask = looks(masked, i), *keep = looks(kept, i);
+        if (mask != known) last_keys(last, known = mask, masked.step, T, S);
         turn_rows(turned, pitch, matrix(ks, i), row_step(ks), S, E);
         copy_rows(keys, e_pitch, matrix(ks, i), row_step(ks), S, E, 1);
         turn_rows(values, pitch, matrix(vs, i), row_step(vs), S, V);
         memset(dk, 0, pitch * e_pitch * sizeof(float));
         memset(dv, 0, pitch * v_pitch * sizeof(float));
         for (int64_t t = 0; t < T; t += BLOCK) {
-            int64_t rows = T - t < BLOCK ? T - t : BLOCK, last = S;
-            const float *mask = masked ? matrix(masks, i) + t * row_step(masks) : 0;
-            const float *keep = kept ? matrix(keeps, i) + t * row_step(keeps) : 0;
-            if (mask) last = last_key(mask, row_step(masks), rows, S);
+            int64_t rows = T - t < BLOCK ? T - t : BLOCK, m = last[t / BLOCK];
             copy_rows(q, e_pitch, matrix(qs, i) + t * row_step(qs), row_step(qs), rows, E, scale);
             copy_rows(g, v_pitch, matrix(gs, i) + t * row_step(gs), row_step(gs), rows, V, 1);
             memset(q + rows * e_pitch, 0, (BLOCK - rows) * e_pitch * sizeof(float));
             memset(g + rows * v_pitch, 0, (BLOCK - rows) * v_pitch * sizeof(float));
-            tiles(rows, last, E, q, e_pitch, 1, turned, pitch, shares, pitch, 0);
-            tiles(rows, last, V, g, v_pitch, 1, values, pitch, rewards, pitch, 0);
-            for (int64_t r = 0; r < rows; r++) {
-                float *x = shares + r * pitch, *reward = rewards + r * pitch;
-                float total = FLOATS(totals)[i * T + t + r], along = 0;
-                const float *o = matrix(outs, i) + (t + r) * row_step(outs), *d = g + r * v_pitch;
-                SIMD(reduction(+ : along)) for (int64_t c = 0; c < V; c++) along += d[c] * o[c];
-                if (mask) SIMD() for (int64_t j = 0; j < last; j++) x[j] += mask[r * row_step(masks) + j];
-                SIMD() for (int64_t j = 0; j < last; j++) x[j] = exp_(x[j] - total);
-                if (keep) {
-                    const float *stay = keep + r * row_step(keeps);
-                    SIMD() for (int64_t j = 0; j < last; j++) {
-                        float weight = x[j];
-                        x[j] = weight * stay[j];
-                        reward[j] = weight * (reward[j] * stay[j] - along);
-                    }
-                }
-                else SIMD() for (int64_t j = 0; j < last; j++) reward[j] = x[j] * (reward[j] - along);
-                for (int64_t j = last; j < whole(last, HIGH); j++) x[j] = reward[j] = 0; // fill the tile
-            }
-            tiles(rows, E, last, rewards, pitch, 1, keys, e_pitch, dq, e_pitch, 0);
-            tiles(last, E, rows, rewards, 1, pitch, q, e_pitch, dk, e_pitch, 1);
-            tiles(last, V, rows, shares, 1, pitch, g, v_pitch, dv, v_pitch, 1);
+            tiles(rows, m, E, q, e_pitch, 1, turned, pitch, shares, pitch, 0);
+            tiles(rows, m, V, g, v_pitch, 1, values, pitch, rewards, pitch, 0);
+            for (int64_t r = 0; r < rows; r++)
+                harden(shares + r * pitch, rewards + r * pitch, mask + (t + r) * masked.step,
+                       keep + (t + r) * kept.step, m, FLOATS(totals)[i * T + t + r],
+                       row_dot(g + r * v_pitch, matrix(outs, i) + (t + r) * row_step(outs), V));
+            tiles(rows, E, m, rewards, pitch, 1, keys, e_pitch, dq, e_pitch, 0);
+            tiles(m, E, rows, rewards, 1, pitch, q, e_pitch, dk, e_pitch, 1);
+            tiles(m, V, rows, shares, 1, pitch, g, v_pitch, dv, v_pitch, 1);
             give_rows(matrix(dqs, i) + t * row_step(dqs), row_step(dqs), dq, e_pitch, rows, E, scale);
         }
         give_rows(matrix(dks, i), row_step(dks), dk, e_pitch, S, E, 1);         // q was scaled already
         give_rows(matrix(dvs, i), row_step(dvs), dv, v_pitch, S, V, 1);
     }
-    free(turned); free(keys); free(values); free(q); free(g);
-    free(shares); free(rewards); free(dq); free(dk); free(dv);
+    free(turned); free(keys); free(values); free(q); free(g); free(shares); free(rewards);
+    free(dq); free(dk); free(dv); free(masked.row); free(kept.row);
 }
 
 KERNEL int64_t add_rows(array *outs, array *xs, array *ids, int64_t n, int64_t places, int64_t width) {

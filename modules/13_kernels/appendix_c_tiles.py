@@ -21,18 +21,32 @@ from tinytorch.compiling import HEADER
 # %%
 #| export
 TILES = HEADER + r"""
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
 #define LANES 16                            // floats in a register
-#define HIGH 8                              // rows of a tile
-#else
+#define REGISTERS 32
+#elif defined(__AVX__)
 #define LANES 8
-#define HIGH 4
+#define REGISTERS 16
+#elif defined(__aarch64__)
+#define LANES 4
+#define REGISTERS 32
+#else
+#define LANES 4
+#define REGISTERS 16
 #endif
+#define HIGH (REGISTERS / 4)                // rows of a tile
 #define WIDE (2 * LANES)                    // columns of a tile
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 
 static inline int64_t whole(int64_t n, int64_t part) { return (n + part - 1) / part * part; }
-static inline float *room(int64_t n) { return (float *)malloc((n + WIDE) * sizeof(float)); }
+static inline float *room(int64_t n) {
+    int64_t bytes = whole(n + WIDE, LANES) * (int64_t)sizeof(float);
+#ifdef _WIN32
+    return (float *)malloc(bytes);
+#else
+    return (float *)aligned_alloc(4 * LANES, bytes);    // or a register would cross lines of the cache
+#endif
+}
 
 // out[r][c] = the sum over k < depth of a[r * across + k * along] * b[k * pitch + c], for a tile of r and c;
 // with `more`, it is added to what is in out.

@@ -2,7 +2,8 @@
 # # Appendix: three tables
 #
 # Forwards go into the engine, where lesson 02 left room for them. Ways back go into lesson 09's table of
-# shortcuts, in front of the shortcut that is there. Steps of optimizers go into the table of lesson 10.
+# shortcuts, in front of the shortcut that is there. Steps of optimizers go into the table of lesson 10. (And
+# a fourth table, of lesson 02, has those that draw random numbers.)
 
 # %%
 #| export
@@ -20,6 +21,7 @@ from tinytorch.bookkeeping import STEPS
 from tinytorch.column import DECLINED, KERNELS, PULLS, WATCHERS, bodies
 from tinytorch.compiling import READY, cache_folder, compiler, processor
 from tinytorch.kernels import Device, chosen
+from tinytorch.randomness import DRAWS
 from tinytorch.receipts import RULES, SHORTCUTS, Rule
 from tinytorch.switch import CHOICE, COMPUTER
 from tinytorch.tensor import Op
@@ -32,11 +34,13 @@ BEFORE: dict = {}                                   # the shortcuts that kernels
 
 
 def renew(op) -> None:
-    """Puts the kernels of an op, or of an optimizer, where they will be asked."""
+    """Puts the kernels of an op, of an optimizer or of a function that draws where they will be asked."""
     if isinstance(op, Op):
         DEVICE.renew(op)
         if op not in BEFORE: BEFORE[op] = SHORTCUTS.get(op)
         renew_pull(op)
+    elif not isinstance(op, type):
+        DRAWS[op] = chosen(bodies(KERNELS, op, "cpu", DEVICE.engines), op.__wrapped__)
     elif found := bodies(KERNELS, op, "cpu", DEVICE.engines) + bodies(KERNELS, op, "cuda", DEVICE.engines):
         step = chosen(found, lambda *_: DECLINED)
         STEPS[op] = lambda *given: step(*given) is not DECLINED
@@ -77,6 +81,7 @@ def only(rule: Rule, asked: set) -> Callable:
 FILES = {                               # each file of kernels, and the module that its ops are from
     "c_bends": "bends", "c_rows": "dense", "c_attention": "attention", "c_pictures": "spatial",
     "c_recurrent": "recurrent", "c_steps": "optimizers", "c_integers": "compression",
+    "c_random": "randomness",
 }
 
 
@@ -122,7 +127,7 @@ def kernels() -> Kernels:
     load()
     ways = ((KERNELS, "forward"), (PULLS, "back"))
     rows = [(op.name if isinstance(op, Op) else op.__name__, device, one.engine,
-             way if isinstance(op, Op) else "step")
+             way if isinstance(op, Op) else "step" if isinstance(op, type) else "draw")
             for table, way in ways for (op, device), found in table.items()
             for one in found if one.engine in DEVICE.engines]
     return Kernels(sorted(rows))

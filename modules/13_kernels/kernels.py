@@ -64,8 +64,10 @@ class Roofline:
         for name, *point in self.points:
             x, y = self.at(*point).split()
             dots += f'<circle cx="{x}" cy="{y}" r="4"/>'
-            names += f'<text x="{float(x) + 7}" y="{float(y) + 4}">{name}, {point[1]:.3g}</text>'
-        return ('<svg xmlns="http://www.w3.org/2000/svg" width="640" height="230">'
+            names += f'<text x="{float(x) + 7}" y="{float(y) + 16}">{name}, {point[1]:.3g}</text>'
+        said = f"a roofline with {', '.join([name for name, *_ in self.points])}"
+        return ('<svg xmlns="http://www.w3.org/2000/svg" width="640" height="230" '
+                f'role="img" aria-label="{said}">'
                 f'<path d="{roof}" fill="none" stroke="#7b8794" stroke-width="2"/>'
                 f'<g fill="#c8452c">{dots}</g><g font-size="12" fill="#7b8794">{names}'
                 '<text x="60" y="222">operations a byte, from 0.1 to 1000</text>'
@@ -291,7 +293,7 @@ def silu_in_walks(x):
     out += 1
     return np.divide(x, out, out=out)
 
-timed(lambda: silu_in_walks(million)), timed(lambda: np.copyto(room, million))
+print(f"four walks {timed(lambda: silu_in_walks(million))}, a copy {timed(lambda: np.copyto(room, million))}")
 
 # %% [markdown]
 # The cure is the one that you know: finish with a tile before the next is begun. A tile of a line of

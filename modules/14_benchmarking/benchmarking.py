@@ -400,6 +400,8 @@ def own_invention(x, y, /): return x + y
 
 assert cost_of(own_invention, (x, 2.0), {}, x + 2.0) == (0, 120), \
     "of an op without a rule the bytes are known; its operations are not made up"
+w, b, y = Tensor(np.zeros((7, 5), np.float32)), Tensor(np.zeros(7, np.float32)), Tensor(np.zeros((3, 7)))
+assert cost_of(linear, (x, w, b), {}, y).flops == 21 * 11, "a rule gets the output, then the inputs"
 assert cost_of(gelu, (x,), {"approximate": "tanh"}, x).flops == 9 * 15, \
     "settings reach the rule: by tanh, a gelu is nine operations, and not five"
 

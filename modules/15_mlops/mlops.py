@@ -437,6 +437,12 @@ with tempfile.TemporaryDirectory() as name:
     assert seen[-1] == "raised", "who could not write is told so, and does not hear of a version 7"
     assert sorted(path.name for path in shelf.iterdir()) == ["0005", "0006"], \
         "a draft that failed is swept away, and everything else is as it was"
+    def vanishing(folder):
+        shutil.rmtree(folder)
+        raise KeyboardInterrupt
+    try: publish(shelf, vanishing)
+    except BaseException as error: told = type(error)
+    assert told is KeyboardInterrupt, "nothing is left to sweep away: still the writer's own error is told"
     refused = PermissionError("the disk refuses")
     with patch("os.rename", side_effect=refused), patch("os.replace", side_effect=refused):
         try: told = publish(shelf, write(b"x"))
@@ -1230,6 +1236,8 @@ assert verdict(Tally(5, 0), Tally(500, 400)) == "wait", "the old one has to be k
 assert verdict(Tally(900, 300), Tally(1000, 20)) == "on", "far fewer failures are no reason to go back"
 assert verdict(Tally(900, 700), Tally(100, 78)) == "wait", "bad input hurts both: the canary is not to blame"
 assert verdict(Tally(9000, 90), Tally(1000, 60)) == "back", "worse is worse, however much it has shown"
+at_the_limit = z_score(Tally(900, 18), Tally(100, 15))
+assert verdict(Tally(900, 18), Tally(100, 15), at_the_limit) == "wait", "back is what is above the limit"
 
 # %% [markdown]
 # ## One evening

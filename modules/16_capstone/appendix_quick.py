@@ -26,6 +26,7 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +64,11 @@ class Sheet(NamedTuple):
     eps: tuple[float, float]            # of the two norms
 
 
+def panels(layer: Sheet, cut) -> Sheet:
+    """The same, with matrices that were cut into pieces."""
+    return Sheet(*[(cut(weight), added) for weight, added in layer[:4]], layer.eps)
+
+
 def matrix(linear: Linear, norm: LayerNorm | None = None, factor=1.0):
     """A linear layer as (in, out) and (out): after a norm that only centers and scales, times a factor."""
     weight = linear.weight.array.T.astype(np.float64)
@@ -84,10 +90,20 @@ def sheet(block: Block) -> Sheet:
                  matrix(mlp.c_fc, block.ln_2), half, (block.ln_1.eps, block.ln_2.eps))
 
 # %% [markdown]
-# Then one word takes twenty-odd calls of NumPy in each layer.
+# Then one word takes twenty-odd calls of NumPy in each layer, for arrays of a few hundred numbers. Whoever
+# has lesson 13 and a compiler pays for one: its appendix `c_words` is a layer in C.
 
 # %%
 #| export
+
+
+def in_one_call(width: int):
+    """Layers of this width in C, a module of lesson 13; None where there are none."""
+    try: tables, found = import_module("tinytorch.tables"), import_module("tinytorch.c_words")
+    except ImportError: return None
+    return found if "c" in tables.DEVICE.engines and width % found.PANEL == 0 and found.there() else None
+
+
 class Sheets:
     """All layers of a GPT, as its weights are now."""
 
@@ -95,6 +111,8 @@ class Sheets:
         parts = model.transformer
         self.words, self.places = [table.weight.array.copy() for table in (parts.wte, parts.wpe)]
         self.layers, self.heads = [sheet(block) for block in parts.h], parts.h[0].attn.n_head
+        self.compiled = in_one_call(self.words.shape[1])
+        if self.compiled: self.layers = [panels(layer, self.compiled.in_panels) for layer in self.layers]
         self.head, self.eps = matrix(model.lm_head, parts.ln_f), parts.ln_f.eps
         self.average = np.full(self.words.shape[1], 1 / self.words.shape[1], np.float32)
 
@@ -105,12 +123,25 @@ class Sheets:
             raise ShapeError(f"{old - start.min() + 1} words do not fit into {len(self.places)} places")
         cache.make_room(old + 1)
         x = self.words[ids] + self.places[old - start]
-        hidden = hidden_from(start, old + 1) if start.any() else None
-        for layer, store in zip(self.layers, cache.store):
-            x += product(self.look(layer, x, store, old, hidden), layer.merge)
-            x += product(bent(product(self.normed(x, layer.eps[1]), layer.widen)), layer.narrow)
+        if self.compiled: self.through(x, cache)
+        else: self.along(x, cache)
         cache.length = old + 1
         return product(self.normed(x, self.eps), self.head)
+
+    def through(self, x, cache: Cache) -> None:
+        """All layers, each in one call."""
+        start = np.ascontiguousarray(cache.start, np.int64)
+        if cache.store.strides[-1] != x.itemsize: cache.store = np.ascontiguousarray(cache.store)
+        for layer, store in zip(self.layers, cache.store):
+            matrices = *layer.look, *layer.merge, *layer.widen, *layer.narrow
+            self.compiled.LAYER.through(x, store, start, *matrices, cache.length, *layer.eps)
+
+    def along(self, x, cache: Cache) -> None:
+        """All layers, in NumPy."""
+        hidden = hidden_from(cache.start, cache.length + 1) if cache.start.any() else None
+        for layer, store in zip(self.layers, cache.store):
+            x += product(self.look(layer, x, store, cache.length, hidden), layer.merge)
+            x += product(bent(product(self.normed(x, layer.eps[1]), layer.widen)), layer.narrow)
 
     def look(self, layer: Sheet, x, store, old: int, hidden):
         """What the new words see.  (B, C), (2, B, heads, room, H) -> (B, C)"""

@@ -39,6 +39,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import timeit
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -53,6 +54,7 @@ from tinytorch.attention import GPT
 from tinytorch.capstone import Batcher, Loan, Refused, Shelf, Text
 from tinytorch.dataloader import CharTokenizer
 from tinytorch.layers import Module
+from tinytorch.mlops import MANIFEST, Tampered
 from tinytorch.modes import no_grad
 from tinytorch.packages import Package, load_package, prepared
 from tinytorch.qconfigs import load_quantized
@@ -85,9 +87,17 @@ def keep(module: Module, folder, config: dict) -> None:
 #
 # Before it is lent to anybody it is asked once, with zeros. A config that lies about the weights is found
 # then, and not by the first stranger.
+#
+# It is timed then as well. A network of fixed shapes takes as long for one row as for any other. If that is
+# less than a millisecond, a single row that comes alone is answered by the thread that brings it: to hand it
+# to another and wait for the answer would take as long again. A model that waits for company does not do
+# that, nor one whose `config.json` says `"at_once": false`, because its time depends on what it is asked.
 
 # %%
 #| export
+MOMENT = 0.001                  # seconds that the thread which holds the connections has to spare
+
+
 class Answerer:
     """A version of a model: arrays in, arrays out, behind a batcher."""
 
@@ -98,9 +108,11 @@ class Answerer:
         self.inputs = [Port.of(told) for told in config["inputs"]]
         self.outputs = [Port.of(told) for told in config["outputs"]]
         self.labels, self.max_batch = config.get("labels"), config.get("max_batch", 32)
-        self.check(self.function(*[np.zeros(self.example(p), DATATYPES[p.datatype]) for p in self.inputs]))
+        row = [np.zeros(self.example(p), DATATYPES[p.datatype]) for p in self.inputs]
+        self.check(self.function(*row))
         self.batcher = Batcher(self.function, self.max_batch, config.get("max_delay", 0.0),
                                config.get("bound", 1024), config.get("workers", 1))
+        self.brief = config.get("at_once", True) and self.takes_a_moment(row)
 
     @no_grad()
     def function(self, *arrays) -> tuple:
@@ -116,8 +128,16 @@ class Answerer:
             if not port.fits(array.shape) or array.dtype != DATATYPES[port.datatype]:
                 raise ValueError(f"{port.name} is {array.dtype} of shape {array.shape}, not {port.told}")
 
-    def submit(self, inputs: Sequence, deadline: float, parameters: dict):
-        """A future of the outputs."""
+    def takes_a_moment(self, row: Sequence) -> bool:
+        """Whether a row always takes less than a MOMENT: of some calls, the one that nothing came between."""
+        if self.batcher.max_delay or any([-1 in port.shape[1:] for port in self.inputs]): return False
+        return min(timeit.repeat(lambda: self.function(*row), number=1, repeat=5)) < MOMENT
+
+    def submit(self, inputs: Sequence, deadline: float, parameters: dict, alone: bool = False):
+        """A future of the outputs; `alone` if nobody else is asking just now."""
+        if alone and self.brief and len(inputs[0]) == 1:
+            future = self.batcher.at_once(*inputs, deadline=deadline)
+            if future: return future
         return self.batcher.submit(*inputs, deadline=deadline)
 
     @property
@@ -232,7 +252,7 @@ class Author:
             raise Refused(f"{name} is a number from {least} to {most}, not {value!r}"[:200])
         return value
 
-    def submit(self, inputs: Sequence, deadline: float, parameters: dict):
+    def submit(self, inputs: Sequence, deadline: float, parameters: dict, alone: bool = False):
         """A future of the whole texts."""
         prompts = [prompt.decode("utf-8", "replace") for prompt in inputs[0]]
         texts = [self.text(prompt, parameters) for prompt in prompts]
@@ -367,7 +387,10 @@ def mark_of(folder: Path) -> tuple:
 
 def opened_version(name: str, version: str, folder: Path):
     """What a folder of a repository holds, ready to answer."""
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+    about = folder / "config.json"
+    if not about.exists() and (folder / MANIFEST).exists():
+        raise ValueError("it is signed, and opened with its key (--key FILE)")
+    config = json.loads(about.read_text("utf-8"))
     module = load_quantized(built(config), load_file(folder / "model.safetensors"), inplace=True)
     return (Author if "letters" in config else Answerer)(name, version, config, module)
 
@@ -379,7 +402,7 @@ def opened_version(name: str, version: str, folder: Path):
 # it was in training, and what is not, byte for byte, what was signed is not lent: the version before stays.
 #
 # ```text
-# Repository("models", opened=opened_package(key))
+# Repository("models", opened=opened_package(key))            tito serve models --key FILE
 # ```
 
 # %%
@@ -397,6 +420,7 @@ class Prepared(Module):
 def opened_package(key: bytes, builders: Mapping[str, Callable] | None = None) -> Callable:
     """For Repository(…, opened=…): versions that were signed with this key, checked when they are loaded."""
     def opened(name: str, version: str, folder: Path):
+        if not (folder / MANIFEST).exists(): raise Tampered("nobody signed it: it is not lent")
         package = load_package(folder, key, builders)
         if "letters" in package.facts: return Author(name, version, package.facts, package.model)
         return Answerer(name, version, package.facts, Prepared(package))

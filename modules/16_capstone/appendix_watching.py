@@ -19,6 +19,7 @@ import secrets
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from threading import Lock
 
 try: from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -83,8 +84,9 @@ def percentile(ordered: list[float], p: float) -> float:
 
 
 def log(**told) -> None:
-    """A line of JSON on standard error."""
-    sys.stderr.write(AS_TEXT({"time": round(time.time(), 3), **told}) + "\n")
+    """A line of JSON on standard error; who asks is answered, whether anybody can be told or not."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(AS_TEXT({"time": round(time.time(), 3), **told}) + "\n")
 
 
 def request_id(given: bytes | None) -> str:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Condition, Lock, Thread
+from threading import Condition, Lock, Semaphore, Thread
 
 import numpy as np
 
@@ -341,6 +341,7 @@ assert discouraged(scores, [0], 2.0).tolist() == [1.0, -2.0, 1.0, 0.5], \
 assert scores.tolist() == [2.0, -2.0, 1.0, 0.5], "the scores that came stay as they are"
 assert discouraged(scores, [1], 2.0).tolist() == [2.0, -4.0, 1.0, 0.5], \
     "a used word below 0 is multiplied: dividing would make it likelier"
+assert discouraged(scores, [3], 2.0).tolist() == [2.0, -2.0, 1.0, 0.25], "0.5 is above 0, too: divided"
 assert discouraged(scores, [0, 0, 0], 2.0).tolist() == [1.0, -2.0, 1.0, 0.5], \
     "used is used: three times is not worse than once"
 no = -math.inf
@@ -356,6 +357,7 @@ assert staying(0.6) == [0, 1, 0, 1] and staying(0.8) == [0, 1, 1, 1], \
     "as many as it takes, best first, each at its own place"
 assert staying(0.01) == [0, 1, 0, 0], "the best word always stays, or there would be nothing to say"
 assert staying(0.49) == [0, 1, 0, 0], "the fewest that make up p: 0.5 alone makes up 0.49"
+assert (top_p(tensor([0.0, 0.0]), 0.5).array > no).sum() == 1, "one half makes up 0.5: the other goes"
 assert np.allclose(top_p(shares.log(), 0.6).array[[1, 3]], np.log([0.5, 0.25])), \
     "what stays keeps its score"
 
@@ -778,6 +780,7 @@ def rows(n, width=2, **more): return Ask((np.full((n, width), n, np.float32),), 
 line = deque([rows(2), rows(1), rows(2), rows(1)])
 asks = list(line)
 assert take(line, 4, 0.0) == asks[:2], "from the front, as many as fit: 2 + 1 rows, but not 2 more"
+assert len(take(deque([rows(2), rows(2)]), 4, 0.0)) == 2, "a batch is filled to its last row"
 assert list(line) == asks[2:], "who is taken leaves the line; who is not keeps the place in it"
 assert [a.rows for a in take(deque([rows(9), rows(1)]), 4, 0.0)] == [9], \
     "a request larger than a batch travels alone: else it would wait for ever"
@@ -787,6 +790,7 @@ assert len(take(line, 4, 0.0)) == 1 and len(line) == 2, \
 line = deque([rows(1, deadline=5.0), rows(1, deadline=7.0), rows(1, deadline=5.9), rows(1)])
 asks = list(line)
 assert take(line, 8, 6.0) == [asks[1], asks[3]], "whose deadline is over is not worth the arithmetic"
+assert take(deque([rows(1, deadline=6.0)]), 8, 6.0) == [], "a deadline is over when its moment has come"
 assert asks[0].answer.done() and asks[0].answer.exception().status == 504, \
     "who is late is told so, with status 504: a silent timeout leaves somebody waiting for ever"
 line = deque([rows(1), rows(1)])
@@ -853,7 +857,9 @@ answer([ask := Ask((np.ones((2, 3)), np.full((2, 1), 2.0)))], lambda x, y: (x * 
 assert ask.answer.result(0)[0].tolist() == [[2.0] * 3] * 2, "a model may have several inputs"
 
 # %% [markdown]
-# The rest is a thread that waits. Given:
+# The rest is a thread that waits. And a short cut: to another thread and back are two hand-overs, and when
+# the processor is busy, each may take longer than the arithmetic. Whoever comes while nobody waits and
+# nobody computes may as well compute in their own thread. Given:
 
 # %%
 #| export
@@ -871,6 +877,7 @@ class Batcher:
         self.function, self.max_batch, self.max_delay, self.bound = function, max_batch, max_delay, bound
         self.clock, self.line, self.stirred, self.closed, self.pace = clock, deque(), Condition(), False, 0.0
         self.told = lambda rows, seconds: None      # hears of every batch
+        self.turns = Semaphore(workers)             # who computes has one
         self.threads = [Thread(target=self.work, daemon=True) for _ in range(workers)]
         for thread in self.threads: thread.start()
 
@@ -883,14 +890,27 @@ class Batcher:
             self.stirred.notify()
         return ask.answer
 
+    def at_once(self, *inputs, deadline: float = math.inf) -> Future | None:
+        """A future that is done, by this thread, if nobody else waits or computes; else None."""
+        if self.line or not self.turns.acquire(blocking=False): return None
+        try:
+            ask = Ask(inputs, self.clock(), deadline)
+            self.attend(take(deque([ask]), self.max_batch, self.clock()))
+            return ask.answer
+        finally: self.turns.release()
+
     def work(self) -> None:
         while (asks := self.next_batch()) is not None:
-            if not asks: continue
-            began, count = self.clock(), sum([ask.rows for ask in asks])
-            answer(asks, self.function)
-            seconds = self.clock() - began
-            self.pace = seconds / count if not self.pace else 0.9 * self.pace + 0.1 * seconds / count
-            self.told(count, seconds)
+            with self.turns: self.attend(asks)
+
+    def attend(self, asks: list[Ask]) -> None:
+        """Answers them, and notes how long it took."""
+        if not asks: return
+        began, count = self.clock(), sum([ask.rows for ask in asks])
+        answer(asks, self.function)
+        seconds = self.clock() - began
+        self.pace = seconds / count if not self.pace else 0.9 * self.pace + 0.1 * seconds / count
+        self.told(count, seconds)
 
     def next_batch(self) -> list[Ask] | None:
         """Waits for one; None when there will be no more."""

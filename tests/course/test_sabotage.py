@@ -98,6 +98,7 @@ READ = [                # what is done to it, the file, what stands there, what 
     ("a lesson that does not exist", ADDING, "Two and two make four.", "As lesson 12 says.", "links"),
     ("a command that does not exist", ADDING, "Two and two make four.", "`tito modul test`", "commands"),
     ("an option that does not exist", ADDING, "Two and two make four.", "`tito undo --all`", "commands"),
+    ("a number from nowhere", ADDING, "Two and two make four.", "There are 61,706 twos.", "numbers"),
     ("a lesson of ten hours", CURRICULUM, "minutes = 5", "minutes = 600", "size"),
     ("no objectives", CURRICULUM, 'objectives = ["count to two", "know when to stop"]\n', "", "size"),
     ("prose that jupytext writes otherwise", ADDING, "# Two and two", "#Two and two", "round trip"),
@@ -108,6 +109,14 @@ READ = [                # what is done to it, the file, what stands there, what 
 def test_what_can_be_read_is_seen(file, old, new, rule, course, tmp_path):
     change(course, file, old, new)
     assert rule in read(inspection(course, tmp_path))
+
+
+def test_a_mistake_that_cannot_be_planted_any_more_is_seen(course, tmp_path):
+    folder = course / "tests/mutants"
+    folder.mkdir()
+    (folder / "02_adding.toml").write_text(
+        '[[mistake]]\nexercise = "add"\nwhat = "stale"\nidea = "-"\nold = "x + y"\nnew = "x"', "utf-8")
+    assert "mistakes" in read(inspection(course, tmp_path))
 
 
 class Telling(NotebooksOnDisk):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -130,3 +131,24 @@ def test_a_chapter_prints(book, tmp_path):
     words.append((book / "lessons" / "05_dense" / "index.html").as_uri())
     subprocess.run(words, capture_output=True, timeout=120)
     assert paper.read_bytes()[:5] == b"%PDF-" and len(paper.read_bytes()) > 50_000
+
+
+READ = ("index", "lessons/09_autograd/index", "lessons/14_benchmarking/index", "api/tinytorch.amp",
+        "docs/instructors", "search")
+CONTRAST = Path(__file__).with_name("contrast.js").read_text("utf-8")
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no chromium")
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("name", READ)
+def test_words_stand_out_from_what_is_behind_them(book, name, mode, tmp_path):
+    path = book / f"{name}.html"
+    copy = path.with_name(f"contrast-{mode}.html")          # beside it, or it would lose its style
+    script = f"<script>{CONTRAST.replace('MODE', mode)}</script></body>"
+    copy.write_text(path.read_text("utf-8").replace("</body>", script), "utf-8")
+    words = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+    words += ["--window-size=1280,900", "--dump-dom", copy.as_uri()]
+    try: done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    finally: copy.unlink()
+    told = json.loads(unescape(re.search(r'<pre id="contrast"[^>]*>(.*?)</pre>', done.stdout, re.DOTALL)[1]))
+    assert told["seen"] > 20 and told["hard"] == []

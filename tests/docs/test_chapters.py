@@ -103,3 +103,11 @@ def test_questions_hide_their_answers():
     assert "a) So." in page and "`2 bytes`" not in page and "`2` bytes" in page
     assert page.index("b) Not so.") < page.index("<details") < page.index("Because.")
     assert chapters.questions({}) == ""
+
+
+def test_of_the_choices_one_is_right_and_a_reader_can_press_it():
+    page = chapters.questions({"question": [
+        {"ask": "Is `a < b`?", "choices": ["`So`.", "Not so."], "answer": "b", "explain": "Because."}]})
+    assert [re.findall(r'class="(right|wrong)">\n<span>(.)\)', page)] == [[("wrong", "a"), ("right", "b")]]
+    assert page.count("<fieldset") == page.count("</fieldset>") == page.count("<legend>") == 1
+    assert "a &lt; b</code>?" in page and ">So</code>." in page

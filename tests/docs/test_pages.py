@@ -10,6 +10,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book"))
 import build  # noqa: E402
 
+from tito.cli import tito  # noqa: E402
+from tito.commands.check_course import problem_with  # noqa: E402
+from tito.core.prose import Page, typed  # noqa: E402
+
 PAGES = ROOT / "book" / "pages"
 WRITTEN = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md",
            *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
@@ -51,6 +55,13 @@ def test_a_page_of_the_book_knows_what_it_asks_for(path):
     assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1
 
 
+@pytest.mark.parametrize("path", [*WRITTEN, *sorted(PAGES.rglob("*.md"))],
+                         ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_commands_that_a_page_names_exist(path):
+    lines = typed(Page("", path.read_text("utf-8")))
+    assert {line: problem for line in lines if (problem := problem_with(line, tito))} == {}
+
+
 def test_links_out_of_the_book_become_names_of_files():
     path = ROOT / "benchmarks" / "README.md"
     inside = "[it](RESULTS.md) [d](../docs/tito.md)"
@@ -72,7 +83,7 @@ def rows(text: str, first: str) -> dict[str, list[str]]:
 def test_the_landing_page_says_what_was_measured(name, there):
     said = next(iter(rows((PAGES / "index.md").read_text("utf-8"), name).values()))
     results = rows((ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8"), there).values()
-    assert said in [[apart, memory, theirs] for _, apart, _, _, memory, theirs in results]
+    assert said in [measured for _, *measured in results]
 
 
 def test_the_landing_page_says_how_long_it_takes():
@@ -80,3 +91,24 @@ def test_the_landing_page_says_how_long_it_takes():
     hours = sum(lesson.minutes for lesson in course if lesson.number <= 16) / 60
     assert "about sixty hours for sixteen lessons" in (PAGES / "index.md").read_text("utf-8")
     assert 55 < hours < 65
+
+
+# ------------------------------------------------------------------------------------------- pictures
+
+PICTURES = sorted((ROOT / "docs" / "pictures").glob("*.svg"))
+COLUMN = 12.2                   # of rich's pictures, in its own units
+PLACED = re.compile(r' x="([\d.]+)" y="[\d.]+" textLength="([\d.]+)"[^>]*>(?!\s*</text>)')
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
+def test_a_picture_is_shown_fits_a_terminal_and_tells_nothing_of_whose_it_was(path):
+    text = path.read_text("utf-8")
+    assert any(f"pictures/{path.name}" in page.read_text("utf-8") for page in WRITTEN), "no page shows it"
+    assert max(float(x) + float(length) for x, length in PLACED.findall(text)) <= 80 * COLUMN + 0.1
+    assert re.findall(r"/(?:tmp|root|work|home/(?!ada\b))[/\w]*", text) == []
+
+
+def test_every_picture_is_one_that_the_script_records(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import pictures
+    assert {path.stem for path in PICTURES} == set(pictures.PICTURES)

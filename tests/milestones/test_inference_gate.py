@@ -144,7 +144,7 @@ def test_a_broken_idea_keeps_the_gate_shut_and_is_named(what, shut):
 def test_the_reference_opens_the_gate(play):
     code, text, report = play(PROGRAM)
     assert [t for t in report["tests"] if t["status"] != "passed"] == []
-    assert code == 0 and "of digits by unknown hands" in text
+    assert code == 0 and "of the digits of unknown hands" in text
     numbers = report["numbers"]
     assert numbers["reads"] >= 0.95 and numbers["small"] >= numbers["reads"] - 0.01
     assert numbers["small_bytes"] < 0.25 * numbers["bytes"]

@@ -193,6 +193,14 @@ OPTIMIZERS = {
     "Adagrad": [{}, {"lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5}],
     "RMSprop": [{}, {"momentum": 0.9}, {"centered": True},
                 {"centered": True, "momentum": 0.5, "weight_decay": 0.1}],
+    "Adadelta": [{}, {"rho": 0.5, "weight_decay": 0.1}, {"maximize": True}],
+    "Adamax": [{}, {"betas": (0.5, 0.9), "weight_decay": 0.1}, {"maximize": True}],
+    "NAdam": [{}, {"weight_decay": 0.1}, {"weight_decay": 0.1, "decoupled_weight_decay": True},
+              {"momentum_decay": 0.1, "maximize": True}],
+    "RAdam": [{}, {"betas": (0.5, 0.6)}, {"weight_decay": 0.1, "betas": (0.5, 0.6), "maximize": True},
+              {"weight_decay": 0.1, "decoupled_weight_decay": True}],
+    "Rprop": [{}, {"etas": (0.3, 1.5), "step_sizes": (1e-3, 0.05)}, {"maximize": True}],
+    "ASGD": [{}, {"t0": 2, "lambd": 0.1}, {"weight_decay": 0.1, "alpha": 0.5, "t0": 0, "maximize": True}],
 }
 
 
@@ -219,6 +227,18 @@ def test_steps(name, settings, shape, kind):
     found = walked(tinytorch, *given)
     with use_kernels("numpy"): agree(found, walked(tinytorch, *given), 1e-5, 1e-6)
     agree(found, walked(torch, *given), 1e-5, 1e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_steps_along_what_is_not_a_number(name):
+    """Of nan comes nan, of infinity what PyTorch makes of it, and their neighbours take no notice."""
+    start, slopes = numbers(40), [numbers(40) for _ in range(3)]
+    slopes[1][3], slopes[1][4], slopes[2][5] = np.nan, np.inf, -np.inf
+    given = name, {}, start, slopes
+    found = walked(tinytorch, *given)
+    with use_kernels("numpy"), np.errstate(all="ignore"): agree(found, walked(tinytorch, *given), 1e-5, 1e-6)
+    if name == "Rprop": return                      # PyTorch's sign of nan is 0, NumPy's is nan
+    agree(found[:1], walked(torch, *given)[:1], 1e-5, 1e-6)
 
 
 @in_c
@@ -285,14 +305,15 @@ def test_the_gradient_of_an_embedding(ids):
 
 CONVOLUTIONS = [{}, {"padding": 1}, {"stride": 2}, {"stride": 2, "padding": 1}, {"dilation": 2},
                 {"stride": (2, 3), "padding": (2, 0), "dilation": (1, 2)}, {"padding": "same"},
-                {"padding": 4}]
+                {"padding": 4}, {"stride": 4, "padding": 1}]
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize("settings", CONVOLUTIONS, ids=str)
 @pytest.mark.parametrize(("pictures", "filters"), [
     ((2, 3, 9, 8), (5, 3, 3, 3)), ((1, 1, 7, 7), (1, 1, 1, 1)), ((3, 9, 6, 7), (17, 9, 2, 3)),
-    ((2, 2, 40, 5), (4, 2, 5, 1))], ids=str)
+    ((2, 2, 40, 5), (4, 2, 5, 1)), ((5, 6, 8, 16), (16, 6, 3, 3)), ((3, 33, 5, 6), (50, 33, 3, 3)),
+    ((1, 17, 9, 28), (6, 17, 3, 5)), ((3, 2, 20, 33), (33, 2, 4, 2)), ((7, 1, 3, 3), (1, 1, 3, 3))], ids=str)
 def test_convolution(pictures, filters, settings):
     arrays = numbers(*pictures), numbers(*filters), numbers(filters[0])
     def look(torch): return lambda *given: torch.nn.functional.conv2d(*given, **settings)
@@ -395,6 +416,35 @@ def test_a_memory_of_which_only_the_last_cell_is_asked():
         net(start)[1][1].sum().backward()
         grads.append(start.grad.numpy())
     np.testing.assert_allclose(*grads, 1e-4, 1e-6)
+
+
+# ------------------------------------------------------------------------------------------------ drawing
+
+DRAWN = {
+    "coins": lambda torch, n: torch.empty(n).bernoulli_(0.3),
+    "coins of doubles": lambda torch, n: torch.empty(n, dtype=torch.float64).bernoulli_(0.75),
+    "no coins": lambda torch, n: torch.empty(n).bernoulli_(0.0),
+    "all coins": lambda torch, n: torch.empty(n).bernoulli_(1.0),
+    "singles": lambda torch, n: torch.rand(n),
+    "doubles": lambda torch, n: torch.rand(n, dtype=torch.float64),
+    "normals": lambda torch, n: torch.randn(n),
+    "a dropout": lambda torch, n: torch.nn.functional.dropout(torch.ones(n), 0.1),
+}
+
+
+@pytest.mark.parametrize("n", [1, 255, 256, 623, 624, 625, 5000, 70001])
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_seed_means_the_same_numbers(name, n):
+    """Also for those who draw afterwards, with a kernel or without, and from the middle of the words."""
+    told = []
+    for package, which in ((tinytorch, "fast"), (tinytorch, "numpy"), (torch, "fast")):
+        package.manual_seed(42)
+        with use_kernels(which):
+            found = [DRAWN[name](package, n), package.rand(3), DRAWN[name](package, n), package.rand(3)]
+        told.append([x.numpy() for x in found])
+    for fast, plain, theirs in zip(*told):
+        assert np.array_equal(fast, plain)
+        np.testing.assert_allclose(fast, theirs, 1e-5, 1e-6)
 
 
 # ------------------------------------------------------------------------------------------------ the switch
@@ -554,7 +604,7 @@ def test_a_library_that_came_ready_is_taken_if_it_is_of_this_source(tmp_path, mo
 
 def test_every_kernel_has_a_plain_body_to_fall_back_on():
     for table in (KERNELS, PULLS):
-        for op, _ in table: assert isinstance(op, Op) or "update" in vars(op)
+        for op, _ in table: assert isinstance(op, Op) or {"update", "__wrapped__"} & {*vars(op)}
     assert "numpy" in able() and repr(DECLINED) == "DECLINED"
 
 

@@ -9,6 +9,8 @@ import http.client
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +26,7 @@ import pytest
 from tinytorch import Tensor, manual_seed, no_grad
 from tinytorch.capstone import Refused
 from tinytorch.models import GPT, MLP
+from tinytorch.packages import save_package, words
 from tinytorch.repository import Answerer, Repository, built, keep, opened_version
 
 uvicorn = pytest.importorskip("uvicorn", reason="pip install 'tinytorch-tito[serve]'")
@@ -52,6 +55,9 @@ def fill(folder: Path, seed: int = 1) -> Path:
 
 class Slow(Answerer):
     """Takes its time, as long as the first number of its input says; raises where that is below 0."""
+
+    def __init__(self, name, version, config, module):
+        super().__init__(name, version, config | {"at_once": False}, module)
 
     def function(self, x):
         if (x < 0).any(): raise ValueError("secret things")
@@ -212,6 +218,69 @@ def test_triton_asks_for_statistics(real):
     after = real.get_inference_statistics("small")["model_stats"][0]
     assert after["inference_count"] == before.get("small", {"inference_count": 0})["inference_count"] + 1
     assert after["p50"] <= after["p99"]
+
+
+def an_input():
+    one = triton.InferInput("x", [1, 4], "FP32")
+    one.set_data_from_numpy(numbers())
+    return [one]
+
+
+CALLS = {       # every call of tritonclient's, and whether it is served
+    "is_server_live": (lambda c: c.is_server_live(), True),
+    "is_server_ready": (lambda c: c.is_server_ready(), True),
+    "is_model_ready": (lambda c: c.is_model_ready("small"), True),
+    "get_server_metadata": (lambda c: c.get_server_metadata()["version"], True),
+    "get_model_metadata": (lambda c: c.get_model_metadata("small", "1")["name"] == "small", True),
+    "get_model_config": (lambda c: c.get_model_config("small", "1")["max_batch_size"] == 32, True),
+    "get_model_repository_index": (lambda c: c.get_model_repository_index(), True),
+    "load_model": (lambda c: c.load_model("small") is None, True),
+    "unload_model": (lambda c: c.unload_model("slow") is c.load_model("slow") is None, True),
+    "get_inference_statistics": (lambda c: "model_stats" in c.get_inference_statistics(), True),
+    "infer": (lambda c: c.infer("small", an_input()).as_numpy("y").shape == (1, 3), True),
+    "async_infer": (lambda c: c.async_infer("small", an_input()).get_result().as_numpy("y").any(), True),
+    "update_trace_settings": (lambda c: c.update_trace_settings(), False),
+    "get_trace_settings": (lambda c: c.get_trace_settings(), False),
+    "update_log_settings": (lambda c: c.update_log_settings({}), False),
+    "get_log_settings": (lambda c: c.get_log_settings(), False),
+    "get_system_shared_memory_status": (lambda c: c.get_system_shared_memory_status(), False),
+    "register_system_shared_memory": (lambda c: c.register_system_shared_memory("a", "b", 4), False),
+    "unregister_system_shared_memory": (lambda c: c.unregister_system_shared_memory(), False),
+    "get_cuda_shared_memory_status": (lambda c: c.get_cuda_shared_memory_status(), False),
+    "register_cuda_shared_memory": (lambda c: c.register_cuda_shared_memory("a", b"", 0, 4), False),
+    "unregister_cuda_shared_memory": (lambda c: c.unregister_cuda_shared_memory(), False),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_call_of_triton_is_served_or_refused_with_a_sentence(real, name):
+    call, served = CALLS[name]
+    if served: assert call(real)
+    else:
+        with pytest.raises(triton.InferenceServerException, match="there is nothing at /v2/") as problem:
+            call(real)
+        assert problem.value.status() == "404"
+
+
+def test_no_call_of_triton_is_forgotten():
+    ours = {"close", "generate_request_body", "parse_response_body"}        # what never reaches a server
+    public = {name for name in vars(triton.InferenceServerClient) if not name.startswith("_")}
+    assert public - ours == set(CALLS)
+
+
+def test_triton_is_told_the_ports_in_its_own_words(real):
+    told = real.get_model_config("small")
+    assert told["input"] == [{"name": "x", "data_type": "TYPE_FP32", "dims": [4]}]
+    assert told["output"] == [{"name": "y", "data_type": "TYPE_FP32", "dims": [3]}]
+    assert real.get_model_config("writer")["input"][0]["data_type"] == "TYPE_STRING"
+
+
+def test_triton_brings_no_models_along(real):
+    for more in ({"config": "{}"}, {"config": "{}", "files": {"file:1/model.onnx": b"?"}}):
+        with pytest.raises(triton.InferenceServerException, match="from the folder") as problem:
+            real.load_model("small", **more)
+        assert problem.value.status() == "501"
+    assert real.is_model_ready("small")
 
 
 # -------------------------------------------------------------------------------------- over HTTP
@@ -375,6 +444,16 @@ def eventually(fact, seconds=10):
     return fact()
 
 
+@pytest.mark.parametrize("error", [BrokenPipeError, ValueError], ids=["nobody reads it", "it is closed"])
+def test_a_log_that_cannot_be_written_costs_nobody_an_answer(client, monkeypatch, error):
+    class Broken:
+        def write(self, text): raise error
+        def flush(self): pass
+    monkeypatch.setattr(sys, "stderr", Broken())
+    for _ in range(3): assert client.post("/v2/models/small/infer", json=asked(numbers())).is_success
+    assert client.get("/nothing").status_code == 404
+
+
 # ------------------------------------------------------------------------------------------- streams
 
 def parts_of(response):
@@ -474,6 +553,52 @@ def test_no_answer_is_left_on_the_bridge():
     with ThreadPoolExecutor(8) as pool: asyncio.run(crowd())
 
 
+# ------------------------------------------------------------------------------------ alone, at once
+
+class Where(Answerer):
+    """Notes in which thread it computes."""
+
+    def function(self, x):
+        self.__dict__.setdefault("threads", []).append(threading.current_thread())
+        return super().function(x)
+
+
+@pytest.mark.parametrize(("changed", "rows", "users", "here"), [
+    ({}, 1, 1, True), ({}, 2, 1, False), ({}, 1, 9, False),
+    ({"at_once": False}, 1, 1, False), ({"max_delay": 0.001}, 1, 1, False),
+])
+def test_a_row_that_comes_alone_is_answered_where_it_is(tmp_path, monkeypatch, changed, rows, users, here):
+    monkeypatch.setattr("tinytorch.repository.MOMENT", 10.0)        # however busy this machine is
+    config = MLP_CONFIG | changed
+    keep(MLP(4, 8, 3), tmp_path / "m/1", config)
+
+    async def crowd():
+        server = Server(Repository(tmp_path, opened=lambda name, version, _: Where(
+            name, version, config, built(config))))
+        async with server.lifespan(None), httpx.AsyncClient(
+                transport=httpx.ASGITransport(server.app), base_url="http://test") as client:
+            with server.repository.lent("m") as model: model.threads.clear()
+            asks = [client.post("/v2/models/m/infer", json=asked(np.ones((rows, 4)))) for _ in range(users)]
+            assert {found.status_code for found in await asyncio.gather(*asks)} == {200}
+            return set(model.threads)
+    found = asyncio.run(crowd())
+    assert (found == {threading.current_thread()}) is here
+    assert here or threading.current_thread() not in found
+
+
+@pytest.mark.parametrize(("shape", "seconds", "brief"), [([-1, 4], 0, True), ([-1, -1], 0, False),
+                                                         ([-1, 4], 0.002, False)])
+def test_only_what_always_takes_a_moment_is_answered_at_once(shape, seconds, brief):
+    class Sleepy(Answerer):
+        def function(self, x):
+            time.sleep(seconds)
+            return np.zeros((len(x), 3), np.float32),
+    inputs = [{"name": "x", "datatype": "FP32", "shape": shape}]
+    model = Sleepy("m", "1", MLP_CONFIG | {"inputs": inputs}, MLP(4, 3))
+    model.close()
+    assert model.brief is brief
+
+
 # -------------------------------------------------------------------------- refusing, replacing, ending
 
 def test_behind_a_prefix_it_answers_the_same(folder):
@@ -544,13 +669,13 @@ def test_a_model_is_replaced_while_many_use_it(tmp_path):
         assert found["outputs"][0]["data"][0] == 35.0
 
 
-@pytest.fixture
-def process(tmp_path):
+@contextlib.contextmanager
+def served(folder: Path, *settings):
     """A server in a process of its own, with its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tinytorch.service", str(fill(tmp_path)), "--port", str(port)]
+    command = [sys.executable, "-m", "tinytorch.service", str(folder), "--port", str(port), *settings]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True,
                           env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
         process.lines = []
@@ -565,9 +690,50 @@ def process(tmp_path):
         process.wait()
 
 
+@pytest.fixture
+def process(tmp_path):
+    with served(fill(tmp_path)) as process: yield process
+
+
 def answers(place: str) -> bool:
     try: return httpx.get(f"http://{place}/v2/health/ready").status_code == 200
     except httpx.TransportError: return False
+
+
+def test_only_what_was_signed_is_served(tmp_path):
+    def sign(name, key):
+        ports = {about: MLP_CONFIG[about] for about in ("inputs", "outputs")}
+        save_package(tmp_path / "models" / name / "1", MLP(4, 8, 3), name=name, key=key, **ports,
+                     architecture=words("tinytorch.models.MLP", 4, 8, 3))
+    for name, key in [("good", b"a key"), ("strange", b"another"), ("changed", b"a key")]: sign(name, key)
+    (tmp_path / "models/changed/1/facts.json").write_text("{}")
+    keep(MLP(4, 8, 3), tmp_path / "models/plain/1", MLP_CONFIG)
+    (tmp_path / "key").write_bytes(b"a key")
+    said = {"strange": "not signed with this", "changed": "facts.json was changed", "plain": "nobody signed"}
+    with served(tmp_path / "models", "--key", str(tmp_path / "key")) as process:
+        with triton.InferenceServerClient(process.place) as real:
+            rows = {row["name"]: row for row in real.get_model_repository_index()}
+        assert {name for name, row in rows.items() if row["state"] == "READY"} == {"good"}
+        for name, why in said.items(): assert why in rows[name]["reason"]
+        found = httpx.post(f"http://{process.place}/v2/models/good/infer", json=asked(numbers()))
+        assert found.status_code == 200
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+def test_what_the_pages_tell_curl_is_answered(tmp_path):
+    letters = "".join(map(chr, range(32, 127)))
+    keep(GPT(len(letters), 64, 1, 2, 8), tmp_path / "sonnets/1",
+         GPT_CONFIG | {"arguments": [len(letters), 64, 1, 2, 8], "letters": letters})
+    pages = [page.read_text("utf-8") for page in (ROOT / "README.md", ROOT / "docs/serving.md")]
+    lines = [line for page in pages for line in re.findall(r"^ *curl (?:.*\\\n)*.*", page, re.MULTILINE)]
+    assert lines
+    with served(tmp_path) as process:
+        for line in lines:
+            words = shlex.split(line.replace("\\\n", " ").replace("127.0.0.1:8000", process.place))
+            done = subprocess.run([*words, "-sS", "--fail"], capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, (line, done.stderr)
+            said = [json.loads(part[6:])["text_output"] for part in done.stdout.splitlines() if part]
+            assert len("".join(said)) == 40
 
 
 def test_an_end_under_load_answers_everybody(process):

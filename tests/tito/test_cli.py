@@ -238,7 +238,7 @@ def test_version(capsys):
 
 # -------------------------------------------------------------------------------------------- terminals
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252", "latin-1"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252", "cp437", "cp850", "cp932", "latin-1"])
 def test_the_course_can_be_told_in_any_encoding(encoding, tmp_path):
     for line in ("milestone timeline", "milestone info foundation", "module list", "--help"):
         done = process(*line.split(), cwd=tmp_path, PYTHONIOENCODING=encoding)

@@ -79,7 +79,9 @@ class Agreeable:
         if plan.kind == "tests": outcomes.append(Outcome("t", "passed"))
         for outcome in outcomes: heard(outcome)
         collected = ("t",) if plan.kind == "tests" else ()
-        return Run(tuple(outcomes), collected, {"t": "t"}, finished=True, package=f"{plan.stage}/tinytorch")
+        done = {"tests": [{"name": "t", "status": "passed"}], "numbers": {}}
+        return Run(tuple(outcomes), collected, {"t": "t"}, finished=True, package=f"{plan.stage}/tinytorch",
+                   report=json.dumps(done) if plan.kind == "program" else "")
 
     def imported(self, folder): return str(folder / "tinytorch" / "__init__.py")
 
@@ -186,6 +188,16 @@ class Sequences(RuleBasedStateMachine):
 
     @rule(lesson=LESSON, killed=KILLED)
     def hint(self, lesson, killed): self.type(lambda: self.place.hint(lesson), killed)
+
+    @rule(lesson=LESSON, killed=KILLED)
+    def tests(self, lesson, killed): self.type(lambda: self.place.test(lesson), killed)
+
+    @rule(lesson=LESSON, killed=KILLED)
+    def solution(self, lesson, killed):
+        self.type(lambda: self.place.solution(lesson, EXERCISES[lesson][0]), killed)
+
+    @rule(killed=KILLED)
+    def unlock(self, killed): self.type(lambda: self.place.milestone_unlock("foundation"), killed)
 
     # ----------------------------------------------------------------------------------------- edits
 

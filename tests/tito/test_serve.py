@@ -68,12 +68,26 @@ sys.exit(3 if tinytorch.mine else 4)
     ({"models": []}, UsageProblem, "nothing to serve"),
     ({"models": [Path("nowhere")]}, NotFound, "no folder nowhere"),
     ({"servers": Noted(["uvicorn"])}, EnvironmentProblem, "needs uvicorn"),
+    ({"key": Path("nowhere")}, NotFound, "no key in nowhere"),
+    ({"key": Path("empty")}, UsageProblem, "is empty"),
+    ({"key": Path("key"), "with_demo": True}, UsageProblem, "not signed"),
 ])
-def test_what_cannot_be_served(change, problem, said, models, tmp_path):
+def test_what_cannot_be_served(change, problem, said, models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("key").write_bytes(b"secret")
+    Path("empty").touch()
     usual = {"models": [models], "settings": [], "course": COURSE, "folder": tmp_path, "servers": Noted()}
     asked = usual | change
     with pytest.raises(problem, match=said): serve(**asked)
     assert not asked["servers"].asked
+
+
+def test_where_the_key_lies_goes_to_the_server_and_the_key_does_not(models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("key").write_bytes(b"secret")
+    servers = Noted()
+    assert serve([models], [], COURSE, tmp_path, servers, key=Path("key")) == 0
+    assert servers.asked == [([str(models), "--key", str(tmp_path / "key")], tmp_path)]
 
 
 def test_a_package_without_lesson_16_has_no_server(models, tmp_path):

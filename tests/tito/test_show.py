@@ -57,6 +57,17 @@ def test_squares_are_empty_at_the_least_and_full_at_the_greatest(monkeypatch):
     assert see.squares(np.ones((1, 2)), " #") == ["    "], "a picture of one value is empty"
 
 
+def test_a_curve_in_braille_goes_from_corner_to_corner(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "milestones"))
+    import see
+
+    from tinytorch.curves import curves
+    first, *_, last, axis, told = see.dotted(curves({"loss": [4.0, 3.0, 2.0, 1.0]}), columns=8, rows=4)
+    assert ord(first.split("│")[1][0]) & 0x01 and ord(last.split("│")[1][7]) & 0x80, "its first and last dots"
+    assert first.split("│")[0].strip() == "4" and last.split("│")[0].strip() == "1" and "1 to 4" in told
+    assert axis.endswith(f"└{'─' * 8}")
+
+
 def test_what_the_package_cannot_do_yet_is_named_with_its_lesson(place, tmp_path):
     fresh = create_workspace(tmp_path / "fresh", place.course)
     with pytest.raises(Locked, match="lesson 09 autograd builds it") as problem:

@@ -156,7 +156,9 @@ def judge(learner, tmp_path):
 def verdict(judge, everything=False, limits=None):
     judge.warm.begin()
     lesson = judge.place.course.curriculum.lesson(1)
-    return judge.report(lesson, everything, limits or Limits(), lambda result: None)
+    found = judge.report(lesson, everything, limits or Limits(), lambda result: None)
+    judge.warm.prepare()
+    return found
 
 
 def facts(report): return [(t.name, t.status, t.message, t.got, t.expected, t.line) for t in report.tests]
@@ -213,6 +215,7 @@ def test_a_package_that_changed_is_imported_anew(graduate, tmp_path):
             judge.warm.begin()
             fresh = graduate.place.tests.lesson(lesson, Limits()).report
             assert facts(judge.report(lesson, False, Limits(), lambda result: None)) == facts(fresh)
+            judge.warm.prepare()
     finally:
         judge.warm.close()
 
@@ -223,6 +226,7 @@ class Quiet(Passing):
     """… and has nothing to stop."""
 
     def begin(self): pass
+    def prepare(self): pass
     def stop(self): pass
     def close(self): pass
     def forget(self, kind): pass

@@ -6,6 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from tito.core.errors import NotFound, TitoError
@@ -92,9 +93,13 @@ class Curriculum:
 
     def file_of(self, module: str) -> str:
         """The file of the package that a module becomes; one that has faces below it becomes a folder."""
-        faces = (face for lesson in self for face in lesson.exports)
-        folder = any(face.startswith(f"tinytorch.{module}.") for face in faces)
-        return f"{module}/__init__.py" if folder else f"{module}.py"
+        return f"{module}/__init__.py" if f"tinytorch.{module}" in self._folders else f"{module}.py"
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        """Dotted names that have faces below them."""
+        faces = [face for lesson in self for face in lesson.exports]
+        return frozenset(face.rsplit(".", n)[0] for face in faces for n in range(1, face.count(".") + 1))
 
     def lessons_of(self, milestone: Milestone | str) -> tuple[Lesson, ...]:
         name = milestone if isinstance(milestone, str) else milestone.name

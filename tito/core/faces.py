@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from tito.core.curriculum import Curriculum, Lesson, module_of
 from tito.core.export import banner, defined_names, wrapped
@@ -61,7 +62,7 @@ def package(
     if installed_as:
         files["_installed.py"] = _copied("_reference.py", given, reference)
     first = banner(_origin("pytorch_names.txt", reference))
-    files["_pytorch_names.py"] = _pytorch_source(theirs, first)
+    files["_pytorch_names.py"] = _pytorch_source(given.get("pytorch_names.txt", ""), first)
     return files
 
 
@@ -141,10 +142,12 @@ def _filled(curriculum: Curriculum, modules: Names, course: Names, theirs: Names
     paths |= {path.rsplit(".", n)[0] for path in paths for n in range(1, path.count(".") + 1)}
     all_faces = {path: Face(path, any(p.startswith(f"{path}.") for p in paths)) for path in sorted(paths)}
     all_faces["tinytorch"].package = True
+    public = {lesson.name: _public(lesson, {**course, **modules}) for lesson in curriculum}
+    places = {lesson.name: _places_in(lesson, modules, theirs) for lesson in curriculum}
     for face in all_faces.values():
         for lesson in curriculum:
-            for name in _listed(lesson, face.path, {**course, **modules}, theirs):
-                if place := _place(lesson, name, modules, theirs):
+            for name in _listed(lesson, face.path, public[lesson.name], theirs):
+                if place := places[lesson.name].get(name):
                     face.found.pop(name, None)          # a later lesson's comes later in the file
                     face.found[name] = place
                 else:
@@ -152,11 +155,11 @@ def _filled(curriculum: Curriculum, modules: Names, course: Names, theirs: Names
     return all_faces
 
 
-def _listed(lesson: Lesson, face: str, modules: Names, theirs: Names) -> list[str]:
+def _listed(lesson: Lesson, face: str, public: list[str], theirs: Names) -> list[str]:
     """The names a lesson gives to a face: those of its modules ("*"), those of them that PyTorch has
     there, too ("torch.*"), those it spells out, without those it leaves out ("-name")."""
     entries = lesson.exports.get(face, ())
-    public = _public(lesson, modules)
+    if not entries: return []
     shared = set(theirs.get(face.replace("tinytorch", "torch", 1), ()))
     wild = {"*": public, "torch.*": [name for name in public if name in shared]}
     names = dict.fromkeys(name for entry in entries for name in wild.get(entry, [entry]))
@@ -173,14 +176,14 @@ def plain(name: str) -> str:
     return name[:-1] if name.endswith("_") and hasattr(builtins, name[:-1]) else name
 
 
-def _place(lesson: Lesson, name: str, modules: Names, theirs: Names) -> tuple[str, str] | None:
-    """The module that defines a name, and its spelling there; the exact spelling wins.
+def _places_in(lesson: Lesson, modules: Names, theirs: Names) -> dict[str, tuple[str, str]]:
+    """Name -> the module that defines it, and its spelling there; the exact spelling wins.
 
     A module that PyTorch has too comes last: `torch.norm` is not what `torch.linalg.norm` is.
     """
     order = sorted((lesson.module, *lesson.modules), key=lambda module: f"torch.{module}" in theirs)
-    return next(((module, spelling) for spelling in (name, f"{name}_")
-                 for module in order if spelling in modules.get(module, ())), None)
+    exact = {name: (module, name) for module in reversed(order) for name in modules.get(module, ())}
+    return {name[:-1]: place for name, place in exact.items() if name.endswith("_")} | exact
 
 
 def _refuse_undefined(curriculum: Curriculum, modules: Names, all_faces: Mapping[str, Face]) -> None:
@@ -325,7 +328,8 @@ def _places(found: Mapping[str, tuple[str, str]]) -> str:
                    for name, (module, spelling) in found.items())
 
 
-def pytorch_names(text: str) -> dict[str, list[str]]:
+@lru_cache(2)
+def pytorch_names(text: str) -> Mapping[str, list[str]]:
     """What pytorch_names.txt says: `[torch.nn]` is the title of the names below it."""
     entries, title = dict[str, list[str]](), "torch"
     for line in text.splitlines():
@@ -336,8 +340,10 @@ def pytorch_names(text: str) -> dict[str, list[str]]:
     return entries
 
 
-def _pytorch_source(theirs: Names, first: str) -> str:
-    return f'{first}\n"""What PyTorch calls by a name."""\n\nNAMES = {{\n{_entries(theirs, 4)}}}\n'
+@lru_cache(2)
+def _pytorch_source(text: str, first: str) -> str:
+    names = _entries(pytorch_names(text), 4)
+    return f'{first}\n"""What PyTorch calls by a name."""\n\nNAMES = {{\n{names}}}\n'
 
 
 def _entries(names: Mapping[str, Iterable[str]], indent: int) -> str:

@@ -14,6 +14,11 @@ LESSON = re.compile(r"\b[Ll]essons? (\d{1,2})\b")
 QUOTED = re.compile(r"`((?:\.venv/bin/)?tito(?: [^`\n]+)?)`")                       # `tito module test 02`
 TYPED = re.compile(r"^(?:\$ | {4})?((?:\.venv/bin/)?tito(?: .+)?)$", re.MULTILINE)   # alone on its line
 
+MATHS = re.compile(r"\$\$.*?\$\$|\$[^$\n]*\$", re.DOTALL)
+NUMBER = re.compile(r"(?<![\w.,/^*-])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w.,/]*\w)")
+YEARS = range(1700, 2031)
+PRECISE = 3                     # digits; two are said of many things
+
 PLACE = re.compile(r"\{[^{}]*\}|…")
 
 
@@ -34,6 +39,21 @@ def links(page: Page) -> list[str]:
 
 
 def numbers_of_lessons(page: Page) -> list[int]: return [int(n) for n in LESSON.findall(page.text)]
+
+
+def numbers(text: str) -> list[str]:
+    """The numbers that say something precisely: 61,706 and 0.69, but not 12, 8,000 or the year 1998."""
+    plain = MATHS.sub("", SPAN.sub("", FENCED.sub("", text)))
+    return [found for found in NUMBER.findall(re.sub(r"\]\([^)]*\)", "]", plain)) if is_precise(found)]
+
+
+def is_precise(number: str) -> bool:
+    if number.isdigit() and int(number) in YEARS: return False
+    if "." in number: return len(number.replace(".", "").replace(",", "").lstrip("0")) > 1
+    return len(number.replace(",", "").rstrip("0")) >= PRECISE
+
+
+def value(number: str) -> float: return float(number.replace(",", ""))
 
 
 def typed(page: Page) -> list[str]:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tito.core.attempts import Mistake
+from tito.core.attempts import Mistake, planted
 from tito.core.checks import TURN, turn
 from tito.core.curriculum import Curriculum, Lesson
+from tito.core.errors import ChecksFailed
 from tito.core.lesson import Cell, Chapter, marks, shown, solutions, stripped
 from tito.core.plan import Outcome
-from tito.core.prose import Page, links, numbers_of_lessons, typed
+from tito.core.prose import NUMBER, Page, links, numbers, numbers_of_lessons, typed, value
 from tito.core.results import Result
 
 TELLING = 12                    # characters; shorter lines are said by chance
@@ -216,6 +217,20 @@ def of_prose(
         if problem := problems.get(line): yield Fault("commands", page.name, f"`{line}`: {problem}")
 
 
+def of_numbers(pages: Sequence[Page], code: Iterable[str], vouched: Sequence[str]) -> Iterator[Fault]:
+    """The numbers that a lesson's prose tells: its code has them, or somebody vouches for them."""
+    there = {value(found) for source in code for found in NUMBER.findall(source.replace("_", ""))}
+    told = {number: page.name for page in pages for number in numbers(page.text)}
+    for number, where in told.items():
+        if value(number) not in there and number not in vouched:
+            said = f"{number} is in no cell, and tests/numbers.toml does not vouch for it"
+            yield Fault("numbers", where, said)
+    for number in vouched:
+        if number not in told:
+            said = f"tests/numbers.toml vouches for {number}, which is not said"
+            yield Fault("numbers", pages[0].name, said)
+
+
 # --------------------------------------------------------------------------------------------- mistakes
 
 def of_mistakes(
@@ -228,7 +243,10 @@ def of_mistakes(
         if count < least:
             yield Fault("mistakes", f"{where}, {id}", f"{count} planted mistakes, not {least} at least")
     for m in mistakes:
-        if m.exercise not in exercises: yield Fault("mistakes", where, f"{m}: there is no such exercise")
+        try:
+            planted(chapter, m)
+        except ChecksFailed as problem:
+            yield Fault("mistakes", where, problem.message)
 
 
 # ------------------------------------------------------------------------------------------------- runs

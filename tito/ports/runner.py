@@ -89,6 +89,7 @@ class Warm(Processes):
 
     def __init__(self) -> None:
         self.waiting: dict[str, Spare] = {}         # by the kind of plan
+        self.wanted: dict[str, Plan] = {}           # the last of each kind: for the next one
         self.running: subprocess.Popen[bytes] | None = None
         self.stopped, self.hand = False, threading.Lock()
 
@@ -107,8 +108,13 @@ class Warm(Processes):
             with self.hand: self.running = None
             end(python.process)
         if self.stopped: raise Stopped
-        self.waiting[plan.kind] = Spare(plan)
+        self.wanted[plan.kind] = plan
         return found
+
+    def prepare(self) -> None:
+        """Starts what the next plans will need; not before the verdict, which wants the processors itself."""
+        for kind, plan in self.wanted.items(): self.waiting[kind] = Spare(plan)
+        self.wanted.clear()
 
     def begin(self) -> None: self.stopped = False
 
@@ -120,6 +126,7 @@ class Warm(Processes):
 
     def forget(self, kind: str) -> None:
         """The stage of these plans has changed: what waits there has imported the old one."""
+        self.wanted.pop(kind, None)
         if spare := self.waiting.pop(kind, None): end(spare.process)
 
     def close(self) -> None:

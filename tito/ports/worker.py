@@ -31,11 +31,12 @@ from typing import Any
 # What a learner's code may replace, as it was before that.
 now, sleep, leave, write, encode = time.monotonic, time.sleep, os._exit, os.write, json.dumps
 worked = time.process_time
-frames_of_threads, real_path = sys._current_frames, os.path.realpath
+frames_of_threads, real_path, is_link = sys._current_frames, os.path.realpath, os.path.islink
 kill, this_process = os.kill, os.getpid
 
 TICK = 0.05                     # seconds between two looks of the watch
 TIMEOUT, FAULT_AFTER = 75, 1.5  # exit code; seconds after the limit at which the C watch ends everything
+SLACK = 0.5                     # … or so many later: units that begin within them share one
 KEPT_FRAMES = 60
 # In bubblewrap, the first process of a space of its own: all others in it are the learner's.
 ALONE = "--alone" in sys.argv and (os.getpid(), os.getppid()) == (2, 1)
@@ -125,16 +126,29 @@ class Watch(threading.Thread):
         self.told, self.printed, self.limit, self.until, self.patience = told, printed, limit, until, patience
         self.main, self.parent = threading.main_thread().ident, os.getppid()
         self.unit, self.began, self.cpu = "", 0.0, 0.0
+        self.hand, self.armed = threading.Lock(), 0.0       # when the C watch was set; 0: it is not
 
     def begin(self, unit: str) -> None:
-        self.unit, self.began, self.cpu = unit, now(), worked()
-        left = max(0.1, min(self.limit * self.patience, self.until - now())) + FAULT_AFTER
-        # Also when the GIL is held. Where a learner's threads leave no room, the parent's watch remains.
+        with self.hand:
+            self.unit, self.began, self.cpu = unit, now(), worked()
+            if self.began > self.armed + SLACK: self.arm()
+
+    def arm(self) -> None:
+        """Sets the C watch, which also ends what holds the GIL. It is a thread, and to end one is slow where
+        others want the processor: so the units that begin within SLACK share one."""
+        self.armed = now()
+        left = max(0.1, min(self.limit * self.patience, self.until - now())) + FAULT_AFTER + SLACK
+        # Where a learner's threads leave no room for one, the parent's watch remains.
         with suppress(RuntimeError): faulthandler.dump_traceback_later(left, exit=True, file=self.told.out)
 
-    def end(self) -> None:
-        self.unit = ""
-        faulthandler.cancel_dump_traceback_later()
+    def end(self) -> None: self.unit = ""
+
+    def disarm(self) -> None:
+        """Between units there is nothing to end; a fork would wait for a thread that it has not."""
+        with self.hand:
+            if not self.unit and self.armed:
+                faulthandler.cancel_dump_traceback_later()
+                self.armed = 0.0
 
     def run(self) -> None:
         while True:
@@ -146,6 +160,7 @@ class Watch(threading.Thread):
             if os.getppid() != self.parent:     # nobody is waiting any more
                 leave(TIMEOUT)
             self.printed.hold()
+            self.disarm()
 
     def stop(self, unit: str) -> None:
         frames = list(stack(frames_of_threads().get(self.main or 0)))[::-1]
@@ -242,6 +257,14 @@ def may_use_testing(plan: dict[str, Any]) -> bool:
     return plan["kind"] != "cells" or any("testing" in unit["source"] for unit in plan["units"])
 
 
+def real_file(file: str, folders: dict[str, str]) -> str:
+    """real_path of a file; each folder is followed once."""
+    folder, name = os.path.split(file)
+    if is_link(file) or name in ("", ".", ".."): return real_path(file)
+    if folder not in folders: folders[folder] = real_path(folder)
+    return f"{folders[folder]}{os.sep}{name}"
+
+
 def optional(name: str) -> types.ModuleType | None:
     try:
         return importlib.import_module(name)
@@ -318,12 +341,13 @@ class Worker:
     def foreign(self) -> list[str]:
         """Modules that pass for the learner's package, or are the reference, but do not lie on the stage."""
         stage, reference = real_path(self.plan["stage"]) + os.sep, self.plan["reference"]
-        found = []
+        lent = real_path(reference) + os.sep
+        found, folders = [], dict[str, str]()
         for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)
             own = name.partition(".")[0] == "tinytorch"
-            path = real_path(file) if isinstance(file, str) else "nowhere"
-            borrowed = bool(reference) and path.startswith(real_path(reference) + os.sep)
+            path = real_file(file, folders) if isinstance(file, str) else "nowhere"
+            borrowed = bool(reference) and path.startswith(lent)
             if (own or borrowed) and not path.startswith(stage):
                 found.append(path)
         return found
@@ -365,6 +389,7 @@ class Worker:
             if unit["kind"] != "check": self.cell(unit)
 
     def in_a_fork(self, variant: dict[str, Any], units: list[dict[str, Any]]) -> None:
+        self.watch.disarm()
         child = os.fork()
         if not child:
             os.setpgid(0, 0)
@@ -386,6 +411,7 @@ class Worker:
         options = ["-c", os.devnull, "--rootdir", self.plan["path"], "--confcutdir", self.plan["path"],
                    "--import-mode=importlib", "--assert=plain", "--capture=no", "-p", "no:cacheprovider",
                    "-p", "no:terminal", "-p", "no:faulthandler", "-p", "no:doctest", "-p", "no:junitxml",
+                   "-p", "no:logging", "-p", "no:unraisableexception",      # asked before and after each test
                    "-m", "not slow"]            # what takes minutes is for those who change the course
         pytest.main([*options, self.plan["path"]], plugins=[plugin(self)])
 

@@ -45,9 +45,11 @@ def summary(report: Report, title: str, screen: Screen) -> Text:
     parts = [f"{counts[status]} {word}" for status, word in COUNTED.items() if counts[status]]
     parts = parts or ["nothing was checked"]
     if worth := sum(t.points for t in report.tests): parts.append(f"{earned(report):g} of {worth:g} points")
-    if report.seconds: parts.append(f"{report.seconds:.1f} s")
     sign = (f"{screen.signs.done} ", "good") if report.ok else ""
-    return line(sign, (title, "strong"), "  ", (f" {screen.signs.dot} ".join(parts), "quiet"))
+    dot = f" {screen.signs.dot} "
+    told = line(sign, (title, "strong"), "  ", (dot.join(parts), "quiet"))
+    time = line((f"{dot}{report.seconds:.1f} s", "quiet")) if report.seconds else line()
+    return told + time if told.cell_len + time.cell_len <= screen.width else told      # not worth a line
 
 
 def earned(report: Report) -> float: return sum(t.points for t in report.tests if t.ok)

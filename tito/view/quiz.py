@@ -29,11 +29,11 @@ def question(asked: Question, number: int, total: int, screen: Screen) -> Render
 
 def answered(asked: Asked, screen: Screen) -> RenderableType:
     """Whether it was right, and why the answer is what it is."""
-    sign = (f"{screen.signs.done} ", "good") if asked.right else (f"{screen.signs.arrow} ", "now")
+    sign = line((screen.signs.done, "good") if asked.right else (screen.signs.arrow, "now"))
     answer = asked.question.told
-    told = stack(line(sign, "The answer is"), indented(Text(answer))) if "\n" in answer else line(
-        sign, "Right: " if asked.right else "The answer is ", (answer, "strong"))
-    return stack(told, indented(Text(asked.question.explain)))
+    told = stack(line("The answer is"), Text(answer)) if "\n" in answer else line(
+        "Right: " if asked.right else "The answer is ", (answer, "strong"))
+    return columns([(sign, stack(told, Text(asked.question.explain)))], gap=1)
 
 
 def summary(lesson: Lesson, told: Sequence[Asked], screen: Screen) -> RenderableType:

@@ -115,6 +115,51 @@ def test_arrays_of_different_shapes_never_meet(held):
     assert [f.result(20)[0].shape for f in futures] == [(1, 2), (1, 3), (1, 2), (1, 3)]
 
 
+def test_who_is_alone_is_answered_at_once_in_their_own_thread():
+    threads = []
+
+    def function(x):
+        threads.append(threading.current_thread())
+        if (x < 0).any(): raise ValueError("below 0")
+        return 2 * x,
+    batcher = Batcher(function)
+    assert batcher.at_once(rows(3)).result(0)[0].item() == 6
+    assert threads == [threading.current_thread()]
+    with pytest.raises(ValueError, match="below 0"): batcher.at_once(rows(-1)).result(0)
+    with pytest.raises(Refused) as late: batcher.at_once(rows(3), deadline=time.monotonic() - 1).result(0)
+    assert late.value.status == 504 and len(threads) == 2, "who is late is not computed"
+    assert batcher.at_once(rows(4)).result(0)[0].item() == 8, "and the turn was given back"
+    batcher.close()
+
+
+def test_nobody_is_answered_at_once_beside_others(held):
+    assert held.at_once(rows(1)) is None, "the one worker computes"
+    waits = held.submit(rows(2))
+    assert held.at_once(rows(1)) is None, "somebody came before"
+    held.free.set()
+    assert waits.result(20)[0].item() == 4
+    while held.at_once(rows(1)) is None: time.sleep(0.001)
+
+
+def test_a_model_is_never_computed_twice_at_the_same_time():
+    inside, most = [], []
+
+    def function(x):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.0005)
+        inside.pop()
+        return x,
+    batcher = Batcher(function, max_batch=1, max_delay=0.0)
+
+    def ask(n):
+        future = batcher.at_once(rows(n)) or batcher.submit(rows(n))
+        return future.result(20)[0].item()
+    with ThreadPoolExecutor(8) as pool: assert list(pool.map(ask, range(300))) == list(range(300))
+    batcher.close()
+    assert max(most) == 1
+
+
 def test_it_remembers_how_fast_it_is():
     batcher = Batcher(Model(0.01), max_delay=0)
     for n in range(5): batcher.submit(rows(n)).result(20)

@@ -208,6 +208,9 @@ def test_a_signed_version_is_lent_and_a_changed_one_is_not(tmp_path):
     stranger = Repository(tmp_path, opened=opened_package(b"another key"))
     with pytest.raises(Refused, match="not signed with this key"): stranger.load("m")
     assert not stranger.versions
+    with pytest.raises(Refused, match="opened with its key"): Repository(tmp_path).load("m")
+    keep(mlp(1.0), tmp_path / "plain/1", CONFIG)
+    with pytest.raises(Refused, match="nobody signed it"): repository.load("plain")
 
 
 def test_a_signed_writer_writes(tmp_path):
