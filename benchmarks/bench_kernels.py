@@ -125,6 +125,14 @@ STEPS = {
 }
 
 
+def int8(tinytorch, torch, rows: int, width: int) -> tuple[Callable, Callable]:
+    """A layer in eight bits beside PyTorch's in float32."""
+    from tinytorch.ao.quantization import quantize_dynamic
+    pressed = quantize_dynamic(tinytorch.nn.Sequential(tinytorch.nn.Linear(width, width)))
+    x, layer = numbers(rows, width), torch.nn.Linear(width, width)
+    return forward(tinytorch, lambda t, x: pressed(x), x), forward(torch, lambda t, x: layer(x), x)
+
+
 def races(wanted: list[str]) -> list[Race]:
     import tinytorch
     torch, found = torch_on_one_thread(), []
@@ -138,6 +146,11 @@ def races(wanted: list[str]) -> list[Race]:
         if wanted and not any([word in name for word in wanted]): continue
         makes = [step(package, name.split(",")[0], 512, 512, **settings) for package in (tinytorch, torch)]
         found.append(raced(f"{name}, 512×512", *makes))
+        print(*found[-1].row(), sep="  ", flush=True)
+    for rows, width in ((1, 1024), (1, 2048), (64, 1024)):
+        name = f"int8 Linear, {rows}×{width}, and float32"
+        if wanted and not any([word in name for word in wanted]): continue
+        found.append(raced(name, *int8(tinytorch, torch, rows, width)))
         print(*found[-1].row(), sep="  ", flush=True)
     return found
 

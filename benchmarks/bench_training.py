@@ -2,6 +2,7 @@
 
     make bench                                      writes the table into benchmarks/README.md
     python benchmarks/bench_training.py LeNet-5     some networks only, shown and not written
+    BENCH_THREADS=2 python benchmarks/…             on two threads, by the clock
 
 Both start from the same weights, and before anything is timed the gradients must be the same. The step
 downhill is Adam's, with each package's defaults, and AdamW's for the GPT.
@@ -20,10 +21,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from time import process_time
 from typing import NamedTuple
 
-from versus import Versus, machine, table, torch_on_one_thread, versus, write
+from versus import Versus, clock, machine, table, torch_on_one_thread, versus, write
 
 # isort: split
 import numpy as np
@@ -124,9 +124,9 @@ def answer(package: str, place: int) -> None:
     for _ in range(5): trainer.step()
     print(most() - before, flush=True)
     for line in sys.stdin:
-        start, n = process_time(), int(line)
+        start, n = clock(), int(line)
         for _ in range(n): trainer.step()
-        print((process_time() - start) / n, flush=True)
+        print((clock() - start) / n, flush=True)
 
 
 def most() -> int:

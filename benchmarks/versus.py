@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+COUNT = int(os.environ.get("BENCH_THREADS", "1"))
+THREADS = {name: str(COUNT) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 os.environ.update(THREADS)                  # before NumPy or PyTorch is imported, or they will not look
 
 import platform  # noqa: E402
@@ -17,17 +18,18 @@ from collections.abc import Callable, Iterator  # noqa: E402
 from datetime import date  # noqa: E402
 from pathlib import Path  # noqa: E402
 from statistics import median  # noqa: E402
-from time import process_time  # noqa: E402
+from time import perf_counter, process_time  # noqa: E402
 from typing import NamedTuple  # noqa: E402
 
 import numpy as np  # noqa: E402
 
+clock = process_time if COUNT == 1 else perf_counter    # CPU time would count each thread
 PAGE = Path(__file__).resolve().parent / "README.md"
 
 
 def in_turns(functions: list[Callable], rounds: int, calls: int) -> list[list[float]]:
     """CPU seconds of one call: for each function a time from every round."""
-    timers = [timeit.Timer(f, timer=process_time) for f in functions]
+    timers = [timeit.Timer(f, timer=clock) for f in functions]
     times = [[timer.timeit(calls) / calls for timer in timers] for _ in range(rounds)]
     return [list(column) for column in zip(*times)]
 
@@ -56,7 +58,7 @@ def versus(name: str, ours: Callable, theirs: Callable, rounds: int = 41, turn: 
 def torch_on_one_thread():
     """PyTorch, on as many threads as NumPy's BLAS has here."""
     import torch
-    torch.set_num_threads(1)
+    torch.set_num_threads(COUNT)
     return torch
 
 
@@ -66,7 +68,8 @@ def machine(*more: str) -> str:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     model = next((x.split(": ", 1)[1] for x in lines if x.startswith("model name")), platform.processor())
     versions = ", ".join([f"Python {platform.python_version()}", f"NumPy {np.__version__}", *more])
-    return (f"{date.today():%d %B %Y}, {model}, {os.cpu_count()} cores, {versions}, one thread, "
+    return (f"{date.today():%d %B %Y}, {model}, {os.cpu_count()} cores, {versions}, "
+            f"{'one thread' if COUNT == 1 else f'{COUNT} threads'}, "
             f"load {os.getloadavg()[0]:.1f}.")
 
 
