@@ -78,7 +78,7 @@ def solution(both: Solution, screen: Screen) -> RenderableType:
 
 def started(started: Started, opened: Opened | None, screen: Screen) -> RenderableType:
     lesson = started.lesson
-    new = "is new" if started.created else "is where you left it"
+    new = "is new" if started.created else "waits for you"
     told = [hours(lesson.minutes), f"{lesson.notebook} {new}"]
     if started.given: told.append(f"given: {', '.join(started.given)}")
     next_ = (f"tito module test {lesson.number:02}", "check what you wrote, whenever you like")
