@@ -106,7 +106,8 @@ OPS = {
     "rms_norm": (lambda t, x, w: t.nn.functional.rms_norm(x, (128,), w), ROWS, W128[0]),
     "batch_norm": (lambda t, x, w, b: t.nn.functional.batch_norm(x, None, None, w, b, True),
                    numbers(32, 16, 32, 32), numbers(16), numbers(16)),
-    "max_pool2d": (lambda t, x: t.nn.functional.max_pool2d(x, 2), numbers(32, 64, 32, 32)),
+    "max_pool2d, 6 of 28×28": (lambda t, x: t.nn.functional.max_pool2d(x, 2), numbers(64, 6, 28, 28)),
+    "max_pool2d, 64 of 32×32": (lambda t, x: t.nn.functional.max_pool2d(x, 2), numbers(32, 64, 32, 32)),
     "conv2d 1→6, 5×5 on 28×28": (lambda t, *a: t.nn.functional.conv2d(*a, padding=2),
                                  numbers(64, 1, 28, 28), numbers(6, 1, 5, 5), numbers(6)),
     "conv2d 16→16, 3×3 on 32×32": (lambda t, *a: t.nn.functional.conv2d(*a, padding=1),
@@ -118,7 +119,8 @@ OPS = {
     "dropout": (lambda t, x: t.nn.functional.dropout(x, 0.1), numbers(1024, 512)),
     "embedding": (lambda t, i, w: t.nn.functional.embedding(i, w), words(1000, 8, 128), numbers(1000, 128)),
 }
-FORWARD_IS_PLAIN = ("relu", "max_pool2d", "embedding")        # in NumPy; the way back has a kernel
+# in NumPy; the way back has a kernel
+FORWARD_IS_PLAIN = ("relu", "max_pool2d, 6 of 28×28", "max_pool2d, 64 of 32×32", "embedding")
 STEPS = {
     "SGD": {}, "SGD, momentum": {"momentum": 0.9}, "Adam": {}, "AdamW": {}, "Adagrad": {}, "RMSprop": {},
     "Adadelta": {}, "Adamax": {}, "NAdam": {}, "RAdam": {}, "Rprop": {}, "ASGD": {},

@@ -98,7 +98,7 @@ def same(here, there, close: float = 1.0) -> None:
         x, y = at_home(here), at_home(there)
         assert x.dtype == y.dtype and x.shape == y.shape, f"{y.dtype} {y.shape}, not {x.dtype} {x.shape}"
         size = np.abs(x[np.isfinite(x)]).max(initial=0) if x.dtype.kind == "f" else 0
-        size = max(size, 1e-3)                  # a difference is as exact as what was taken away
+        size = max(size, 1e-5)                  # a difference is as exact as what was taken away
         far = close * CLOSE.get(x.dtype.name, 0)
         np.testing.assert_allclose(y, x, rtol=far, atol=far * float(size), equal_nan=True)
     else:
